@@ -1,0 +1,36 @@
+"""What every handler takes and gives."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from handlers.security import Principal
+from persistence.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a handler knows of its request beside the parameters of the contract."""
+
+    database: Database
+    path: str
+    """The request's path as it was sent, percent-encoded."""
+    caller: Principal | None
+    """Whom the token names; None in an operation that the contract makes public."""
+
+    @property
+    def principal(self) -> Principal:
+        """Whom the token names, in an operation that the contract secures."""
+        if self.caller is None:
+            message = "this operation is public"
+            raise LookupError(message)
+        return self.caller
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A success: its status, what is written as its JSON body (None for no body), and headers by lower-case name."""
+
+    status: int
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,18 @@
+"""Whether the service is alive, and whether it can do its work."""
+
+from handlers.exchange import Answer, Context
+from persistence import migrations
+from persistence.errors import DatabaseUnavailable
+
+
+async def get_health(context: Context) -> Answer:  # noqa: ARG001  liveness must not touch the database
+    """Alive, if this is answered at all."""
+    return Answer(200, {"status": "ok"})
+
+
+async def get_readiness(context: Context) -> Answer:
+    """Ready, if the database answers and the migrations are applied. Raises `DatabaseUnavailable`."""
+    if not await migrations.applied(context.database):
+        reason = "the migrations are not applied"
+        raise DatabaseUnavailable(reason)
+    return Answer(200, {"status": "ready"})

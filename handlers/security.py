@@ -1,0 +1,429 @@
+"""Bearer tokens: whom a JSON Web Token names, and the keys that prove it (RFC 7519, 7515, 7517, 8725).
+
+A token is signed either with the shared secret (HS256) or with a key of the issuer's JWKS (EdDSA, ES256,
+RS256, PS256). Every key knows its one algorithm, and a token never chooses.
+
+    InvalidToken        the token proves nothing: 401
+    KeysUnavailable     nobody can tell at the moment, because the JWKS cannot be had: 503
+
+Messages of both are for the log. They hold neither the token nor anything that was in it.
+"""
+
+import asyncio
+import hashlib
+import math
+import re
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import httpx
+import jiter
+import jwt
+import structlog
+from cachetools import TLRUCache
+
+MAX_TOKEN_BYTES: Final = 8192
+MAX_KEY_SET_BYTES: Final = 1_000_000
+MIN_SECRET_BYTES: Final = 32
+"""RFC 7518, section 3.2: an HS256 key is at least as long as its hash."""
+
+MAX_SUBJECT: Final = 255
+MAX_NAME: Final = 255
+MAX_EMAIL: Final = 320
+
+_SYMMETRIC: Final = "HS256"
+_KEY_TYPES: Final = {
+    "EdDSA": ("OKP", "Ed25519"),
+    "ES256": ("EC", "P-256"),
+    "RS256": ("RSA", None),
+    "PS256": ("RSA", None),
+}
+"""What `kty` and `crv` of a JWK must be for each asymmetric algorithm (RFC 7518, RFC 8037)."""
+
+_TYPES: Final = frozenset({"jwt", "at+jwt"})
+_TIMES: Final = ("exp", "nbf", "iat")
+_COOKIE_AUDIENCE: Final = "better-auth:"
+
+# Without padding (RFC 7515, section 2); five parts would be encrypted, an empty third one unsigned.
+_COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+
+_log = structlog.stdlib.get_logger()
+
+
+class InvalidToken(Exception):  # noqa: N818 - it ends as an answer, not as an error of ours
+    """The token names nobody. The message is for the log and never holds the token or its claims."""
+
+
+class KeysUnavailable(Exception):  # noqa: N818 - see InvalidToken
+    """The keys cannot be had now, so that no token of theirs can be judged."""
+
+    def __init__(self, retry_after: int) -> None:
+        """Say when another attempt is worth making: in `retry_after` seconds, at least 1."""
+        super().__init__(f"the key set is unavailable, next attempt in {retry_after} s")
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whom a verified token names."""
+
+    subject: str
+    """`sub`: 1-255 characters without NUL."""
+    email: str | None
+    """`email`, if it is a string of 1-320 characters without NUL."""
+    name: str | None
+    """`name`, if it is a string of 1-255 characters without NUL."""
+    expires_at: datetime
+    """`exp`: aware, in UTC."""
+
+
+class KeySet:
+    """The issuer's public keys, fetched over HTTP when they are needed (RFC 7517).
+
+    One fetch at a time, and none within `cooldown` seconds of the last, whatever the tokens say. Keys older
+    than `fresh_for` seconds are replaced in the background and used meanwhile; those older than `usable_for`
+    seconds are not used at all. `timeout` seconds bound a whole fetch. `clock` counts seconds and never goes
+    back. Belongs to one event loop.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout: float = 5.0,
+        fresh_for: float = 300.0,
+        usable_for: float = 3600.0,
+        cooldown: float = 10.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Remember where the keys are. Nothing is fetched before the first token asks for a key."""
+        self._url = url
+        self._timeout = timeout
+        self._fresh_for = fresh_for
+        self._usable_for = usable_for
+        self._cooldown = cooldown
+        self._clock = clock
+        self._keys: tuple[jwt.PyJWK, ...] = ()
+        self._fetched_at = -math.inf
+        self._tried_at = -math.inf
+        self._failed = True
+        self._fetching: asyncio.Task[None] | None = None
+        self._client: httpx.AsyncClient | None = None
+
+    async def key(self, kid: str | None) -> jwt.PyJWK:
+        """Return the key with this id, bound to its algorithm; without an id, the only key of the set.
+
+        Raises `InvalidToken` if the issuer has no such key, `KeysUnavailable` if the issuer cannot be asked.
+        """
+        if self._age() >= self._fresh_for:
+            self._refresh()
+        found = self._find(kid)
+        if found is None:
+            await self._refreshed()
+            found = self._find(kid)
+        if found is not None:
+            return found
+        if self._failed:
+            raise KeysUnavailable(self._retry_after())
+        raise InvalidToken("no key of the set has this id")
+
+    async def aclose(self) -> None:
+        """Stop a running fetch and close the connections."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.wait({self._fetching})
+        if self._client is not None:
+            await self._client.aclose()
+        self._fetching = self._client = None
+
+    def _age(self) -> float:
+        return self._clock() - self._fetched_at
+
+    def _retry_after(self) -> int:
+        return math.ceil(max(1.0, self._tried_at + self._cooldown - self._clock()))
+
+    def _find(self, kid: str | None) -> jwt.PyJWK | None:
+        if self._age() >= self._usable_for:
+            return None
+        if kid is None:
+            return self._keys[0] if len(self._keys) == 1 else None
+        return next((key for key in self._keys if key.key_id == kid), None)
+
+    def _refresh(self) -> None:
+        """Start a fetch, unless one is running or the last one ended less than a cooldown ago."""
+        running = self._fetching is not None and not self._fetching.done()
+        if not running and self._clock() - self._tried_at >= self._cooldown:
+            self._fetching = asyncio.create_task(self._fetch())
+
+    async def _refreshed(self) -> None:
+        self._refresh()
+        if self._fetching is not None:
+            # Unlike `await`, this lets one waiter be cancelled without ending the fetch for the others.
+            await asyncio.wait({self._fetching})
+
+    async def _fetch(self) -> None:
+        try:
+            async with asyncio.timeout(self._timeout):
+                self._keys = _public_keys(await self._download())
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong on the way to the issuer is an outage
+            self._failed = True
+            _log.warning("jwks_fetch_failed", reason=f"{type(error).__name__}: {error}")
+        else:
+            self._failed = False
+            self._fetched_at = self._clock()
+        finally:
+            self._tried_at = self._clock()
+
+    async def _download(self) -> bytes:
+        if self._client is None:
+            # Reading the certificate authorities takes 10-30 ms, which the event loop has not to give.
+            self._client = await asyncio.to_thread(_http_client, self._timeout)
+        body = bytearray()
+        async with self._client.stream("GET", self._url) as response:
+            if response.status_code != httpx.codes.OK:
+                raise ValueError(f"status {response.status_code}")
+            # Raw, so that the limit counts what arrives and nothing unpacks beyond it.
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > MAX_KEY_SET_BYTES:
+                    raise ValueError(f"more than {MAX_KEY_SET_BYTES} bytes")
+        return bytes(body)
+
+
+class TokenVerifier:
+    """Turns a token into a `Principal`, or refuses it.
+
+    `secret` verifies HS256, `key_set` everything else; at least one is needed. `audience` and `issuer` are
+    demanded of every token when given. `leeway` is how many seconds the clocks may differ for `exp`, `nbf`
+    and `iat`. Verified tokens are remembered by their digest: at most `cache_size`, of which the least
+    recently used go first, for at most `cache_seconds` and never beyond their `exp`, leeway or not. `clock`
+    is the wall clock of that memory, in seconds since 1970. Belongs to one event loop.
+    """
+
+    def __init__(
+        self,
+        *,
+        secret: str | None,
+        key_set: KeySet | None,
+        audience: str | None,
+        issuer: str | None,
+        leeway: float = 30.0,
+        cache_size: int = 10_000,
+        cache_seconds: float = 60.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Bind the keys. Raises `ValueError` for no key at all and for a secret that cannot be one."""
+        if secret is None and key_set is None:
+            raise ValueError("a token verifier needs a secret or a key set")
+        self._secret = None if secret is None else _secret_key(secret)
+        self._key_set = key_set
+        self._audience = audience
+        self._issuer = issuer
+        self._leeway = leeway
+        self._cache_seconds = cache_seconds
+        self._verified: TLRUCache[bytes, Principal, float] = TLRUCache(
+            cache_size, self._forget_at, timer=clock
+        )
+        self._jwt = _StrictJWT({"require": ["exp", "sub"], "verify_aud": audience is not None})
+
+    async def verify(self, token: str) -> Principal:
+        """Return whom the token names.
+
+        Raises `InvalidToken` for whatever is wrong with it, `KeysUnavailable` if its key cannot be had.
+        """
+        if len(token) > MAX_TOKEN_BYTES or not token.isascii():
+            raise InvalidToken(f"longer than {MAX_TOKEN_BYTES} bytes or not ASCII")
+        digest = hashlib.sha256(token.encode("ascii")).digest()
+        try:
+            return self._verified[digest]
+        except KeyError:
+            pass
+        principal = await self._verify(token)
+        self._verified[digest] = principal
+        return principal
+
+    async def aclose(self) -> None:
+        """Close the key set's connections."""
+        if self._key_set is not None:
+            await self._key_set.aclose()
+
+    async def _verify(self, token: str) -> Principal:
+        try:
+            algorithm, kid = _read_header(token)
+            return self._read(token, await self._key(algorithm, kid))
+        except (InvalidToken, KeysUnavailable):
+            raise
+        except jwt.MissingRequiredClaimError as error:
+            # Its words name a claim that we demand, nothing that was sent.
+            raise InvalidToken(str(error)) from None
+        except Exception as error:  # noqa: BLE001 - no token, however odd, may end as anything but a 401
+            # Only the name: the messages of parsers quote what they read.
+            raise InvalidToken(type(error).__name__) from None
+
+    async def _key(self, algorithm: str, kid: str | None) -> jwt.PyJWK:
+        """Choose the key by kind, then demand that `alg` is the key's own (RFC 8725, section 3.1)."""
+        if algorithm == _SYMMETRIC:
+            key = self._secret
+        else:
+            key = await self._key_set.key(kid) if self._key_set is not None else None
+        if key is None:
+            raise InvalidToken("no key is configured for this kind of algorithm")
+        if key.algorithm_name != algorithm:
+            raise InvalidToken("the algorithm is not the one of the key")
+        return key
+
+    def _read(self, token: str, key: jwt.PyJWK) -> Principal:
+        claims = self._jwt.decode(
+            token, key, audience=self._audience, issuer=self._issuer, leeway=self._leeway
+        )
+        # PyJWT also takes strings and booleans for times; RFC 7519, section 2, has numbers only.
+        if any(name in claims and type(claims[name]) not in (int, float) for name in _TIMES):
+            raise InvalidToken("a time is not a number")
+        if self._is_cookie(claims.get("aud")):
+            raise InvalidToken("a session cookie is not an access token")
+        subject = _text(claims["sub"], MAX_SUBJECT)
+        if subject is None:
+            raise InvalidToken("sub is not 1-255 characters without NUL")
+        return Principal(
+            subject=subject,
+            email=_text(claims.get("email"), MAX_EMAIL),
+            name=_text(claims.get("name"), MAX_NAME),
+            expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+        )
+
+    def _is_cookie(self, audience: object) -> bool:
+        """Whether this is a Better Auth session cookie: signed with the same secret, for another use."""
+        members = audience if isinstance(audience, list) else [audience]
+        return any(
+            isinstance(member, str) and member.startswith(_COOKIE_AUDIENCE) and member != self._audience
+            for member in members
+        )
+
+    def _forget_at(self, _digest: bytes, principal: Principal, now: float) -> float:
+        return min(now + self._cache_seconds, principal.expires_at.timestamp())
+
+
+def issue_token(
+    secret: str,
+    subject: str,
+    *,
+    email: str | None = None,
+    name: str | None = None,
+    expires_in: timedelta,
+    audience: str | None = None,
+    issuer: str | None = None,
+) -> str:
+    """Sign a token with the shared secret (HS256), for development and tests.
+
+    Raises `ValueError` for a secret or a subject that would be refused.
+    """
+    if _text(subject, MAX_SUBJECT) is None:
+        raise ValueError("a subject is 1-255 characters without NUL")
+    now = datetime.now(UTC)
+    claims = {"sub": subject, "email": email, "name": name, "aud": audience, "iss": issuer}
+    present: dict[str, Any] = {claim: value for claim, value in claims.items() if value is not None}
+    return jwt.encode({**present, "iat": now, "exp": now + expires_in}, _secret_key(secret))
+
+
+class _StrictJWT(jwt.PyJWT):
+    """PyJWT, reading payloads strictly: no duplicate member, no NaN, no lone surrogate, no deep nesting."""
+
+    def _decode_payload(self, decoded: dict[str, Any]) -> dict[str, Any]:
+        return _json_object(decoded["payload"])
+
+
+def _read_header(token: str) -> tuple[str, str | None]:
+    """Return `alg` and `kid`. Raises `InvalidToken` or `ValueError` for a header that is not one of ours."""
+    if _COMPACT.fullmatch(token) is None:
+        raise InvalidToken("not a signed token in compact form")
+    segment = token.partition(".")[0]
+    header = _json_object(urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
+    # Extensions that must be understood: none is (RFC 7515, section 4.1.11).
+    if "crit" in header:
+        raise InvalidToken("crit in the header")
+    if "typ" in header and _media_type(header["typ"]) not in _TYPES:
+        raise InvalidToken("typ is neither JWT nor at+jwt")
+    algorithm, kid = header.get("alg"), header.get("kid")
+    if not isinstance(algorithm, str) or (algorithm != _SYMMETRIC and algorithm not in _KEY_TYPES):
+        raise InvalidToken("alg is none of ours")
+    if kid is not None and not isinstance(kid, str):
+        raise InvalidToken("kid is not a string")
+    return algorithm, kid
+
+
+def _media_type(typ: object) -> str | None:
+    """Bring `typ` to one spelling: any case, `application/` may be left out (RFC 7515, section 4.1.9)."""
+    return typ.lower().removeprefix("application/") if isinstance(typ, str) else None
+
+
+def _json_object(data: bytes) -> dict[str, Any]:
+    """Parse strictly. Raises `ValueError`, whose message may quote the data."""
+    value = jiter.from_json(data, allow_inf_nan=False, cache_mode="none", catch_duplicate_keys=True)
+    if isinstance(value, dict):
+        return value
+    raise ValueError("not a JSON object")
+
+
+def _text(value: object, longest: int) -> str | None:
+    """Return a string of 1 to `longest` characters without NUL (PostgreSQL cannot keep it), else nothing."""
+    if isinstance(value, str) and 0 < len(value) <= longest and "\0" not in value:
+        return value
+    return None
+
+
+def _secret_key(secret: str) -> jwt.PyJWK:
+    """Bind the shared secret to HS256. Raises `ValueError`, which does not quote it, for an unusable one."""
+    try:
+        octets = secret.encode()
+    except UnicodeEncodeError:
+        raise ValueError("the secret is not text") from None
+    if len(octets) < MIN_SECRET_BYTES:
+        raise ValueError(f"the secret is shorter than {MIN_SECRET_BYTES} bytes")
+    key = jwt.PyJWK({"kty": "oct", "k": urlsafe_b64encode(octets).decode()}, _SYMMETRIC)
+    try:
+        # PyJWT refuses asymmetric keys as secrets, which would otherwise be noticed at the first token.
+        key.Algorithm.prepare_key(key.key)
+    except jwt.InvalidKeyError:
+        raise ValueError("the secret is an asymmetric key or a JWK") from None
+    return key
+
+
+def _http_client(timeout: float) -> httpx.AsyncClient:
+    """Make the client of a key set: no redirects, nothing taken from the environment."""
+    return httpx.AsyncClient(timeout=timeout, trust_env=False, headers={"Accept-Encoding": "identity"})
+
+
+def _public_keys(body: bytes) -> tuple[jwt.PyJWK, ...]:
+    """Return the usable keys of a JWK set. Raises `ValueError` if it is none (RFC 7517, section 5)."""
+    members = _json_object(body).get("keys")
+    if isinstance(members, list):
+        return tuple(key for key in map(_public_key, members) if key is not None)
+    raise ValueError("no list of keys")
+
+
+def _public_key(member: object) -> jwt.PyJWK | None:
+    """Return the key bound to its own `alg`, else to that of its type; nothing for an unusable one.
+
+    That is a symmetric key, a private one (published, so known to everybody), one for another use or
+    algorithm, or an RSA key below 2048 bits.
+    """
+    if not isinstance(member, dict) or "d" in member or not _may_verify(member):
+        return None
+    try:
+        key = jwt.PyJWK(member)
+    except Exception:  # noqa: BLE001 - one odd key must not cost the others
+        return None
+    if _KEY_TYPES.get(key.algorithm_name) != (member.get("kty"), member.get("crv")):
+        return None
+    return key if key.Algorithm.check_key_length(key.key) is None else None
+
+
+def _may_verify(member: dict[str, Any]) -> bool:
+    """Whether `use` and `key_ops`, where present, allow that (RFC 7517, sections 4.2 and 4.3)."""
+    operations = member.get("key_ops", ["verify"])
+    may = isinstance(operations, list) and "verify" in operations
+    return may and member.get("use", "sig") == "sig"

@@ -1,0 +1,12 @@
+"""Users, as their tokens describe them."""
+
+from handlers.exchange import Answer, Context
+from persistence import users
+
+
+async def get_user(context: Context) -> Answer:
+    """The profile of whoever the token names, with the numbers of their tasks."""
+    who = context.principal
+    row = await users.profile(context.database, who.subject, email=who.email, name=who.name)
+    counts = {name: row.pop(name) for name in ("total", "completed", "pending")}
+    return Answer(200, {**row, "tasks": counts})

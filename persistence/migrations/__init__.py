@@ -1,0 +1,68 @@
+"""The schema's history, and the commands that walk it. Alembic does the walking."""
+
+import functools
+from pathlib import Path
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from persistence.database import Database, compile_statement
+
+_CURRENT = compile_statement(text("SELECT version_num AS revision FROM alembic_version"))
+
+
+def _config(url: str | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.attributes["url"] = url
+    return config
+
+
+class MigrationError(Exception):
+    """The migrations could not be applied, and nothing has changed. The message is for the operator."""
+
+
+@functools.cache
+def _revisions() -> tuple[str, ...]:
+    """Every revision that this code knows, the newest first."""
+    return tuple(script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions())
+
+
+def head() -> str:
+    """The newest revision that this code knows."""
+    return _revisions()[0]
+
+
+def upgrade(url: str) -> None:
+    """Bring the database at `url` to `head()`; does nothing where it is there. Many may call this at once.
+
+    A database with a revision that this code does not know was migrated by a newer release, and is left alone: the
+    replicas of both work side by side while one takes over from the other. Raises `MigrationError`.
+    """
+    try:
+        command.upgrade(_config(url), "head")
+    except (psycopg.Error, SQLAlchemyError) as error:
+        # The driver's message names the host and what it said, and never the password.
+        raise MigrationError(str(error).strip()) from error
+
+
+def downgrade(url: str, revision: str) -> None:
+    """Bring the database at `url` back to `revision` (`base` is an empty one). Raises `MigrationError`."""
+    try:
+        command.downgrade(_config(url), revision)
+    except (psycopg.Error, SQLAlchemyError, CommandError) as error:
+        raise MigrationError(str(error).strip()) from error
+
+
+async def applied(database: Database) -> bool:
+    """Whether the database stands at `head()` or beyond.
+
+    Raises `DatabaseUnavailable`, also where no migration ever ran.
+    """
+    row = await database.fetch_first(_CURRENT, {})
+    return row is not None and row["revision"] not in _revisions()[1:]

@@ -1,0 +1,90 @@
+"""The tables. Lengths of titles and descriptions stand in the contract, so the columns are `text`.
+
+The CHECK constraints keep out what an operator's SQL could write and the service could not read back: a year
+that Python or RFC 3339 cannot express, an empty title, a text beyond what the contract lets an answer carry.
+"""
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    PrimaryKeyConstraint,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
+
+from persistence.collation import KEY_BYTES
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _moment(name: str) -> Column[DateTime]:
+    return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
+
+
+def _readable(column: str) -> CheckConstraint:
+    """A moment that RFC 3339 can write: the years 1 to 9999, not an infinity."""
+    condition = f"{column} >= '0001-01-01 00:00:00+00' AND {column} < '10000-01-01 00:00:00+00'"
+    return CheckConstraint(condition, name=f"{column}_readable")
+
+
+def _length(column: str, least: int, most: int) -> CheckConstraint:
+    return CheckConstraint(f"char_length({column}) BETWEEN {least} AND {most}", name=f"{column}_length")
+
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Text, nullable=False),
+    Column("email", Text),
+    Column("name", Text),
+    _moment("created_at"),
+    _moment("updated_at"),
+    PrimaryKeyConstraint("id"),
+    _length("id", 1, 255),
+    _length("email", 1, 320),
+    _length("name", 1, 255),
+    _readable("created_at"),
+    _readable("updated_at"),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("user_id", Text, ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False),
+    Column("id", Uuid, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("title_key", LargeBinary, nullable=False, comment="persistence.collation.title_key(title)"),
+    Column("description", Text),
+    Column("completed", Boolean, nullable=False, server_default=text("false")),
+    _moment("created_at"),
+    _moment("updated_at"),
+    # The owner leads every key, so the table can be hash-distributed by user.
+    PrimaryKeyConstraint("user_id", "id"),
+    _length("title", 1, 65535),
+    _length("description", 0, 65535),
+    CheckConstraint(f"octet_length(title_key) BETWEEN 1 AND {KEY_BYTES}", name="title_key_length"),
+    _readable("created_at"),
+    _readable("updated_at"),
+    # One index for each order of a list, and one for the filter by completion and the counts of a profile.
+    Index(None, "user_id", "created_at", "id"),
+    Index(None, "user_id", "title_key", "id"),
+    Index(None, "user_id", "updated_at", "id"),
+    Index(None, "user_id", "completed", "created_at", "id"),
+)

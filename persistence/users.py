@@ -1,0 +1,70 @@
+"""Statements about users. A row is made on first sight of a subject, inside the statement that needs it."""
+
+from typing import Any
+
+from sqlalchemy import CTE, Text, and_, bindparam, func, literal_column, or_, select
+from sqlalchemy.dialects.postgresql import insert
+
+from persistence.database import Database, Row, compile_statement
+from persistence.schema import tasks, users
+
+_ID = bindparam("user_id", type_=Text)
+_EMAIL = bindparam("email", type_=Text)
+_NAME = bindparam("name", type_=Text)
+
+
+def known_user() -> CTE:
+    """The common table expression that makes the user's row, or updates it from claims that have changed.
+
+    It writes nothing, and takes no row lock, where the row already says what the claims say: parallel writes of
+    one user do not queue behind each other. A claim that the token does not carry leaves the column as it is.
+    """
+    as_claimed = select(literal_column("1")).where(
+        and_(
+            users.c.id == _ID,
+            or_(_EMAIL.is_(None), users.c.email == _EMAIL),
+            or_(_NAME.is_(None), users.c.name == _NAME),
+        )
+    )
+    new = insert(users).from_select(["id", "email", "name"], select(_ID, _EMAIL, _NAME).where(~as_claimed.exists()))
+    return new.on_conflict_do_update(
+        index_elements=[users.c.id],
+        set_={
+            "email": func.coalesce(new.excluded.email, users.c.email),
+            "name": func.coalesce(new.excluded.name, users.c.name),
+            "updated_at": func.clock_timestamp(),
+        },
+    ).returning(users).cte("known_user")
+
+
+def _profile() -> Any:
+    written = known_user()
+    # A data-modifying CTE and the table are one snapshot apart: the row stands in the first when it was written
+    # by this statement and in the second when it was there before.
+    row = select(written).union_all(
+        select(users).where(users.c.id == _ID, ~select(literal_column("1")).select_from(written).exists())
+    ).subquery("profile")
+    owned = tasks.c.user_id == _ID
+    counts = (
+        select(
+            func.count().label("total"),
+            func.count().filter(tasks.c.completed).label("completed"),
+            func.count().filter(~tasks.c.completed).label("pending"),
+        )
+        .where(owned)
+        .subquery("counts")
+    )
+    return select(
+        row.c.id, row.c.email, row.c.name, row.c.created_at, counts.c.total, counts.c.completed, counts.c.pending
+    )
+
+
+_PROFILE = compile_statement(_profile())
+
+
+async def profile(database: Database, user_id: str, *, email: str | None, name: str | None) -> Row:
+    """The user's row with the numbers of its tasks: id, email, name, created_at, total, completed, pending.
+
+    Raises `DatabaseUnavailable`.
+    """
+    return await database.fetch_one(_PROFILE, {"user_id": user_id, "email": email, "name": name})

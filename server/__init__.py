@@ -1,0 +1,1 @@
+"""The room that enforces the contract: settings, the compiled document, the stages a request passes."""

@@ -1,0 +1,149 @@
+"""`tasks-api`, the command."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from datetime import timedelta
+
+import click
+import orjson
+import uvicorn
+import yaml
+
+from handlers.security import issue_token
+from persistence import migrations
+from server.app import create_app, database_address
+from server.contract import ContractError, authored_yaml, load_document
+from server.observability import configure_logging
+from server.settings import Settings, SettingsError, load_settings
+
+_DEMO_USER = "demo"
+_GRACE_SECONDS = 10
+_KEEP_ALIVE_SECONDS = 75
+
+
+class _OperatorError(click.ClickException):
+    """What an operator has to mend, in one sentence and without a stack."""
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except (SettingsError, ContractError, migrations.MigrationError) as error:
+        raise _OperatorError(str(error)) from None
+
+
+@click.group()
+@click.version_option(package_name="tasks-api")
+def main() -> None:
+    """The Tasks API. Settings come from the environment; README.md lists them."""
+
+
+@main.command()
+def serve() -> None:
+    """Run the service."""
+    with _explained():
+        settings = load_settings()
+        secret = settings.secret()
+        create_app(settings)  # so that what is wrong is said here, once, and not by each worker
+        with contextlib.ExitStack() as stack:
+            if settings.workers > 1:
+                _share_with_workers(settings, secret, stack)
+            if settings.environment == "development":
+                _greet(settings)
+            uvicorn.run(
+                "server.app:create_app",
+                factory=True,
+                host=settings.host,
+                port=settings.port,
+                workers=settings.workers,
+                root_path=settings.root_path,
+                forwarded_allow_ips=settings.forwarded_allow_ips,
+                timeout_graceful_shutdown=_GRACE_SECONDS,
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                access_log=False,
+                log_config=None,
+                server_header=False,
+            )
+
+
+def _share_with_workers(settings: Settings, secret: str | None, stack: contextlib.ExitStack) -> None:
+    """Start once what all workers use, and tell them where it is."""
+    os.environ["DATABASE_URL"] = stack.enter_context(database_address(settings))
+    if secret is not None:
+        os.environ["BETTER_AUTH_SECRET"] = secret
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = stack.enter_context(tempfile.TemporaryDirectory())
+
+
+def _greet(settings: Settings) -> None:
+    address = f"http://{'localhost' if settings.host in ('127.0.0.1', '0.0.0.0') else settings.host}:{settings.port}"  # noqa: S104
+    click.echo(f"Documentation: {address}/docs")
+    click.echo(f"Token of the user {_DEMO_USER!r}, for an hour:\n\n{_token(settings, _DEMO_USER)}\n")
+    sys.stdout.flush()
+
+
+@main.command()
+def migrate() -> None:
+    """Apply the migrations to MIGRATIONS_DATABASE_URL, or else to DATABASE_URL."""
+    with _explained():
+        settings = load_settings()
+        configure_logging(level=settings.log_level, json=settings.environment == "production")
+        if settings.migrations_database_url is not None:
+            migrations.upgrade(settings.migrations_database_url.get_secret_value())
+        else:
+            with database_address(settings) as url:
+                migrations.upgrade(url)
+    click.echo(f"The database is at revision {migrations.head()}.")
+
+
+@main.command()
+@click.argument("user")
+@click.option("--email", help="The e-mail address of the user.")
+@click.option("--name", help="The name of the user.")
+@click.option("--expires", default=3600, show_default=True, help="For how many seconds it is valid.")
+def token(user: str, email: str | None, name: str | None, expires: int) -> None:
+    """Print a token for USER, to try things out with. In development only."""
+    with _explained():
+        settings = load_settings()
+    if settings.environment != "development":
+        message = "tokens are made in development only; in production your identity provider issues them"
+        raise _OperatorError(message)
+    click.echo(_token(settings, user, email=email, name=name, expires=expires))
+
+
+def _token(settings: Settings, user: str, *, email: str | None = None, name: str | None = None, expires: int = 3600) -> str:
+    secret = settings.secret()
+    if secret is None:
+        raise AssertionError("development has a secret")
+    return issue_token(
+        secret,
+        user,
+        email=email,
+        name=name,
+        expires_in=timedelta(seconds=expires),
+        audience=settings.audience,
+        issuer=settings.issuer,
+    )
+
+
+@main.group()
+def contract() -> None:
+    """The OpenAPI document."""
+
+
+@contract.command("print")
+@click.option("--json", "as_json", is_flag=True, help="As JSON instead of YAML.")
+def print_contract(*, as_json: bool) -> None:
+    """Print the document as it is served, adapted by OPENAPI_OVERLAYS."""
+    with _explained():
+        overlays = load_settings().openapi_overlays
+        document = load_document(overlays)
+    if as_json:
+        click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
+    elif overlays:
+        click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False)
+    else:
+        click.echo(authored_yaml(), nl=False)

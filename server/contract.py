@@ -1,0 +1,274 @@
+"""The contract: the authored document, and what is worked out from it once, at start."""
+
+import functools
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import jsonschema_rs
+import yaml
+
+from server.problems import Violation
+
+METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+"""The members of a Path Item that are operations (OpenAPI 3.0.3, section 4.7.9)."""
+
+Schema = Mapping[str, Any]
+
+
+class ContractError(Exception):
+    """The document, or what serves it, is not what the service can enforce. It refuses to start."""
+
+
+def load_document(overlays: Iterable[str] = ()) -> dict[str, Any]:
+    """The authored document, adapted by the given files of OpenAPI Overlay 1.0.
+
+    Raises `ContractError` for an overlay that cannot be read.
+    """
+    document: dict[str, Any] = yaml.load(authored_yaml(), Loader=_LOADER)  # noqa: S506  it is the safe one
+    for path in overlays:
+        _apply_overlay(document, path)
+    return document
+
+
+def authored_yaml() -> bytes:
+    """The document as it was written."""
+    return files("openapi").joinpath("openapi.yaml").read_bytes()
+
+
+# libyaml's loader is ten times as fast, but not every build of PyYAML has it.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def _apply_overlay(document: dict[str, Any], path: str) -> None:
+    from oas_patch.overlay import apply_overlay  # noqa: PLC0415  costs half a second, which few need
+
+    try:
+        overlay = yaml.safe_load(Path(path).read_bytes())
+        if not str(overlay["overlay"]).startswith("1."):
+            message = f"{path} is not an OpenAPI Overlay 1.x"
+            raise ContractError(message)
+        apply_overlay(document, overlay)
+    except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+        message = f"the overlay {path} cannot be applied: {error}"
+        raise ContractError(message) from error
+
+
+def operations(document: Mapping[str, Any]) -> Iterable[tuple[str, str, Mapping[str, Any]]]:
+    """Every operation with its path template and its method in lower case, in the order of the document."""
+    for path, item in document["paths"].items():
+        for method in METHODS:
+            if method in item:
+                yield path, method, item[method]
+
+
+# JSON Schema
+
+
+def to_json_schema(schema: Any) -> Any:
+    """A Schema Object of OpenAPI 3.0, its references resolved, as JSON Schema 2020-12.
+
+    The dialects differ in `nullable` and in the exclusive bounds (OpenAPI 3.0.3, section 4.7.24).
+    """
+    if isinstance(schema, list):
+        return [to_json_schema(item) for item in schema]
+    if not isinstance(schema, Mapping):
+        return schema
+    result = {name: _member(name, value) for name, value in schema.items() if name not in _ANNOTATIONS}
+    if result.pop("nullable", False):
+        result["type"] = [result["type"], "null"]
+        if "enum" in result:
+            result["enum"] = [*result["enum"], None]
+    for bound in ("Minimum", "Maximum"):
+        if result.pop(f"exclusive{bound}", False):
+            result[f"exclusive{bound}"] = result.pop(bound.lower())
+    return result
+
+
+_ANNOTATIONS: Final = ("example", "default", "discriminator", "xml", "externalDocs")
+
+
+def _member(name: str, value: Any) -> Any:
+    # The names below are those of properties and no keywords, even where they read like one.
+    if name == "properties":
+        return {key: to_json_schema(member) for key, member in value.items()}
+    return value if name in ("enum", "required") else to_json_schema(value)
+
+
+def _validator(schema: Schema) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True, ignore_unknown_formats=True)
+
+
+class Validator:
+    """One schema, compiled."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = to_json_schema(schema)
+        self._compiled = _validator(self._schema)
+
+    def is_valid(self, value: Any) -> bool:
+        """Whether the value satisfies the schema."""
+        return self._compiled.is_valid(value)
+
+    def violations(self, value: Any, place: str, where: str = "") -> list[Violation]:
+        """Everything that is wrong with the value; `where` is added to for what is wrong inside it."""
+        if self._compiled.is_valid(value):
+            return []
+        found = []
+        for error in self._compiled.iter_errors(value):
+            inner = "".join(f"/{_escaped(step)}" for step in error.instance_path)
+            found += [Violation(place, where + inner + more, detail) for more, detail in self._details(error)]
+        return list(dict.fromkeys(found))
+
+    def _details(self, error: jsonschema_rs.ValidationError) -> Iterable[tuple[str, str]]:
+        """What would be right, in words that repeat nothing of the value but the shortened names of its members."""
+        facts = error.kind.as_dict()
+        match error.kind.name:
+            case "required":
+                yield f"/{_escaped(facts['property'])}", "is required"
+            case "additionalProperties":
+                for name in facts["unexpected"][:_MOST_UNEXPECTED]:
+                    yield f"/{_escaped(name)}", "is not a member that the contract knows"
+            case "pattern":
+                schema = functools.reduce(lambda at, step: at[step], error.schema_path[:-1], self._schema)
+                yield "", "must " + schema.get("x-pattern-description", f"match the pattern {facts['pattern']}")
+            case keyword:
+                sentence = _SENTENCES.get(keyword, "does not satisfy the contract")
+                yield "", sentence(facts) if callable(sentence) else sentence
+
+
+_MOST_UNEXPECTED: Final = 20
+_NAME_LENGTH: Final = 64
+
+
+def _escaped(step: str | int) -> str:
+    """A reference token (RFC 6901, section 3), cut where a client sent a name of any length."""
+    token = str(step)
+    if len(token) > _NAME_LENGTH:
+        token = token[: _NAME_LENGTH - 1] + "…"
+    return token.replace("\0", "\N{REPLACEMENT CHARACTER}").replace("~", "~0").replace("/", "~1")
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+_TYPES: Final = {
+    "string": "a string",
+    "integer": "an integer",
+    "number": "a number",
+    "boolean": "a boolean",
+    "object": "an object",
+    "array": "an array",
+    "null": "null",
+}
+_FORMATS: Final = {"uuid": "a UUID such as 01a1f83c-da9b-7d52-9c0e-3f6a1b8d2e47"}
+_SENTENCES: Final[Mapping[str, str | Callable[[Mapping[str, Any]], str]]] = {
+    "type": lambda facts: "must be " + " or ".join(_TYPES[name] for name in facts["types"]),
+    "enum": lambda facts: "must be one of " + ", ".join(json.dumps(value) for value in facts["options"]),
+    "format": lambda facts: "must be " + _FORMATS.get(facts["format"], f"in the format {facts['format']}"),
+    "minLength": lambda facts: f"must be at least {_plural(facts['limit'], 'character')} long",
+    "maxLength": lambda facts: f"must be at most {_plural(facts['limit'], 'character')} long",
+    "minimum": lambda facts: f"must be at least {facts['limit']}",
+    "maximum": lambda facts: f"must be at most {facts['limit']}",
+    "minItems": lambda facts: f"must have at least {_plural(facts['limit'], 'item')}",
+    "maxItems": lambda facts: f"must have at most {_plural(facts['limit'], 'item')}",
+    "minProperties": lambda facts: f"must have at least {_plural(facts['limit'], 'member')}",
+    "maxProperties": lambda facts: f"must have at most {_plural(facts['limit'], 'member')}",
+}
+
+
+# Parameters
+
+
+def _integer(text: str) -> int | None:
+    # JSON's form of an integer: no plus sign, no white space, no underscore, no leading zero, ASCII digits only.
+    # Nineteen digits hold every int64.
+    return int(text) if re.fullmatch(r"-?(0|[1-9][0-9]{0,18})", text, re.ASCII) else None
+
+
+def _boolean(text: str) -> bool | None:
+    return {"true": True, "false": False}.get(text)
+
+
+_COERCIONS: Final[Mapping[str, Callable[[str], Any]]] = {
+    "string": lambda text: text,
+    "integer": _integer,
+    "boolean": _boolean,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of an operation, compiled."""
+
+    name: str
+    place: str
+    """`path` or `query`."""
+    required: bool
+    default: Any
+    type: str
+    coerce: Callable[[str], Any]
+    convert: Callable[[str], Any] | None
+    validator: Validator
+
+    def read(self, text: str | None, violations: list[Violation]) -> Any:
+        """The value for the handler; what is wrong with the text is added to `violations`."""
+        if text is None:
+            if self.required:
+                violations.append(Violation("parameter", self.name, "is required"))
+            return self.default
+        value = self.coerce(text)
+        if value is None:
+            violations.append(Violation("parameter", self.name, f"must be {_TYPES[self.type]}"))
+        elif found := self.validator.violations(value, "parameter", self.name):
+            violations += found
+        elif self.convert is not None:
+            return self.convert(value)
+        return value
+
+
+def compile_parameter(parameter: Mapping[str, Any]) -> Parameter:
+    """Compile a Parameter Object, its references resolved.
+
+    Raises `ContractError` for a kind of parameter that the service could not enforce.
+    """
+    name, place, schema = parameter["name"], parameter["in"], parameter.get("schema", {})
+    kind = schema.get("type")
+    if place not in ("path", "query") or kind not in _COERCIONS or schema.get("nullable"):
+        message = f"the parameter {name} ({kind} in {place}) is of a kind that is not enforced"
+        raise ContractError(message)
+    convert = UUID if schema.get("format") == "uuid" else None
+    required = parameter.get("required", False)
+    return Parameter(
+        name, place, required, schema.get("default"), kind, _COERCIONS[kind], convert, Validator(schema)
+    )
+
+
+def token_claim(parameter: Mapping[str, Any]) -> str | None:
+    """The claim that the token must have the parameter's value in, by the document's `x-token-claim`."""
+    claim: str | None = parameter.get("x-token-claim")
+    if claim not in (None, "sub"):
+        message = f"x-token-claim of {parameter['name']} must be sub"
+        raise ContractError(message)
+    return claim
+
+
+def body_defaults(schema: Schema) -> dict[str, Any]:
+    """The members of an object that have a default, with it."""
+    members = schema.get("properties", {}).items()
+    return {name: member["default"] for name, member in members if "default" in member}
+
+
+def compile_path(template: str) -> re.Pattern[bytes]:
+    """A path template as an expression for the path as it was sent. A parameter is one segment, and not empty."""
+    pattern = "".join(
+        f"(?P<{part[1:-1]}>[^/]+)" if part.startswith("{") else re.escape(part)
+        for part in re.split(r"(\{[^}]*\})", template)
+    )
+    return re.compile(pattern.encode())

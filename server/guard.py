@@ -1,0 +1,107 @@
+"""Checks of the transport, ahead of any meaning: sizes, `Host`, the path's and the body's encoding, strict JSON."""
+
+from typing import Any
+
+import jiter
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.problems import (
+    CONTENT_TOO_LARGE,
+    HEADERS_TOO_LARGE,
+    MALFORMED_REQUEST,
+    URI_TOO_LONG,
+    Problem,
+)
+
+TARGET_BYTES = 8_192
+"""The longest path and query taken together (RFC 9110, section 4.1 asks for at least 8,000 octets)."""
+
+HEADER_BYTES = 32_768
+"""The most that all header names and values may take together."""
+
+DEPTH = 64
+"""How deep arrays and objects may nest in a body."""
+
+
+class GuardMiddleware:
+    """Refuses what no operation could want, before anything looks at what it means."""
+
+    def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:
+        self.app = app
+        self.max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check the head now, and the body's size as it arrives."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        if len(scope["raw_path"]) + len(scope["query_string"]) > TARGET_BYTES:
+            raise Problem(URI_TOO_LONG)
+        self._check_headers(scope["headers"])
+        await self.app(scope, self._limited(receive), send)
+
+    def _check_headers(self, headers: list[tuple[bytes, bytes]]) -> None:
+        hosts = 0
+        size = 0
+        for name, value in headers:
+            size += len(name) + len(value)
+            if name == b"host":
+                hosts += 1
+            elif name == b"content-length" and _exceeds(value, self.max_body_bytes):
+                raise Problem(CONTENT_TOO_LARGE)
+        if size > HEADER_BYTES:
+            raise Problem(HEADERS_TOO_LARGE)
+        if hosts != 1:
+            # RFC 9112, section 3.2.
+            raise Problem(MALFORMED_REQUEST, "The request needs exactly one Host header field.")
+
+    def _limited(self, receive: Receive) -> Receive:
+        """Count what arrives: a chunked body does not say its length beforehand."""
+        seen = 0
+
+        async def limited_receive() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > self.max_body_bytes:
+                raise Problem(CONTENT_TOO_LARGE)
+            return message
+
+        return limited_receive
+
+
+def _exceeds(length: bytes, most: int) -> bool:
+    """Whether a `Content-Length` is beyond `most`; one of thousands of digits is not even read."""
+    if not length.isdigit():
+        raise Problem(MALFORMED_REQUEST, "Content-Length is not a number.")
+    return len(length) > len(str(most)) + 1 or int(length) > most
+
+
+def parse_json(body: bytes) -> Any:
+    """The value of an RFC 8259 text, read the one way that nobody can read differently.
+
+    UTF-8 without a byte order mark; no duplicate names, no NaN or Infinity, no lone surrogates (RFC 7493), and
+    nothing nested deeper than `DEPTH`. Raises `Problem` (400) saying what and where.
+    """
+    try:
+        value = jiter.from_json(body, catch_duplicate_keys=True, allow_inf_nan=False, cache_mode="none")
+    except ValueError as error:
+        raise Problem(MALFORMED_REQUEST, f"The body is not valid JSON: {_reason(str(error))}.") from None
+    if _is_deeper(value, DEPTH):
+        raise Problem(MALFORMED_REQUEST, f"The body nests deeper than {DEPTH} levels.")
+    return value
+
+
+def _reason(message: str) -> str:
+    """The parser's words without what it quotes from the body: a name may be as long as the body."""
+    if message.startswith("Detected duplicate key"):
+        return "duplicate member name" + message[message.rindex(" at line ") :]
+    return message[:200]
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    if isinstance(value, dict):
+        return levels == 0 or any(_is_deeper(member, levels - 1) for member in value.values())
+    if isinstance(value, list):
+        return levels == 0 or any(_is_deeper(item, levels - 1) for item in value)
+    return False

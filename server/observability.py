@@ -1,0 +1,126 @@
+"""What an operator sees: a request id, one log line for each request, metrics."""
+
+import logging
+import re
+import sys
+import time
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+import structlog
+from prometheus_client import Counter, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uuid_utils import uuid7
+
+from server.exchange import Exchange, begin
+
+_log = structlog.get_logger()
+
+# Long enough for a UUID, a ULID or a W3C trace id; nothing that could break a log line or a header.
+_SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}", re.ASCII)
+# A client may send any method, and a label must not take every value that a client likes.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_CLIENT_GONE = 499
+
+REQUESTS = Counter("http_requests", "Requests answered.", ["method", "operation", "status"])
+DURATION = Histogram("http_request_duration_seconds", "Time to answer a request.", ["operation"])
+
+
+class ObservabilityMiddleware:
+    """Sees every answer, errors too: the outermost stage."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Begin the exchange, call on, and write it down when it has ended."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started_at = time.perf_counter()
+        request_id = _request_id(scope["headers"])
+        exchange = Exchange(request_id, _path(scope))
+        begin(scope, exchange)
+        status = _CLIENT_GONE
+
+        async def observed_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-request-id", request_id.encode()),
+                    (b"x-content-type-options", b"nosniff"),
+                ]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, observed_send)
+        finally:
+            _write_down(scope["method"], exchange, status, time.perf_counter() - started_at)
+
+
+def _write_down(method: str, exchange: Exchange, status: int, seconds: float) -> None:
+    operation = exchange.operation_id or "none"
+    method = method if method in _METHODS else "other"
+    REQUESTS.labels(method, operation, str(status)).inc()
+    DURATION.labels(operation).observe(seconds)
+    _log.info(
+        "request",
+        request_id=exchange.request_id,
+        method=method,
+        operation=exchange.operation_id,
+        status=status,
+        duration_ms=round(seconds * 1000, 2),
+        user=exchange.principal and exchange.principal.subject,
+    )
+
+
+def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
+    for name, value in headers:
+        if name == b"x-request-id" and _SANE_REQUEST_ID.fullmatch(value):
+            return value.decode()
+    return str(uuid7())
+
+
+def _path(scope: Scope) -> str:
+    raw: bytes | None = scope.get("raw_path")
+    # A server may leave it out (ASGI, "HTTP Connection Scope").
+    if raw is None:
+        scope["raw_path"] = raw = quote(scope["path"]).encode()
+    return raw.decode("latin-1")
+
+
+def configure_logging(*, level: str, json: bool) -> None:
+    """Send structlog's and the standard library's lines to standard output in one form."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    if json:
+        render: Any = structlog.processors.JSONRenderer(serializer=lambda event, **_: orjson.dumps(event, default=str).decode())
+    else:
+        render = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
+    structlog.configure(
+        processors=[*shared, structlog.processors.format_exc_info, render],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                render,
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    # One line for each request is written above, and these two would write several more.
+    for name in ("httpx", "httpcore", "connexion"):
+        logging.getLogger(name).setLevel(logging.WARNING)

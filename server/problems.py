@@ -1,0 +1,213 @@
+"""Every error as `application/problem+json` (RFC 9457). The only place that knows which error is which status."""
+
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import psycopg
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from handlers.security import InvalidToken, KeysUnavailable
+from persistence.errors import DatabaseUnavailable, InvalidCursor, TaskNotFound
+from server.exchange import exchange_of
+
+_log = structlog.get_logger()
+
+PAGE = "/problems"
+"""The page that explains the codes; a problem's `type` is a place in it."""
+
+_MEDIA_TYPE = b"application/problem+json"
+_INSTANCE_LENGTH = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A code of the contract's `ProblemCode`: the status it comes with, and the words for people."""
+
+    code: str
+    status: int
+    title: str
+    detail: str
+
+
+MALFORMED_REQUEST = Kind("malformed-request", 400, "Malformed request", "The request cannot be read.")
+UNAUTHENTICATED = Kind("unauthenticated", 401, "Unauthenticated", "A valid bearer token is needed.")
+FORBIDDEN = Kind("forbidden", 403, "Forbidden", "The token belongs to another user than the one in the path.")
+NOT_FOUND = Kind("not-found", 404, "Not found", "There is nothing at this path.")
+TASK_NOT_FOUND = Kind("task-not-found", 404, "Task not found", "The user has no task with this id.")
+METHOD_NOT_ALLOWED = Kind(
+    "method-not-allowed", 405, "Method not allowed", "The path does not take this method; `Allow` lists those it takes."
+)
+NOT_ACCEPTABLE = Kind("not-acceptable", 406, "Not acceptable", "This service answers in application/json.")
+CONTENT_TOO_LARGE = Kind(
+    "content-too-large", 413, "Content too large", "The body is larger than this service takes."
+)
+URI_TOO_LONG = Kind(
+    "uri-too-long", 414, "URI too long", "The address of the request is longer than this service takes."
+)
+UNSUPPORTED_MEDIA_TYPE = Kind(
+    "unsupported-media-type",
+    415,
+    "Unsupported media type",
+    "The body must be application/json in UTF-8, without a content coding.",
+)
+VALIDATION_FAILED = Kind(
+    "validation-failed", 422, "Validation failed", "The request does not satisfy the contract; see `errors`."
+)
+TOO_MANY_REQUESTS = Kind(
+    "too-many-requests", 429, "Too many requests", "The limit of requests is reached. Try again later."
+)
+HEADERS_TOO_LARGE = Kind(
+    "header-fields-too-large",
+    431,
+    "Header fields too large",
+    "The header fields of the request are larger than this service takes.",
+)
+INTERNAL_ERROR = Kind(
+    "internal-error", 500, "Internal error", "Something went wrong. The request ID in the answer helps to find out what."
+)
+SERVICE_UNAVAILABLE = Kind(
+    "service-unavailable", 503, "Service unavailable", "The service cannot do this now. Try again later."
+)
+KINDS = tuple(value for value in list(vars().values()) if isinstance(value, Kind))
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One way in which a request breaks the contract: where, and what would be right.
+
+    `place` is `pointer` (into the body, RFC 6901) or `parameter` (a name). The value is never repeated.
+    """
+
+    place: str
+    where: str
+    detail: str
+
+    def as_json(self) -> dict[str, str]:
+        """The member of `errors`."""
+        return {self.place: self.where, "detail": self.detail}
+
+
+class Problem(Exception):  # noqa: N818  RFC 9457's word
+    """An error that ends a request, as the client gets to see it. Header names are in lower case."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        detail: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        violations: Sequence[Violation] = (),
+    ) -> None:
+        super().__init__(kind.code)
+        self.kind = kind
+        self.detail = detail or kind.detail
+        self.headers = headers or {}
+        self.violations = violations
+
+    def as_json(self, instance: str) -> dict[str, Any]:
+        """The members of the problem; `instance` is the request's path."""
+        members: dict[str, Any] = {
+            "type": f"{PAGE}#{self.kind.code}",
+            "title": self.kind.title,
+            "status": self.kind.status,
+            "detail": self.detail,
+            "instance": instance[:_INSTANCE_LENGTH],
+            "code": self.kind.code,
+        }
+        if self.violations:
+            members["errors"] = [violation.as_json() for violation in self.violations]
+        return members
+
+
+def validation_failed(violations: Sequence[Violation]) -> Problem:
+    """All the violations of one request."""
+    return Problem(VALIDATION_FAILED, violations=violations)
+
+
+# RFC 6750, section 3: a request without a token gets no error code, so neither does one with a bad token, which
+# makes every failure the same.
+_CHALLENGE = {"www-authenticate": 'Bearer realm="tasks-api"'}
+_BY_STATUS = {404: NOT_FOUND, 405: METHOD_NOT_ALLOWED}
+
+
+def problem_of(error: Exception) -> Problem:
+    """The problem that an error of any room is to a client. What is not known is an opaque 500."""
+    match error:
+        case Problem():
+            return error
+        case TaskNotFound():
+            return Problem(TASK_NOT_FOUND)
+        case InvalidCursor():
+            detail = "must be taken from a Link header of a list with the same sort"
+            return validation_failed([Violation("parameter", "cursor", detail)])
+        case InvalidToken():
+            return Problem(UNAUTHENTICATED, headers=_CHALLENGE)
+        case DatabaseUnavailable() | KeysUnavailable():
+            return Problem(SERVICE_UNAVAILABLE, headers={"retry-after": str(error.retry_after)})
+        case HTTPException(status_code=status) if status in _BY_STATUS:
+            return Problem(_BY_STATUS[status], headers={k.lower(): v for k, v in (error.headers or {}).items()})
+        case _:
+            return Problem(INTERNAL_ERROR)
+
+
+class ProblemMiddleware:
+    """Turns whatever the later stages raise into a problem."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call on, and answer in the place of a stage that raised."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def watching_send(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watching_send)
+        except Exception as error:
+            exchange = exchange_of(scope)
+            problem = problem_of(error)
+            _report(error, problem, exchange.request_id)
+            if started:
+                raise
+            await _send_problem(problem, exchange.path, head=scope["method"] == "HEAD", send=send)
+
+
+async def _send_problem(problem: Problem, path: str, *, head: bool, send: Send) -> None:
+    body = orjson.dumps(problem.as_json(path))
+    headers = [
+        (b"content-type", _MEDIA_TYPE),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        *((name.encode(), value.encode()) for name, value in problem.headers.items()),
+    ]
+    await send({"type": "http.response.start", "status": problem.kind.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head else body})
+
+
+def _report(error: Exception, problem: Problem, request_id: str) -> None:
+    """Log what an operator must know of. An exception's own message may quote a title, so it is left out."""
+    if isinstance(error, DatabaseUnavailable | KeysUnavailable):
+        _log.warning("unavailable", request_id=request_id, reason=str(error))
+    elif isinstance(error, InvalidToken):
+        _log.info("security.token_refused", request_id=request_id, reason=str(error))
+    elif problem.kind is INTERNAL_ERROR:
+        facts = {"sqlstate": error.sqlstate} if isinstance(error, psycopg.Error) else {}
+        _log.error(
+            "unexpected_error",
+            request_id=request_id,
+            error=f"{type(error).__module__}.{type(error).__qualname__}",
+            stack=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)],
+            **facts,
+        )

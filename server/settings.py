@@ -1,0 +1,180 @@
+"""What an operator can set, read from the environment once. The table in README.md says the same."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+SECRET_BYTES = 32
+"""The least length of a key for HS256 (RFC 7518, section 3.2)."""
+
+_List = Annotated[tuple[str, ...], NoDecode]
+
+
+class SettingsError(Exception):
+    """The environment is not one that the service can run in. The message is for the operator."""
+
+
+class Settings(BaseSettings):
+    """Every setting, by the name of its environment variable in lower case."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    environment: Literal["development", "production"] = Field(
+        "development", description="`production` refuses to start without a way to check tokens, and logs JSON."
+    )
+    database_url: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("database_url", "neon_db_url"),
+        description="Where PostgreSQL is, as `postgresql://` or `postgres://`; also read from `NEON_DB_URL`. "
+        "Without it, an embedded PostgreSQL runs with its data in `DATA_DIR`.",
+    )
+    migrations_database_url: SecretStr | None = Field(
+        None, description="Where migrations go, if not to `DATABASE_URL`: for Neon the host without `-pooler`."
+    )
+    migrate_on_start: bool = Field(
+        True, description="Whether to apply migrations at start; otherwise `tasks-api migrate` does."
+    )
+    database_pool_size: int = Field(10, ge=1, le=1000, description="Connections per process, at most.")
+    database_wait_seconds: float = Field(
+        5.0, gt=0, le=60, description="How long a request waits for a free connection before it gets a 503."
+    )
+    better_auth_secret: SecretStr | None = Field(
+        None,
+        description="The shared secret of HS256 tokens, at least 32 bytes. In development a missing one is made "
+        "and kept in `DATA_DIR`.",
+    )
+    better_auth_url: str | None = Field(
+        None,
+        description="The base URL of the front end with Better Auth: its keys are fetched from "
+        "`/api/auth/jwks` there, and it is the default of `JWT_AUDIENCE` and `JWT_ISSUER`.",
+    )
+    jwks_url: str | None = Field(None, description="Where the JWKS is, if not below `BETTER_AUTH_URL`.")
+    jwt_audience: str | None = Field(None, description="The `aud` that every token must have.")
+    jwt_issuer: str | None = Field(None, description="The `iss` that every token must have.")
+    cors_origins: _List = Field(
+        ("http://localhost:3000", "http://localhost"),
+        description="The origins whose pages may call the service, separated by commas.",
+    )
+    host: str = Field("127.0.0.1", description="The address to listen on; `0.0.0.0` for all.")
+    port: int = Field(8000, ge=0, le=65535, description="The port to listen on.")
+    workers: int = Field(1, ge=1, le=64, description="Processes that serve.")
+    forwarded_allow_ips: str = Field(
+        "127.0.0.1", description="The proxies whose `X-Forwarded-*` headers are believed, separated by commas."
+    )
+    root_path: str = Field("", description="The path below which a proxy shows the service, such as `/tasks-api`.")
+    max_body_bytes: int = Field(65536, ge=1024, description="The longest request body taken, in bytes; then 413.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least severe log line.")
+    data_dir: Path = Field(Path("data"), description="Where the embedded PostgreSQL and the development secret are.")
+    openapi_overlays: _List = Field(
+        (), description="Paths of OpenAPI Overlay 1.0 files to adapt the contract with, separated by commas."
+    )
+    validate_responses: bool = Field(
+        True, description="Whether an answer that breaks the contract is kept back (500) instead of sent."
+    )
+
+    @field_validator("cors_origins", "openapi_overlays", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _is_origin(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if origin != "*" and not origin.startswith(("http://", "https://")):
+                message = f"{origin!r} is not an origin such as http://localhost:3000"
+                raise ValueError(message)
+        return tuple(origin.rstrip("/") for origin in value)
+
+    @field_validator("better_auth_secret")
+    @classmethod
+    def _is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value().encode()) < SECRET_BYTES:
+            message = f"must be at least {SECRET_BYTES} bytes long (try: openssl rand -base64 32)"
+            raise ValueError(message)
+        return value
+
+    @field_validator("better_auth_url", "jwks_url")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        if value is not None and not value.startswith(("http://", "https://")):
+            message = "must start with http:// or https://"
+            raise ValueError(message)
+        return value
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("root_path")
+    @classmethod
+    def _is_prefix(cls, value: str) -> str:
+        if value and not value.startswith("/"):
+            message = "must start with /"
+            raise ValueError(message)
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _can_check_tokens(self) -> Self:
+        if self.environment == "production" and self.better_auth_secret is None and self.key_set_url is None:
+            message = "in production, set BETTER_AUTH_SECRET (at least 32 bytes), BETTER_AUTH_URL or JWKS_URL"
+            raise ValueError(message)
+        return self
+
+    @property
+    def key_set_url(self) -> str | None:
+        """Where the JWKS is, or None where tokens are signed with the shared secret only."""
+        if self.jwks_url or self.better_auth_url is None:
+            return self.jwks_url
+        return f"{self.better_auth_url.rstrip('/')}/api/auth/jwks"
+
+    @property
+    def audience(self) -> str | None:
+        """The `aud` that every token must have, if any (RFC 7519, section 4.1.3)."""
+        return self.jwt_audience or self.better_auth_url
+
+    @property
+    def issuer(self) -> str | None:
+        """The `iss` that every token must have, if any (RFC 7519, section 4.1.1)."""
+        return self.jwt_issuer or self.better_auth_url
+
+    def secret(self) -> str | None:
+        """The key of HS256 tokens. In development a missing one is made, and found again at the next start."""
+        if self.better_auth_secret is not None:
+            return self.better_auth_secret.get_secret_value()
+        if self.environment == "production":
+            return None
+        return _kept_secret(self.data_dir / "secret")
+
+
+def _kept_secret(path: Path) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x", opener=_private) as file:
+            file.write(secrets.token_urlsafe(SECRET_BYTES))
+    except FileExistsError:
+        pass
+    return path.read_text().strip()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def load_settings() -> Settings:
+    """Read the environment. Raises `SettingsError` with one line for each setting that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        lines = (_line(".".join(map(str, item["loc"])), item["msg"]) for item in error.errors(include_url=False))
+        raise SettingsError("\n".join(lines)) from None
+
+
+def _line(name: str, message: str) -> str:
+    message = message.removeprefix("Value error, ")
+    return f"{name.upper()}: {message}" if name else message
