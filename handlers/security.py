@@ -186,8 +186,7 @@ class KeySet:
         async with self._client.stream("GET", self._url) as response:
             if response.status_code != httpx.codes.OK:
                 raise ValueError(f"status {response.status_code}")
-            # Raw, so that the limit counts what arrives and nothing unpacks beyond it.
-            async for chunk in response.aiter_raw():
+            async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > MAX_KEY_SET_BYTES:
                     raise ValueError(f"more than {MAX_KEY_SET_BYTES} bytes")

@@ -67,8 +67,8 @@ users = Table(
 tasks = Table(
     "tasks",
     metadata,
-    Column("user_id", Text, ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False),
     Column("id", Uuid, nullable=False),
+    Column("user_id", Text, ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False),
     Column("title", Text, nullable=False),
     Column("title_key", LargeBinary, nullable=False, comment="persistence.collation.title_key(title)"),
     Column("description", Text),

@@ -17,6 +17,7 @@ from persistence import migrations
 from server.app import create_app, database_address
 from server.contract import ContractError, authored_yaml, load_document
 from server.observability import configure_logging
+from server.protocol import ProblemProtocol
 from server.settings import Settings, SettingsError, load_settings
 
 _DEMO_USER = "demo"
@@ -64,6 +65,7 @@ def serve() -> None:
                 forwarded_allow_ips=settings.forwarded_allow_ips,
                 timeout_graceful_shutdown=_GRACE_SECONDS,
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                http=ProblemProtocol,
                 access_log=False,
                 log_config=None,
                 server_header=False,

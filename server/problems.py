@@ -22,6 +22,8 @@ PAGE = "/problems"
 
 _MEDIA_TYPE = b"application/problem+json"
 _INSTANCE_LENGTH = 512
+_POINTER_LENGTH = 1024
+_MOST_VIOLATIONS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Violation:
 
     def as_json(self) -> dict[str, str]:
         """The member of `errors`."""
-        return {self.place: self.where, "detail": self.detail}
+        return {self.place: self.where[:_POINTER_LENGTH], "detail": self.detail}
 
 
 class Problem(Exception):  # noqa: N818  RFC 9457's word
@@ -125,8 +127,8 @@ class Problem(Exception):  # noqa: N818  RFC 9457's word
 
 
 def validation_failed(violations: Sequence[Violation]) -> Problem:
-    """All the violations of one request."""
-    return Problem(VALIDATION_FAILED, violations=violations)
+    """All the violations of one request, as far as the contract has room for them."""
+    return Problem(VALIDATION_FAILED, violations=violations[:_MOST_VIOLATIONS])
 
 
 # RFC 6750, section 3: a request without a token gets no error code, so neither does one with a bad token, which

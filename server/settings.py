@@ -155,7 +155,7 @@ class Settings(BaseSettings):
 def _kept_secret(path: Path) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with path.open("x", opener=_private) as file:
+        with open(path, "x", opener=_private) as file:  # noqa: PTH123  Path.open takes no opener
             file.write(secrets.token_urlsafe(SECRET_BYTES))
     except FileExistsError:
         pass

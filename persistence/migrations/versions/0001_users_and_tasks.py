@@ -40,8 +40,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "tasks",
-        sa.Column("user_id", sa.Text(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", sa.Text(), nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
         sa.Column(
             "title_key", sa.LargeBinary(), nullable=False, comment="persistence.collation.title_key(title)"

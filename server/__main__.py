@@ -1,0 +1,5 @@
+"""`python -m server` is `tasks-api`."""
+
+from server.cli import main
+
+main()

@@ -1,0 +1,130 @@
+"""The seams of the tests: a real service on a real socket, with a real PostgreSQL behind it."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from handlers.security import issue_token
+from persistence.database import embedded_server
+
+ROOT = Path(__file__).parent.parent
+SECRET = "a-secret-of-the-tests-that-is-long-enough"  # noqa: S105
+START_SECONDS = 60
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """The event loop of asynchronous tests."""
+    return "asyncio"
+
+
+@dataclass
+class Service:
+    """A running `tasks-api serve`."""
+
+    url: str
+    log: Path
+    process: subprocess.Popen[bytes]
+    clients: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    def client(self, **headers: str) -> httpx2.Client:
+        """A client with these headers; it raises for no status."""
+        client = httpx2.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
+        return self.clients.enter_context(client)
+
+    def as_user(self, subject: str, *, email: str | None = None, name: str | None = None) -> httpx2.Client:
+        """A client with a token for this user."""
+        return self.client(authorization=f"Bearer {token(subject, email=email, name=name)}")
+
+
+def token(subject: str, *, email: str | None = None, name: str | None = None, seconds: int = 600) -> str:
+    """A token that the services of the tests accept."""
+    return issue_token(SECRET, subject, email=email, name=name, expires_in=timedelta(seconds=seconds))
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def running_service(directory: Path, *, ready: bool = True, **environment: str) -> Iterator[Service]:
+    """Run `tasks-api serve` in `directory` with these settings, and wait until it answers."""
+    port = free_port()
+    log = directory / "service.log"
+    settings = {"DATA_DIR": str(directory / "data"), "BETTER_AUTH_SECRET": SECRET, "PORT": str(port), **environment}
+    with log.open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603
+            [sys.executable, "-m", "server", "serve"],
+            cwd=directory,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **settings},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    service = Service(f"http://127.0.0.1:{port}", log, process)
+    try:
+        with service.clients:
+            _wait(service, "/health/ready" if ready else "/health")
+            yield service
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _wait(service: Service, path: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    client = service.client()
+    while time.monotonic() < deadline and service.process.poll() is None:
+        with contextlib.suppress(httpx2.TransportError):
+            if client.get(path).status_code == httpx2.codes.OK:
+                return
+        time.sleep(0.1)
+    pytest.fail(f"the service did not start:\n{service.log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """An embedded PostgreSQL of this run."""
+    with embedded_server(tmp_path_factory.mktemp("postgres") / "data") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def service(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The service that most tests talk to. They keep out of each other's way by having users of their own."""
+    with running_service(tmp_path_factory.mktemp("service"), DATABASE_URL=database_url) as running:
+        yield running
+
+
+@pytest.fixture
+def new_user() -> Callable[[str], str]:
+    """Make the id of a user whom nobody has seen, readable by its first part."""
+    return lambda name: f"{name}-{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def ada(service: Service, new_user: Callable[[str], str]) -> tuple[str, httpx2.Client]:
+    """A new user and her client."""
+    subject = new_user("ada")
+    return subject, service.as_user(subject)
+
+
+@pytest.fixture
+def bob(service: Service, new_user: Callable[[str], str]) -> tuple[str, httpx2.Client]:
+    """Another one."""
+    subject = new_user("bob")
+    return subject, service.as_user(subject)
