@@ -18,9 +18,10 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from typing import Any, Final
 
-import httpx
+import httpx2
 import jiter
 import jwt
 import structlog
@@ -51,14 +52,32 @@ _COOKIE_AUDIENCE: Final = "better-auth:"
 # Without padding (RFC 7515, section 2); five parts would be encrypted, an empty third one unsigned.
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
+
+class _Reason(StrEnum):
+    """Why a token is refused, in words that are all ours."""
+
+    SIZE = f"longer than {MAX_TOKEN_BYTES} bytes or not ASCII"
+    FORM = "not a signed token in compact form"
+    CRIT = "crit in the header"
+    TYP = "typ is neither JWT nor at+jwt"
+    ALG = "alg is none of ours"
+    KID = "kid is not a string"
+    NO_KEY = "no key is configured for this kind of algorithm"
+    UNKNOWN_KEY = "no key of the set has this id"
+    ALG_OF_KEY = "the algorithm is not the one of the key"
+    TIME = "a time is not a number"
+    COOKIE = "a session cookie is not an access token"
+    SUB = "sub is not 1-255 characters without NUL"
+
+
 _log = structlog.stdlib.get_logger()
 
 
-class InvalidToken(Exception):  # noqa: N818 - it ends as an answer, not as an error of ours
+class InvalidToken(Exception):
     """The token names nobody. The message is for the log and never holds the token or its claims."""
 
 
-class KeysUnavailable(Exception):  # noqa: N818 - see InvalidToken
+class KeysUnavailable(Exception):
     """The keys cannot be had now, so that no token of theirs can be judged."""
 
     def __init__(self, retry_after: int) -> None:
@@ -90,7 +109,7 @@ class KeySet:
     back. Belongs to one event loop.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but the address are options
         self,
         url: str,
         *,
@@ -112,7 +131,7 @@ class KeySet:
         self._tried_at = -math.inf
         self._failed = True
         self._fetching: asyncio.Task[None] | None = None
-        self._client: httpx.AsyncClient | None = None
+        self._client: httpx2.AsyncClient | None = None
 
     async def key(self, kid: str | None) -> jwt.PyJWK:
         """Return the key with this id, bound to its algorithm; without an id, the only key of the set.
@@ -129,7 +148,7 @@ class KeySet:
             return found
         if self._failed:
             raise KeysUnavailable(self._retry_after())
-        raise InvalidToken("no key of the set has this id")
+        raise InvalidToken(_Reason.UNKNOWN_KEY)
 
     async def aclose(self) -> None:
         """Stop a running fetch and close the connections."""
@@ -171,7 +190,7 @@ class KeySet:
                 self._keys = _public_keys(await self._download())
         except Exception as error:  # noqa: BLE001 - whatever goes wrong on the way to the issuer is an outage
             self._failed = True
-            _log.warning("jwks_fetch_failed", reason=f"{type(error).__name__}: {error}")
+            _log.warning("security.jwks_fetch_failed", reason=f"{type(error).__name__}: {error}")
         else:
             self._failed = False
             self._fetched_at = self._clock()
@@ -184,12 +203,14 @@ class KeySet:
             self._client = await asyncio.to_thread(_http_client, self._timeout)
         body = bytearray()
         async with self._client.stream("GET", self._url) as response:
-            if response.status_code != httpx.codes.OK:
-                raise ValueError(f"status {response.status_code}")
+            if response.status_code != httpx2.codes.OK:
+                message = f"status {response.status_code}"
+                raise ValueError(message)
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > MAX_KEY_SET_BYTES:
-                    raise ValueError(f"more than {MAX_KEY_SET_BYTES} bytes")
+                    message = f"more than {MAX_KEY_SET_BYTES} bytes"
+                    raise ValueError(message)
         return bytes(body)
 
 
@@ -203,7 +224,7 @@ class TokenVerifier:
     is the wall clock of that memory, in seconds since 1970. Belongs to one event loop.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a setting, given by name
         self,
         *,
         secret: str | None,
@@ -217,16 +238,15 @@ class TokenVerifier:
     ) -> None:
         """Bind the keys. Raises `ValueError` for no key at all and for a secret that cannot be one."""
         if secret is None and key_set is None:
-            raise ValueError("a token verifier needs a secret or a key set")
+            message = "a token verifier needs a secret or a key set"
+            raise ValueError(message)
         self._secret = None if secret is None else _secret_key(secret)
         self._key_set = key_set
         self._audience = audience
         self._issuer = issuer
         self._leeway = leeway
         self._cache_seconds = cache_seconds
-        self._verified: TLRUCache[bytes, Principal, float] = TLRUCache(
-            cache_size, self._forget_at, timer=clock
-        )
+        self._verified: TLRUCache[bytes, Principal, float] = TLRUCache(cache_size, self._forget_at, timer=clock)
         self._jwt = _StrictJWT({"require": ["exp", "sub"], "verify_aud": audience is not None})
 
     async def verify(self, token: str) -> Principal:
@@ -235,7 +255,7 @@ class TokenVerifier:
         Raises `InvalidToken` for whatever is wrong with it, `KeysUnavailable` if its key cannot be had.
         """
         if len(token) > MAX_TOKEN_BYTES or not token.isascii():
-            raise InvalidToken(f"longer than {MAX_TOKEN_BYTES} bytes or not ASCII")
+            raise InvalidToken(_Reason.SIZE)
         digest = hashlib.sha256(token.encode("ascii")).digest()
         try:
             return self._verified[digest]
@@ -270,23 +290,21 @@ class TokenVerifier:
         else:
             key = await self._key_set.key(kid) if self._key_set is not None else None
         if key is None:
-            raise InvalidToken("no key is configured for this kind of algorithm")
+            raise InvalidToken(_Reason.NO_KEY)
         if key.algorithm_name != algorithm:
-            raise InvalidToken("the algorithm is not the one of the key")
+            raise InvalidToken(_Reason.ALG_OF_KEY)
         return key
 
     def _read(self, token: str, key: jwt.PyJWK) -> Principal:
-        claims = self._jwt.decode(
-            token, key, audience=self._audience, issuer=self._issuer, leeway=self._leeway
-        )
+        claims = self._jwt.decode(token, key, audience=self._audience, issuer=self._issuer, leeway=self._leeway)
         # PyJWT also takes strings and booleans for times; RFC 7519, section 2, has numbers only.
         if any(name in claims and type(claims[name]) not in (int, float) for name in _TIMES):
-            raise InvalidToken("a time is not a number")
+            raise InvalidToken(_Reason.TIME)
         if self._is_cookie(claims.get("aud")):
-            raise InvalidToken("a session cookie is not an access token")
+            raise InvalidToken(_Reason.COOKIE)
         subject = _text(claims["sub"], MAX_SUBJECT)
         if subject is None:
-            raise InvalidToken("sub is not 1-255 characters without NUL")
+            raise InvalidToken(_Reason.SUB)
         return Principal(
             subject=subject,
             email=_text(claims.get("email"), MAX_EMAIL),
@@ -306,7 +324,7 @@ class TokenVerifier:
         return min(now + self._cache_seconds, principal.expires_at.timestamp())
 
 
-def issue_token(
+def issue_token(  # noqa: PLR0913 - each is a claim, given by name
     secret: str,
     subject: str,
     *,
@@ -321,7 +339,8 @@ def issue_token(
     Raises `ValueError` for a secret or a subject that would be refused.
     """
     if _text(subject, MAX_SUBJECT) is None:
-        raise ValueError("a subject is 1-255 characters without NUL")
+        message = "a subject is 1-255 characters without NUL"
+        raise ValueError(message)
     now = datetime.now(UTC)
     claims = {"sub": subject, "email": email, "name": name, "aud": audience, "iss": issuer}
     present: dict[str, Any] = {claim: value for claim, value in claims.items() if value is not None}
@@ -338,19 +357,19 @@ class _StrictJWT(jwt.PyJWT):
 def _read_header(token: str) -> tuple[str, str | None]:
     """Return `alg` and `kid`. Raises `InvalidToken` or `ValueError` for a header that is not one of ours."""
     if _COMPACT.fullmatch(token) is None:
-        raise InvalidToken("not a signed token in compact form")
+        raise InvalidToken(_Reason.FORM)
     segment = token.partition(".")[0]
     header = _json_object(urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
     # Extensions that must be understood: none is (RFC 7515, section 4.1.11).
     if "crit" in header:
-        raise InvalidToken("crit in the header")
+        raise InvalidToken(_Reason.CRIT)
     if "typ" in header and _media_type(header["typ"]) not in _TYPES:
-        raise InvalidToken("typ is neither JWT nor at+jwt")
+        raise InvalidToken(_Reason.TYP)
     algorithm, kid = header.get("alg"), header.get("kid")
     if not isinstance(algorithm, str) or (algorithm != _SYMMETRIC and algorithm not in _KEY_TYPES):
-        raise InvalidToken("alg is none of ours")
+        raise InvalidToken(_Reason.ALG)
     if kid is not None and not isinstance(kid, str):
-        raise InvalidToken("kid is not a string")
+        raise InvalidToken(_Reason.KID)
     return algorithm, kid
 
 
@@ -364,7 +383,8 @@ def _json_object(data: bytes) -> dict[str, Any]:
     value = jiter.from_json(data, allow_inf_nan=False, cache_mode="none", catch_duplicate_keys=True)
     if isinstance(value, dict):
         return value
-    raise ValueError("not a JSON object")
+    message = "not a JSON object"
+    raise ValueError(message)
 
 
 def _text(value: object, longest: int) -> str | None:
@@ -379,21 +399,24 @@ def _secret_key(secret: str) -> jwt.PyJWK:
     try:
         octets = secret.encode()
     except UnicodeEncodeError:
-        raise ValueError("the secret is not text") from None
+        message = "the secret is not text"
+        raise ValueError(message) from None
     if len(octets) < MIN_SECRET_BYTES:
-        raise ValueError(f"the secret is shorter than {MIN_SECRET_BYTES} bytes")
+        message = f"the secret is shorter than {MIN_SECRET_BYTES} bytes"
+        raise ValueError(message)
     key = jwt.PyJWK({"kty": "oct", "k": urlsafe_b64encode(octets).decode()}, _SYMMETRIC)
     try:
         # PyJWT refuses asymmetric keys as secrets, which would otherwise be noticed at the first token.
         key.Algorithm.prepare_key(key.key)
     except jwt.InvalidKeyError:
-        raise ValueError("the secret is an asymmetric key or a JWK") from None
+        message = "the secret is an asymmetric key or a JWK"
+        raise ValueError(message) from None
     return key
 
 
-def _http_client(timeout: float) -> httpx.AsyncClient:
+def _http_client(timeout: float) -> httpx2.AsyncClient:
     """Make the client of a key set: no redirects, nothing taken from the environment."""
-    return httpx.AsyncClient(timeout=timeout, trust_env=False, headers={"Accept-Encoding": "identity"})
+    return httpx2.AsyncClient(timeout=timeout, trust_env=False, headers={"Accept-Encoding": "identity"})
 
 
 def _public_keys(body: bytes) -> tuple[jwt.PyJWK, ...]:
@@ -401,7 +424,8 @@ def _public_keys(body: bytes) -> tuple[jwt.PyJWK, ...]:
     members = _json_object(body).get("keys")
     if isinstance(members, list):
         return tuple(key for key in map(_public_key, members) if key is not None)
-    raise ValueError("no list of keys")
+    message = "no list of keys"
+    raise ValueError(message)
 
 
 def _public_key(member: object) -> jwt.PyJWK | None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import select
 import struct
+import sys
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -174,10 +175,18 @@ async def _configure(connection: _Connection) -> None:
 
 async def _check(connection: _Connection) -> None:
     """Raise `psycopg.OperationalError` for a connection that was lost while it lay in the pool."""
-    readable, _, _ = select.select([connection.fileno()], [], [], 0)
-    if readable or time.monotonic() - connection.seen_at > _SILENCE:
+    if _is_readable(connection.fileno()) or time.monotonic() - connection.seen_at > _SILENCE:
         await psycopg_pool.AsyncConnectionPool.check_connection(connection)
         connection.seen_at = time.monotonic()
+
+
+def _is_readable(file: int) -> bool:
+    if sys.platform == "win32":
+        return bool(select.select([file], [], [], 0)[0])
+    # Unlike select() it takes files beyond the 1,024th, which a service with many clients has.
+    poll = select.poll()
+    poll.register(file, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import base64
 import binascii
 import itertools
 import struct
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -220,29 +221,42 @@ async def _fetch(
     return row
 
 
-# A cursor is the place of the last task of a page: the letter of the order, the value in its column (for a moment
-# the microseconds since 1970 as a signed 64-bit integer, for a title its key), and the task's id of 16 bytes;
-# base64url without padding (RFC 4648, section 5).
+# A cursor is the place of the last task of a page: the letter of the order, in upper case where it descends; the
+# value in its column (for a moment the microseconds since 1970 as a signed 64-bit integer, for a title its key); the
+# task's id of 16 bytes; and the CRC-32 of all that, for an address that was cut or mistyped would otherwise give a page
+# from somewhere else. base64url without padding (RFC 4648, section 5).
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _MOMENT = struct.Struct("!q")
 _ID_BYTES = 16
+_SUM_BYTES = 4
+
+
+def _letter(sort: str) -> bytes:
+    letter = _ORDERS[sort.removeprefix("-")].letter
+    return letter.upper() if sort.startswith("-") else letter
 
 
 def write_cursor(sort: str, position: datetime | bytes, last_id: UUID) -> str:
     """The cursor for the tasks after the one at `position` with `last_id`, 1 to 2,048 characters long."""
     value = _MOMENT.pack((position - _EPOCH) // _MICROSECOND) if isinstance(position, datetime) else position
-    place = _ORDERS[sort.removeprefix("-")].letter + value + last_id.bytes
-    return base64.urlsafe_b64encode(place).rstrip(b"=").decode()
+    place = _letter(sort) + value + last_id.bytes
+    return base64.urlsafe_b64encode(place + _sum(place)).rstrip(b"=").decode()
+
+
+def _sum(place: bytes) -> bytes:
+    return zlib.crc32(place).to_bytes(_SUM_BYTES)
 
 
 def _read_cursor(sort: str, cursor: str) -> dict[str, Any]:
     try:
-        place = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        read = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        place, check = read[:-_SUM_BYTES], read[-_SUM_BYTES:]
         letter, value, last_id = place[:1], place[1:-_ID_BYTES], UUID(bytes=place[-_ID_BYTES:])
-        if letter != _ORDERS[sort.removeprefix("-")].letter:
+        if check != _sum(place) or letter != _letter(sort):
             raise InvalidCursor
-        position = _read_key(value) if letter == b"t" else _EPOCH + _MOMENT.unpack(value)[0] * _MICROSECOND
+        by_title = _ORDERS[sort.removeprefix("-")].column is tasks.c.title_key
+        position = _read_key(value) if by_title else _EPOCH + _MOMENT.unpack(value)[0] * _MICROSECOND
     except (ValueError, OverflowError, struct.error, binascii.Error) as error:
         raise InvalidCursor from error
     return {"position": position, "last_id": last_id}

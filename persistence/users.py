@@ -2,15 +2,20 @@
 
 from typing import Any
 
-from sqlalchemy import CTE, Text, and_, bindparam, func, literal_column, or_, select
+from sqlalchemy import CTE, Select, Text, and_, bindparam, func, literal_column, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
-from persistence.database import Database, Row, compile_statement
+from persistence.database import Database, Row, Statement, compile_statement
 from persistence.schema import tasks, users
 
 _ID = bindparam("user_id", type_=Text)
 _EMAIL = bindparam("email", type_=Text)
 _NAME = bindparam("name", type_=Text)
+_AS_CLAIMED = and_(
+    users.c.id == _ID,
+    or_(_EMAIL.is_(None), users.c.email == _EMAIL),
+    or_(_NAME.is_(None), users.c.name == _NAME),
+)
 
 
 def known_user() -> CTE:
@@ -19,13 +24,7 @@ def known_user() -> CTE:
     It writes nothing, and takes no row lock, where the row already says what the claims say: parallel writes of
     one user do not queue behind each other. A claim that the token does not carry leaves the column as it is.
     """
-    as_claimed = select(literal_column("1")).where(
-        and_(
-            users.c.id == _ID,
-            or_(_EMAIL.is_(None), users.c.email == _EMAIL),
-            or_(_NAME.is_(None), users.c.name == _NAME),
-        )
-    )
+    as_claimed = select(literal_column("1")).where(_AS_CLAIMED)
     new = insert(users).from_select(["id", "email", "name"], select(_ID, _EMAIL, _NAME).where(~as_claimed.exists()))
     return new.on_conflict_do_update(
         index_elements=[users.c.id],
@@ -37,29 +36,34 @@ def known_user() -> CTE:
     ).returning(users).cte("known_user")
 
 
-def _profile() -> Any:
-    written = known_user()
-    # A data-modifying CTE and the table are one snapshot apart: the row stands in the first when it was written
-    # by this statement and in the second when it was there before.
-    row = select(written).union_all(
-        select(users).where(users.c.id == _ID, ~select(literal_column("1")).select_from(written).exists())
-    ).subquery("profile")
-    owned = tasks.c.user_id == _ID
+def _with_counts(user: Select[Any]) -> Statement:
+    row = user.subquery("profile")
     counts = (
         select(
             func.count().label("total"),
             func.count().filter(tasks.c.completed).label("completed"),
             func.count().filter(~tasks.c.completed).label("pending"),
         )
-        .where(owned)
+        .where(tasks.c.user_id == _ID)
         .subquery("counts")
     )
-    return select(
-        row.c.id, row.c.email, row.c.name, row.c.created_at, counts.c.total, counts.c.completed, counts.c.pending
+    return compile_statement(
+        select(
+            row.c.id, row.c.email, row.c.name, row.c.created_at, counts.c.total, counts.c.completed, counts.c.pending
+        )
     )
 
 
-_PROFILE = compile_statement(_profile())
+def _first_seen() -> Select[Any]:
+    written = known_user()
+    # A data-modifying CTE and the table are one snapshot apart: the row stands in the first when it was written
+    # by this statement and in the second when it was there before.
+    there_before = select(users).where(users.c.id == _ID, ~select(literal_column("1")).select_from(written).exists())
+    return select(select(written).union_all(there_before).subquery("user"))
+
+
+_KNOWN = _with_counts(select(users).where(_AS_CLAIMED))
+_FIRST_SEEN = _with_counts(_first_seen())
 
 
 async def profile(database: Database, user_id: str, *, email: str | None, name: str | None) -> Row:
@@ -67,4 +71,7 @@ async def profile(database: Database, user_id: str, *, email: str | None, name: 
 
     Raises `DatabaseUnavailable`.
     """
-    return await database.fetch_one(_PROFILE, {"user_id": user_id, "email": email, "name": name})
+    parameters = {"user_id": user_id, "email": email, "name": name}
+    # A statement that could write is refused by a standby, even where there is nothing to write.
+    known = await database.fetch_first(_KNOWN, parameters)
+    return known or await database.fetch_one(_FIRST_SEEN, parameters)

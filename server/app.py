@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 from connexion import AsyncApp
+from connexion.exceptions import InvalidSpecification
 from connexion.middleware.lifespan import LifespanMiddleware
 from connexion.options import SwaggerUIOptions
 from prometheus_client import REGISTRY
@@ -19,7 +20,7 @@ from handlers import auth, health, tasks, users
 from handlers.security import KeySet, TokenVerifier
 from persistence import migrations
 from persistence.database import Database, embedded_server
-from server.contract import load_document
+from server.contract import ContractError, load_document
 from server.cors import CrossOriginMiddleware
 from server.guard import GuardMiddleware
 from server.observability import ObservabilityMiddleware, configure_logging
@@ -32,7 +33,7 @@ from server.pipeline import (
 )
 from server.problems import ProblemMiddleware
 from server.resolver import HandlerResolver
-from server.settings import Settings, load_settings
+from server.settings import Settings, SettingsError, load_settings
 from server.site import pages
 
 _log = structlog.get_logger()
@@ -81,19 +82,27 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         database=database,
         verifier=verifier,
     )
-    # Connexion compiles its stages at the first request; here, so that a bad contract stops the start.
-    app.middleware.app, app.middleware.middleware_stack = app.middleware._build_middleware_stack()  # noqa: SLF001
+    try:
+        # Connexion compiles its stages at the first request; here, so that a bad contract stops the start.
+        app.middleware.app, app.middleware.middleware_stack = app.middleware._build_middleware_stack()  # noqa: SLF001
+    except InvalidSpecification as error:
+        message = f"the contract is not OpenAPI 3.0: {error.message} at #/{'/'.join(map(str, error.path))}"
+        raise ContractError(message) from error
     return app  # type: ignore[no-any-return]
 
 
 def token_verifier(settings: Settings) -> TokenVerifier:
-    """What the settings say of tokens."""
-    return TokenVerifier(
-        secret=settings.secret(),
-        key_set=KeySet(settings.key_set_url) if settings.key_set_url else None,
-        audience=settings.audience,
-        issuer=settings.issuer,
-    )
+    """What the settings say of tokens. Raises `SettingsError` for a secret that cannot be one."""
+    try:
+        return TokenVerifier(
+            secret=settings.secret(),
+            key_set=KeySet(settings.key_set_url) if settings.key_set_url else None,
+            audience=settings.audience,
+            issuer=settings.issuer,
+        )
+    except ValueError as error:
+        message = f"BETTER_AUTH_SECRET: {error}"
+        raise SettingsError(message) from None
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from server.settings import Settings, SettingsError, load_settings
 _DEMO_USER = "demo"
 _GRACE_SECONDS = 10
 _KEEP_ALIVE_SECONDS = 75
+_YEAR_SECONDS = 366 * 24 * 3600
 
 
 class _OperatorError(click.ClickException):
@@ -33,7 +34,7 @@ class _OperatorError(click.ClickException):
 def _explained() -> Iterator[None]:
     try:
         yield
-    except (SettingsError, ContractError, migrations.MigrationError) as error:
+    except (SettingsError, ContractError, migrations.MigrationError, OSError) as error:
         raise _OperatorError(str(error)) from None
 
 
@@ -66,6 +67,7 @@ def serve() -> None:
                 timeout_graceful_shutdown=_GRACE_SECONDS,
                 timeout_keep_alive=_KEEP_ALIVE_SECONDS,
                 http=ProblemProtocol,
+                ws="none",
                 access_log=False,
                 log_config=None,
                 server_header=False,
@@ -105,15 +107,24 @@ def migrate() -> None:
 @click.argument("user")
 @click.option("--email", help="The e-mail address of the user.")
 @click.option("--name", help="The name of the user.")
-@click.option("--expires", default=3600, show_default=True, help="For how many seconds it is valid.")
+@click.option(
+    "--expires",
+    type=click.IntRange(min=1, max=_YEAR_SECONDS),
+    default=3600,
+    show_default=True,
+    help="For how many seconds it is valid.",
+)
 def token(user: str, email: str | None, name: str | None, expires: int) -> None:
     """Print a token for USER, to try things out with. In development only."""
     with _explained():
         settings = load_settings()
-    if settings.environment != "development":
-        message = "tokens are made in development only; in production your identity provider issues them"
-        raise _OperatorError(message)
-    click.echo(_token(settings, user, email=email, name=name, expires=expires))
+        if settings.environment != "development":
+            message = "tokens are made in development only; in production your identity provider issues them"
+            raise _OperatorError(message)
+        try:
+            click.echo(_token(settings, user, email=email, name=name, expires=expires))
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="USER") from None
 
 
 def _token(settings: Settings, user: str, *, email: str | None = None, name: str | None = None, expires: int = 3600) -> str:

@@ -54,7 +54,9 @@ def _apply_overlay(document: dict[str, Any], path: str) -> None:
             message = f"{path} is not an OpenAPI Overlay 1.x"
             raise ContractError(message)
         apply_overlay(document, overlay)
-    except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+    except ContractError:
+        raise
+    except Exception as error:  # whatever a file may hold that is no overlay
         message = f"the overlay {path} cannot be applied: {error}"
         raise ContractError(message) from error
 
@@ -101,7 +103,11 @@ def _member(name: str, value: Any) -> Any:
 
 
 def _validator(schema: Schema) -> jsonschema_rs.Draft202012Validator:
-    return jsonschema_rs.Draft202012Validator(schema, validate_formats=True, ignore_unknown_formats=True)
+    try:
+        return jsonschema_rs.Draft202012Validator(schema, validate_formats=True, ignore_unknown_formats=True)
+    except jsonschema_rs.ValidationError as error:
+        message = f"a schema of the contract is none: {error.message}"
+        raise ContractError(message) from error
 
 
 class Validator:
@@ -123,7 +129,7 @@ class Validator:
         for error in self._compiled.iter_errors(value):
             inner = "".join(f"/{_escaped(step)}" for step in error.instance_path)
             found += [Violation(place, where + inner + more, detail) for more, detail in self._details(error)]
-        return list(dict.fromkeys(found))
+        return found
 
     def _details(self, error: jsonschema_rs.ValidationError) -> Iterable[tuple[str, str]]:
         """What would be right, in words that repeat nothing of the value but the shortened names of its members."""
@@ -146,12 +152,19 @@ _MOST_UNEXPECTED: Final = 20
 _NAME_LENGTH: Final = 64
 
 
+def shown(name: str) -> str:
+    """A name that a client made up, fit to be repeated: cut short, and without control characters."""
+    if len(name) > _NAME_LENGTH:
+        name = name[: _NAME_LENGTH - 1] + "…"
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", name)
+
+
+_CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
+
+
 def _escaped(step: str | int) -> str:
-    """A reference token (RFC 6901, section 3), cut where a client sent a name of any length."""
-    token = str(step)
-    if len(token) > _NAME_LENGTH:
-        token = token[: _NAME_LENGTH - 1] + "…"
-    return token.replace("\0", "\N{REPLACEMENT CHARACTER}").replace("~", "~0").replace("/", "~1")
+    """A reference token (RFC 6901, section 3)."""
+    return shown(str(step)).replace("~", "~0").replace("/", "~1")
 
 
 def _plural(count: int, noun: str) -> str:

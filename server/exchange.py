@@ -16,7 +16,7 @@ class Exchange:
 
     request_id: str
     path: str
-    """The path as it was sent, percent-encoded, below `root_path`."""
+    """The path as it was sent, percent-encoded, with the prefix of `root_path`."""
     operation_id: str | None = None
     path_parameters: dict[str, str] = field(default_factory=dict)
     principal: Principal | None = None

@@ -37,10 +37,10 @@ class GuardMiddleware:
             return
         if len(scope["raw_path"]) + len(scope["query_string"]) > TARGET_BYTES:
             raise Problem(URI_TOO_LONG)
-        self._check_headers(scope["headers"])
+        self._check_headers(scope["headers"], fewest_hosts=0 if scope["http_version"] == "1.0" else 1)
         await self.app(scope, self._limited(receive), send)
 
-    def _check_headers(self, headers: list[tuple[bytes, bytes]]) -> None:
+    def _check_headers(self, headers: list[tuple[bytes, bytes]], *, fewest_hosts: int) -> None:
         hosts = 0
         size = 0
         for name, value in headers:
@@ -51,8 +51,8 @@ class GuardMiddleware:
                 raise Problem(CONTENT_TOO_LARGE)
         if size > HEADER_BYTES:
             raise Problem(HEADERS_TOO_LARGE)
-        if hosts != 1:
-            # RFC 9112, section 3.2.
+        if not fewest_hosts <= hosts <= 1:
+            # RFC 9112, section 3.2. HTTP/1.0 knows no Host, and load balancers still check health with it.
             raise Problem(MALFORMED_REQUEST, "The request needs exactly one Host header field.")
 
     def _limited(self, receive: Receive) -> Receive:

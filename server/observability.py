@@ -19,6 +19,8 @@ _log = structlog.get_logger()
 
 # Long enough for a UUID, a ULID or a W3C trace id; nothing that could break a log line or a header.
 _SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}", re.ASCII)
+# A client may leave as they are what RFC 3986, section 3.3, wants percent-encoded, such as `|`, `"` and a lone `%`.
+_NOT_OF_A_PATH = re.compile(rb"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9._~!$&'()*+,;=:@/%-]")
 # A client may send any method, and a label must not take every value that a client likes.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CLIENT_GONE = 499
@@ -89,7 +91,7 @@ def _path(scope: Scope) -> str:
     # A server may leave it out (ASGI, "HTTP Connection Scope").
     if raw is None:
         scope["raw_path"] = raw = quote(scope["path"]).encode()
-    return raw.decode("latin-1")
+    return _NOT_OF_A_PATH.sub(lambda match: b"%%%02X" % match[0][0], raw).decode("ascii")
 
 
 def configure_logging(*, level: str, json: bool) -> None:

@@ -31,6 +31,7 @@ from server.contract import (
     compile_parameter,
     compile_path,
     operations,
+    shown,
     token_claim,
 )
 from server.exchange import Exchange, exchange_of
@@ -288,7 +289,7 @@ class _ValidationOperation:
         given: dict[str, str] = {}
         for name, value in _query_pairs(query_string):
             if name not in self.query:
-                violations.append(Violation("parameter", _shortened(name), "is not a parameter that the contract knows"))
+                violations.append(Violation("parameter", shown(name), "is not a parameter that the contract knows"))
             elif name in given:
                 violations.append(Violation("parameter", name, "must be given once only"))
             given[name] = value
@@ -300,13 +301,6 @@ def _query_pairs(query_string: bytes) -> list[tuple[str, str]]:
         return parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
     except ValueError:
         raise Problem(MALFORMED_REQUEST, "The query is not UTF-8 when decoded, or has too many fields.") from None
-
-
-_SHORT: Final = 64
-
-
-def _shortened(name: str) -> str:
-    return name if len(name) <= _SHORT else name[: _SHORT - 1] + "…"
 
 
 def _header(headers: list[tuple[bytes, bytes]], name: bytes) -> str | None:
@@ -328,10 +322,15 @@ def _is_json(headers: list[tuple[bytes, bytes]]) -> bool:
 
 def _check_accept(headers: list[tuple[bytes, bytes]], produces: str) -> None:
     accept = _header(headers, b"accept")
-    if accept in (None, "*/*", produces):
+    if not accept or accept in ("*/*", produces):
         return
-    if parse_accept_header(accept, MIMEAccept).quality(produces) <= 0:
+    # JSON has no parameters that could make a difference (RFC 8259, section 11), but clients ask for a charset.
+    ranges = parse_accept_header(_PARAMETERS_OF_JSON.sub(r"\1", accept), MIMEAccept)
+    if ranges.quality(produces) <= 0:
         raise Problem(NOT_ACCEPTABLE)
+
+
+_PARAMETERS_OF_JSON: Final = re.compile(r"(application/json)(?:\s*;\s*(?!q=)[^;,\s]+)+", re.IGNORECASE)
 
 
 async def _content(receive: Receive) -> bytes:

@@ -1,5 +1,6 @@
 """Every error as `application/problem+json` (RFC 9457). The only place that knows which error is which status."""
 
+import re
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -118,7 +119,7 @@ class Problem(Exception):  # noqa: N818  RFC 9457's word
             "title": self.kind.title,
             "status": self.kind.status,
             "detail": self.detail,
-            "instance": instance[:_INSTANCE_LENGTH],
+            "instance": _shortened(instance),
             "code": self.kind.code,
         }
         if self.violations:
@@ -126,9 +127,14 @@ class Problem(Exception):  # noqa: N818  RFC 9457's word
         return members
 
 
+def _shortened(path: str) -> str:
+    """The path as far as there is room, without half of a percent-encoding at its end."""
+    return path if len(path) <= _INSTANCE_LENGTH else re.sub("%.?$", "", path[:_INSTANCE_LENGTH])
+
+
 def validation_failed(violations: Sequence[Violation]) -> Problem:
     """All the violations of one request, as far as the contract has room for them."""
-    return Problem(VALIDATION_FAILED, violations=violations[:_MOST_VIOLATIONS])
+    return Problem(VALIDATION_FAILED, violations=list(dict.fromkeys(violations))[:_MOST_VIOLATIONS])
 
 
 # RFC 6750, section 3: a request without a token gets no error code, so neither does one with a bad token, which
@@ -210,6 +216,6 @@ def _report(error: Exception, problem: Problem, request_id: str) -> None:
             "unexpected_error",
             request_id=request_id,
             error=f"{type(error).__module__}.{type(error).__qualname__}",
-            stack=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)],
+            frames=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)],
             **facts,
         )

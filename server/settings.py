@@ -1,6 +1,7 @@
 """What an operator can set, read from the environment once. The table in README.md says the same."""
 
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -85,7 +86,7 @@ class Settings(BaseSettings):
     @classmethod
     def _is_origin(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for origin in value:
-            if origin != "*" and not origin.startswith(("http://", "https://")):
+            if origin != "*" and re.fullmatch(r"https?://[^/?#\s]+/?", origin) is None:
                 message = f"{origin!r} is not an origin such as http://localhost:3000"
                 raise ValueError(message)
         return tuple(origin.rstrip("/") for origin in value)
@@ -95,6 +96,14 @@ class Settings(BaseSettings):
     def _is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value().encode()) < SECRET_BYTES:
             message = f"must be at least {SECRET_BYTES} bytes long (try: openssl rand -base64 32)"
+            raise ValueError(message)
+        return value
+
+    @field_validator("database_url", "migrations_database_url")
+    @classmethod
+    def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            message = "must start with postgresql:// or postgres://"
             raise ValueError(message)
         return value
 

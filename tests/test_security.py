@@ -169,11 +169,6 @@ def handler_of(issuer: Callable[[], Issuer]) -> type[BaseHTTPRequestHandler]:
 
 
 @pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
-@pytest.fixture
 def issuer() -> Iterator[Issuer]:
     with ThreadingHTTPServer(("127.0.0.1", 0), handler_of(lambda: served)) as server:
         served = Issuer(server.server_port)
@@ -198,7 +193,7 @@ async def key_set(issuer: Issuer, clock: Clock) -> AsyncIterator[KeySet]:
     await keys.aclose()
 
 
-def verifier(key_set: KeySet | None = None, **options: Any) -> TokenVerifier:  # noqa: ANN401 - passed on
+def verifier(key_set: KeySet | None = None, **options: Any) -> TokenVerifier:
     secret = None if key_set else SECRET
     return TokenVerifier(**{"secret": secret, "key_set": key_set, "audience": None, "issuer": None} | options)
 
@@ -536,7 +531,7 @@ async def test_no_claims_upset_the_verifier(changes: Change) -> None:
 
 @pytest.mark.parametrize("secret", ["", "a" * 31, "é" * 15], ids=["empty", "31 bytes", "30 bytes"])
 async def test_a_short_secret_is_refused_at_construction(secret: str) -> None:
-    with pytest.raises(ValueError, match="^the secret is shorter than 32 bytes$"):
+    with pytest.raises(ValueError, match="the secret is shorter than 32 bytes"):
         verifier(secret=secret)
     with pytest.raises(ValueError, match="shorter"):
         issue_token(secret, "ada", expires_in=timedelta(minutes=1))
@@ -597,9 +592,7 @@ async def test_a_published_key_verifies_its_algorithm(
         pytest.param({}, "RS512", id="RS512"),
     ],
 )
-async def test_a_key_verifies_no_other_algorithm(
-    issuer: Issuer, key_set: KeySet, members: Jwk, algorithm: str
-) -> None:
+async def test_a_key_verifies_no_other_algorithm(issuer: Issuer, key_set: KeySet, members: Jwk, algorithm: str) -> None:
     """A true signature of the very key does not help (RFC 8725, section 3.1)."""
     issuer.publish(jwk(RSA, **members))
     with pytest.raises(InvalidToken, match="alg"):
@@ -612,9 +605,7 @@ async def test_a_key_verifies_no_other_algorithm(
         pytest.param(PEM, id="PEM"),
         pytest.param(PEM.strip(), id="PEM without its line break"),
         pytest.param(ED25519.public_key().public_bytes_raw(), id="raw"),
-        pytest.param(
-            ED25519.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo), id="DER"
-        ),
+        pytest.param(ED25519.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo), id="DER"),
         pytest.param(jwk(ED25519)["x"].encode(), id="as published"),
         pytest.param(json.dumps(jwk(ED25519)).encode(), id="the JWK"),
     ],
@@ -892,9 +883,7 @@ async def test_a_new_key_is_found_at_once(issuer: Issuer, key_set: KeySet, clock
     assert await refusal(keys, sign(ED25519)) == "no key of the set has this id"
 
 
-async def test_unknown_ids_cause_one_fetch_per_cooldown(
-    issuer: Issuer, key_set: KeySet, clock: Clock
-) -> None:
+async def test_unknown_ids_cause_one_fetch_per_cooldown(issuer: Issuer, key_set: KeySet, clock: Clock) -> None:
     keys = verifier(key_set)
     for kid in range(20):
         assert await refusal(keys, sign(ED25519, f"x{kid}")) == "no key of the set has this id"
@@ -905,9 +894,7 @@ async def test_unknown_ids_cause_one_fetch_per_cooldown(
     assert issuer.fetches == 2
 
 
-async def test_an_unknown_id_cannot_be_judged_in_an_outage(
-    issuer: Issuer, key_set: KeySet, clock: Clock
-) -> None:
+async def test_an_unknown_id_cannot_be_judged_in_an_outage(issuer: Issuer, key_set: KeySet, clock: Clock) -> None:
     """It may be the newest key; the known ones still work."""
     keys = uncached(key_set)
     assert await subject(keys, sign(ED25519)) == "ada"
@@ -929,9 +916,7 @@ async def test_keys_are_fresh_for_five_minutes(issuer: Issuer, key_set: KeySet, 
     assert (asyncio.all_tasks(), issuer.fetches) == (tasks, 1)
 
 
-async def test_stale_keys_are_refreshed_behind_the_scenes(
-    issuer: Issuer, key_set: KeySet, clock: Clock
-) -> None:
+async def test_stale_keys_are_refreshed_behind_the_scenes(issuer: Issuer, key_set: KeySet, clock: Clock) -> None:
     """Nobody waits: while the issuer is silent, one request is out and the old key is good."""
     keys = uncached(key_set)
     await keys.verify(sign(ED25519))
@@ -1011,7 +996,7 @@ async def test_the_environment_does_not_redirect_the_fetch(
 class Withdrawn:
     """A verifier whose only key is withdrawn after `token` was verified once."""
 
-    def __init__(self, issuer: Issuer, **options: Any) -> None:  # noqa: ANN401 - passed on
+    def __init__(self, issuer: Issuer, **options: Any) -> None:
         self.issuer = issuer
         self.keys_clock = Clock(0)
         self.clock = Clock(time.time())
@@ -1038,7 +1023,7 @@ class Withdrawn:
 async def withdrawn(issuer: Issuer) -> AsyncIterator[Callable[..., Withdrawn]]:
     made: list[Withdrawn] = []
 
-    def make(**options: Any) -> Withdrawn:  # noqa: ANN401 - passed on
+    def make(**options: Any) -> Withdrawn:
         made.append(Withdrawn(issuer, **options))
         return made[-1]
 

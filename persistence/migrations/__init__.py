@@ -13,13 +13,16 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from persistence.database import Database, compile_statement
 
+LOCK = 7_205_759_403
+"""The advisory lock that whoever migrates holds: any number that no other program uses in the same database."""
+
 _CURRENT = compile_statement(text("SELECT version_num AS revision FROM alembic_version"))
 
 
-def _config(url: str | None = None) -> Config:
+def _config(url: str | None = None, *, leave_newer: bool = False) -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    config.attributes["url"] = url
+    config.attributes.update(url=url, leave_newer=leave_newer)
     return config
 
 
@@ -45,7 +48,7 @@ def upgrade(url: str) -> None:
     replicas of both work side by side while one takes over from the other. Raises `MigrationError`.
     """
     try:
-        command.upgrade(_config(url), "head")
+        command.upgrade(_config(url, leave_newer=True), "head")
     except (psycopg.Error, SQLAlchemyError) as error:
         # The driver's message names the host and what it said, and never the password.
         raise MigrationError(str(error).strip()) from error

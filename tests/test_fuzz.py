@@ -1,0 +1,77 @@
+"""The contract fuzzed in-process: every operation, every phase, every check, a bounded number of examples."""
+
+import itertools
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import schemathesis
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine import Status, events, from_schema
+from schemathesis.python import asgi
+from starlette.types import ASGIApp
+
+from server.app import create_app
+from server.settings import Settings
+from tests import fuzz_hooks
+from tests.conftest import ROOT, SECRET
+from tests.fuzz import PEERS, write_peers
+
+EXAMPLES = 40
+CHECKS = {
+    "allow_header_conformance",
+    "content_type_conformance",
+    "ensure_resource_availability",
+    "ignored_auth",
+    "missing_required_header",
+    "negative_data_rejection",
+    "not_a_server_error",
+    "object_level_authorization",
+    "positive_data_acceptance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "status_code_conformance",
+    "unsupported_method",
+    "use_after_free",
+}
+
+
+@pytest.fixture(scope="module")
+def app(database_url: str) -> Iterator[ASGIApp]:
+    """The service without a socket. Schemathesis starts it, and it is ended here."""
+    yield create_app(Settings(database_url=database_url, better_auth_secret=SECRET, log_level="warning"))
+    asgi.shutdown_lifespans()
+
+
+@pytest.mark.parametrize("seed", [20261121])
+def test_no_request_gets_an_answer_that_the_contract_does_not_describe(
+    app: ASGIApp, seed: int, tmp_path: Path
+) -> None:
+    settings = tomllib.loads((ROOT / "schemathesis.toml").read_text())
+    settings["seed"] = seed
+    settings["generation"]["max-examples"] = EXAMPLES
+    settings["auth"]["wfc"]["path"] = str(write_peers(tmp_path))
+    config = SchemathesisConfig.from_dict(settings)
+    schema = schemathesis.openapi.from_asgi("/openapi.json", app, config=config)
+
+    failures: list[str] = []
+    tested: set[str] = set()
+    made: set[str] = set()
+    phases: set[str] = set()
+    for event in from_schema(schema).execute():
+        match event:
+            case events.ScenarioFinished():
+                phases.add(event.phase.value)
+                tested.add(event.label or "")
+                for check in itertools.chain.from_iterable(event.recorder.checks.values()):
+                    made.add(check.name)
+                    if check.status is Status.FAILURE:
+                        failures.append(f"{check.name}: {check.failure_info}")
+            case events.NonFatalError() | events.FatalError():
+                pytest.fail(str(event.value if isinstance(event, events.NonFatalError) else event.exception))
+
+    assert failures == []
+    assert {operation.ok().label for operation in schema.get_all_operations()} <= tested
+    assert made == CHECKS
+    assert phases == {"examples", "coverage", "fuzzing", "stateful"}

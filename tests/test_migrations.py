@@ -1,0 +1,337 @@
+"""The schema: its history, what it keeps out, and what it is fast at. On databases of their own."""
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psycopg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+from persistence import migrations, tasks, users
+from persistence.schema import metadata
+from tests.conftest import ROOT, SECRET, running_service
+from tests.postgres import fresh_database
+
+_WAIT_SECONDS = 60
+
+
+@pytest.fixture
+def empty(database_url: str) -> Iterator[str]:
+    with fresh_database(database_url) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def migrated(database_url: str) -> Iterator[str]:
+    with fresh_database(database_url) as url:
+        migrations.upgrade(url)
+        yield url
+
+
+def _rows(url: str, query: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(url) as connection:
+        return connection.execute(query.encode()).fetchall()
+
+
+def _constraints(url: str) -> list[tuple[Any, ...]]:
+    return _rows(
+        url,
+        "SELECT conrelid::regclass::text, conname, contype, pg_get_constraintdef(oid) FROM pg_constraint "
+        "WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> 'alembic_version' ORDER BY 1, 2",
+    )
+
+
+def _indexes(url: str) -> list[tuple[Any, ...]]:
+    return _rows(
+        url,
+        "SELECT tablename, indexname, indexdef FROM pg_indexes "
+        "WHERE schemaname = 'public' AND tablename <> 'alembic_version' ORDER BY 1, 2",
+    )
+
+
+def _relations(url: str) -> list[str]:
+    """Everything in the schema that has a name: tables, indexes, sequences, types, functions."""
+    return [
+        name
+        for (name,) in _rows(
+            url,
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace "
+            "UNION SELECT typname FROM pg_type WHERE typnamespace = 'public'::regnamespace AND typrelid = 0 "
+            "AND typelem = 0 UNION SELECT proname FROM pg_proc WHERE pronamespace = 'public'::regnamespace ORDER BY 1",
+        )
+    ]
+
+
+def _tasks_api(*arguments: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603
+        [sys.executable, "-m", "server", *arguments],
+        cwd=cwd,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "BETTER_AUTH_SECRET": SECRET, **environment},
+        capture_output=True,
+        text=True,
+        timeout=_WAIT_SECONDS,
+        check=False,
+    )
+
+
+def test_the_models_equal_the_migrations(migrated: str) -> None:
+    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(migrated), poolclass=NullPool)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True, "target_metadata": metadata}
+        )
+        assert compare_metadata(context, metadata) == []
+
+
+def test_the_constraints_and_indexes_of_the_models_equal_those_of_the_migrations(empty: str, migrated: str) -> None:
+    """Alembic compares neither CHECK constraints nor the definitions of keys, so the catalogues are compared."""
+    engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(empty), poolclass=NullPool)
+    metadata.create_all(engine)
+    assert _constraints(empty) == _constraints(migrated)
+    assert _indexes(empty) == _indexes(migrated)
+
+
+def test_a_downgrade_leaves_nothing_behind_and_an_upgrade_follows(empty: str) -> None:
+    migrations.upgrade(empty)
+    before = _relations(empty)
+    assert {"users", "tasks"} <= set(before)
+
+    migrations.downgrade(empty, "base")
+    assert _relations(empty) == ["alembic_version", "alembic_version_pkc"]
+    assert _rows(empty, "SELECT * FROM alembic_version") == []
+
+    migrations.upgrade(empty)
+    assert _relations(empty) == before
+    assert _rows(empty, "SELECT * FROM alembic_version") == [(migrations.head(),)]
+
+
+def test_an_upgrade_of_what_is_up_to_date_changes_nothing(migrated: str) -> None:
+    catalogue = "SELECT oid, xmin FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1"
+    before = _rows(migrated, catalogue)
+    migrations.upgrade(migrated)
+    assert _rows(migrated, catalogue) == before
+
+
+def test_twelve_processes_can_upgrade_at_once(empty: str) -> None:
+    program = "import sys; from persistence import migrations; migrations.upgrade(sys.argv[1])"
+    processes = [
+        subprocess.Popen([sys.executable, "-c", program, empty], cwd=ROOT, stderr=subprocess.PIPE, text=True)  # noqa: S603
+        for _ in range(12)
+    ]
+    errors = [process.communicate(timeout=_WAIT_SECONDS)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0] * 12, errors
+    assert _rows(empty, "SELECT * FROM alembic_version") == [(migrations.head(),)]
+
+
+def test_an_upgrade_does_not_wait_for_ever_for_another(empty: str) -> None:
+    with psycopg.connect(empty) as connection:
+        connection.execute(f"SELECT pg_advisory_xact_lock({migrations.LOCK})".encode())
+        with pytest.raises(migrations.MigrationError, match="lock timeout"):
+            migrations.upgrade(empty)
+    migrations.upgrade(empty)
+
+
+def test_a_failed_upgrade_changes_nothing(empty: str) -> None:
+    with psycopg.connect(empty, autocommit=True) as connection:
+        connection.execute("CREATE TABLE tasks (of_somebody_else text)")
+    with pytest.raises(migrations.MigrationError, match='"tasks" already exists'):
+        migrations.upgrade(empty)
+    assert _relations(empty) == ["tasks"]
+
+
+def test_a_database_of_a_newer_release_is_left_alone_and_ready(empty: str, tmp_path: Path) -> None:
+    migrations.upgrade(empty)
+    with psycopg.connect(empty, autocommit=True) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = 'of-a-newer-release'")
+        connection.execute("ALTER TABLE tasks ADD COLUMN of_a_newer_release text")
+    catalogue = "SELECT oid, xmin FROM pg_class WHERE relnamespace = 'public'::regnamespace ORDER BY 1"
+    before = _rows(empty, catalogue)
+
+    migrations.upgrade(empty)
+    with pytest.raises(migrations.MigrationError, match="of-a-newer-release"):
+        migrations.downgrade(empty, "base")
+    with running_service(tmp_path, DATABASE_URL=empty) as service:
+        created = service.as_user("ada").post("/api/ada/tasks", json={"title": "Stay"})
+        assert created.status_code == httpx2.codes.CREATED
+
+    assert _rows(empty, catalogue) == before
+    assert _rows(empty, "SELECT * FROM alembic_version") == [("of-a-newer-release",)]
+
+
+def test_a_service_told_not_to_migrate_becomes_ready_by_the_command(empty: str, tmp_path: Path) -> None:
+    with running_service(tmp_path, ready=False, DATABASE_URL=empty, MIGRATE_ON_START="false") as service:
+        ada = service.as_user("ada")
+        for answer in (ada.get("/health/ready"), ada.get("/api/ada/tasks"), ada.get("/api/ada")):
+            assert answer.status_code == httpx2.codes.SERVICE_UNAVAILABLE
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert int(answer.headers["retry-after"]) >= 1
+            assert answer.json()["code"] == "service-unavailable"
+        assert ada.get("/health").status_code == httpx2.codes.OK
+        assert _relations(empty) == []
+
+        done = _tasks_api("migrate", cwd=tmp_path, DATABASE_URL=empty)
+        assert (done.returncode, done.stdout) == (0, f"The database is at revision {migrations.head()}.\n")
+
+        assert ada.get("/health/ready").json() == {"status": "ready"}
+        assert ada.get("/api/ada/tasks").json() == []
+
+
+def test_the_command_goes_to_the_address_for_migrations_where_there_is_one(empty: str, tmp_path: Path) -> None:
+    nowhere = "postgresql://postgres@127.0.0.1:1/postgres"
+    done = _tasks_api("migrate", cwd=tmp_path, DATABASE_URL=nowhere, MIGRATIONS_DATABASE_URL=empty)
+    assert done.returncode == 0, done.stderr
+    assert "tasks" in _relations(empty)
+
+
+def test_the_command_says_in_one_sentence_why_it_failed(tmp_path: Path) -> None:
+    url = "postgresql://postgres:hunter2hunter2@127.0.0.1:1/postgres"
+    done = _tasks_api("migrate", cwd=tmp_path, DATABASE_URL=url)
+    assert done.returncode == 1
+    assert "Connection refused" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "hunter2" not in done.stdout + done.stderr
+
+
+_TASK = {
+    "user_id": "'ada'",
+    "id": "gen_random_uuid()",
+    "title": "'Buy milk'",
+    "title_key": "'buy milk'::bytea",
+    "description": "NULL",
+    "completed": "false",
+    "created_at": "now()",
+    "updated_at": "now()",
+}
+_USER = {"id": "'bob'", "email": "NULL", "name": "NULL", "created_at": "now()", "updated_at": "now()"}
+
+
+def _insert(table: str, values: dict[str, str]) -> bytes:
+    return f"INSERT INTO {table} ({', '.join(values)}) VALUES ({', '.join(values.values())})".encode()
+
+
+@pytest.mark.parametrize("moment", ["'infinity'", "'-infinity'", "'10000-01-01 00:00+00'", "'0001-12-31 00:00+00 BC'"])
+@pytest.mark.parametrize("column", ["created_at", "updated_at"])
+@pytest.mark.parametrize(("table", "row"), [("tasks", _TASK), ("users", _USER)], ids=["task", "user"])
+def test_a_moment_that_could_not_be_read_is_kept_out(
+    migrated: str, table: str, row: dict[str, str], column: str, moment: str
+) -> None:
+    with psycopg.connect(migrated) as connection:
+        connection.execute("INSERT INTO users (id) VALUES ('ada')")
+        with pytest.raises(psycopg.errors.CheckViolation) as caught:
+            connection.execute(_insert(table, row | {column: moment}))
+        assert caught.value.diag.constraint_name == f"ck_{table}_{column}_readable"
+        connection.rollback()
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "column", "value"),
+    [
+        ("tasks", _TASK, "title", "''"),
+        ("tasks", _TASK, "title", "repeat('x', 65536)"),
+        ("tasks", _TASK, "title_key", "''::bytea"),
+        ("tasks", _TASK, "title_key", "convert_to(repeat('x', 1501), 'UTF8')"),
+        ("tasks", _TASK, "description", "repeat('x', 65536)"),
+        ("users", _USER, "id", "''"),
+        ("users", _USER, "id", "repeat('x', 256)"),
+        ("users", _USER, "email", "''"),
+        ("users", _USER, "name", "''"),
+    ],
+)
+def test_a_text_that_could_not_be_answered_is_kept_out(
+    migrated: str, table: str, row: dict[str, str], column: str, value: str
+) -> None:
+    with psycopg.connect(migrated) as connection:
+        connection.execute("INSERT INTO users (id) VALUES ('ada')")
+        with pytest.raises(psycopg.errors.CheckViolation) as caught:
+            connection.execute(_insert(table, row | {column: value}))
+        assert caught.value.diag.constraint_name == f"ck_{table}_{column}_length"
+        connection.rollback()
+
+
+@pytest.mark.parametrize("column", ["title", "title_key", "completed", "created_at", "updated_at", "user_id", "id"])
+def test_a_task_has_no_gaps(migrated: str, column: str) -> None:
+    with psycopg.connect(migrated) as connection:
+        connection.execute("INSERT INTO users (id) VALUES ('ada')")
+        with pytest.raises(psycopg.errors.NotNullViolation):
+            connection.execute(_insert("tasks", _TASK | {column: "NULL"}))
+        connection.rollback()
+
+
+def test_the_first_and_the_last_readable_moment_can_be_read(empty: str, tmp_path: Path) -> None:
+    migrations.upgrade(empty)
+    first, last = "0001-01-01 00:00:00+00", "9999-12-31 23:59:59.999999+00"
+    with psycopg.connect(empty, autocommit=True) as connection:
+        connection.execute("INSERT INTO users (id) VALUES ('ada')")
+        connection.execute(_insert("tasks", _TASK | {"created_at": f"'{first}'", "updated_at": f"'{last}'"}))
+    with running_service(tmp_path, DATABASE_URL=empty) as service:
+        (task,) = service.as_user("ada").get("/api/ada/tasks").json()
+    assert (task["created_at"][:10], task["updated_at"][:26]) == ("0001-01-01", "9999-12-31T23:59:59.999999")
+
+
+@pytest.fixture(scope="module")
+def crowded(database_url: str) -> Iterator[psycopg.Connection[Any]]:
+    """Five users with four thousand tasks each, half of them completed."""
+    with fresh_database(database_url) as url:
+        migrations.upgrade(url)
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute("INSERT INTO users (id) SELECT 'user-' || n FROM generate_series(1, 5) n")
+            connection.execute(
+                "INSERT INTO tasks (user_id, id, title, title_key, completed, created_at, updated_at) "
+                "SELECT 'user-' || 1 + n % 5, gen_random_uuid(), 'Task', decode(md5(n::text), 'hex'), n % 2 = 0, "
+                "now() - n * interval '1 minute', now() - (n * 7919 % 20000) * interval '1 minute' "
+                "FROM generate_series(1, 20000) n"
+            )
+            connection.execute("VACUUM ANALYZE")
+            yield connection
+
+
+def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for child in plan.get("Plans", []):
+        yield from _nodes(child)
+
+
+def _plan(connection: psycopg.Connection[Any], statement: bytes, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    row = connection.execute(b"EXPLAIN (FORMAT JSON) " + statement, parameters).fetchone()
+    assert row is not None
+    (explained,) = row[0] if isinstance(row[0], list) else json.loads(row[0])
+    return list(_nodes(explained["Plan"]))
+
+
+@pytest.mark.parametrize("status", tasks.STATUSES)
+@pytest.mark.parametrize("sort", tasks.SORTS)
+@pytest.mark.parametrize("after", [False, True], ids=["first page", "next page"])
+def test_every_list_walks_an_index_in_its_order(
+    crowded: psycopg.Connection[Any], sort: str, status: str, *, after: bool
+) -> None:
+    parameters: dict[str, Any] = {"user_id": "user-3", "count": 51}
+    if after:
+        column = {"created": "created_at", "title": "title_key", "updated": "updated_at"}[sort.removeprefix("-")]
+        middle = crowded.execute(
+            f"SELECT {column} FROM tasks WHERE user_id = 'user-3' ORDER BY {column} OFFSET 2000 LIMIT 1".encode()
+        ).fetchone()
+        assert middle is not None
+        parameters |= {"position": middle[0], "last_id": uuid.UUID(int=0)}
+    nodes = _plan(crowded, tasks._LIST[sort, status, after], parameters)  # noqa: SLF001  the statement is the subject
+    assert [node["Node Type"] for node in nodes] == ["Limit", "Index Scan"]
+    assert "user_id" in nodes[1]["Index Cond"]
+    # The place to go on from is found in the index, not by walking past everything before it.
+    assert ("ROW(" in nodes[1]["Index Cond"]) == after
+
+
+def test_the_numbers_of_a_profile_are_counted_from_an_index(crowded: psycopg.Connection[Any]) -> None:
+    for statement in (users._KNOWN, users._FIRST_SEEN):  # noqa: SLF001  the statements are the subject
+        nodes = _plan(crowded, statement, {"user_id": "user-3", "email": None, "name": None})
+        of_tasks = [node["Node Type"] for node in nodes if node.get("Relation Name") == "tasks"]
+        assert of_tasks in (["Index Only Scan"], ["Index Scan"], ["Bitmap Heap Scan"])
+        assert "Seq Scan" not in {n["Node Type"] for n in nodes if n.get("Relation Name") == "tasks"}
