@@ -22,8 +22,7 @@ class Context:
     def principal(self) -> Principal:
         """Whom the token names, in an operation that the contract secures."""
         if self.caller is None:
-            message = "this operation is public"
-            raise LookupError(message)
+            raise LookupError("this operation is public")
         return self.caller
 
 

@@ -13,6 +13,5 @@ async def get_health(context: Context) -> Answer:  # noqa: ARG001  liveness must
 async def get_readiness(context: Context) -> Answer:
     """Ready, if the database answers and the migrations are applied. Raises `DatabaseUnavailable`."""
     if not await migrations.applied(context.database):
-        reason = "the migrations are not applied"
-        raise DatabaseUnavailable(reason)
+        raise DatabaseUnavailable("the migrations are not applied")
     return Answer(200, {"status": "ready"})

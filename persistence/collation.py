@@ -14,7 +14,17 @@ KEY_BYTES = 1_500
 # Letters that read as variants of others although Unicode does not decompose them, with the letters that the
 # Default Unicode Collation Element Table (UTS #10) puts them beside.
 _BESIDE = str.maketrans(
-    {"ø": "o", "ł": "l", "đ": "d", "ħ": "h", "ŧ": "t", "ı": "i", "æ": "ae", "œ": "oe", "ĸ": "q", "ŋ": "n"}
+    {
+        "\N{LATIN SMALL LETTER O WITH STROKE}": "o",
+        "\N{LATIN SMALL LETTER L WITH STROKE}": "l",
+        "\N{LATIN SMALL LETTER D WITH STROKE}": "d",
+        "\N{LATIN SMALL LETTER H WITH STROKE}": "h",
+        "\N{LATIN SMALL LETTER T WITH STROKE}": "t",
+        "\N{LATIN SMALL LETTER DOTLESS I}": "i",
+        "\N{LATIN SMALL LETTER AE}": "ae",
+        "\N{LATIN SMALL LIGATURE OE}": "oe",
+        "\N{LATIN SMALL LETTER ENG}": "n",
+    }
 )
 
 

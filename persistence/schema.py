@@ -4,6 +4,8 @@ The CHECK constraints keep out what an operator's SQL could write and the servic
 that Python or RFC 3339 cannot express, an empty title, a text beyond what the contract lets an answer carry.
 """
 
+from datetime import datetime
+
 from sqlalchemy import (
     Boolean,
     CheckConstraint,
@@ -34,7 +36,7 @@ metadata = MetaData(
 )
 
 
-def _moment(name: str) -> Column[DateTime]:
+def _moment(name: str) -> Column[datetime]:
     return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
 
 

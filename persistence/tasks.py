@@ -144,7 +144,9 @@ class Page:
     next_cursor: str | None
 
 
-async def page(database: Database, user_id: str, *, status: str, sort: str, limit: int, cursor: str | None) -> Page:
+async def page(  # noqa: PLR0913  the parameters of a list, by name
+    database: Database, user_id: str, *, status: str, sort: str, limit: int, cursor: str | None
+) -> Page:
     """At most `limit` of the user's tasks after `cursor`. A page neither skips nor repeats what was there before.
 
     Raises `InvalidCursor` and `DatabaseUnavailable`.

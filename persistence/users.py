@@ -24,16 +24,20 @@ def known_user() -> CTE:
     It writes nothing, and takes no row lock, where the row already says what the claims say: parallel writes of
     one user do not queue behind each other. A claim that the token does not carry leaves the column as it is.
     """
-    as_claimed = select(literal_column("1")).where(_AS_CLAIMED)
+    as_claimed: Select[Any] = select(literal_column("1")).where(_AS_CLAIMED)
     new = insert(users).from_select(["id", "email", "name"], select(_ID, _EMAIL, _NAME).where(~as_claimed.exists()))
-    return new.on_conflict_do_update(
-        index_elements=[users.c.id],
-        set_={
-            "email": func.coalesce(new.excluded.email, users.c.email),
-            "name": func.coalesce(new.excluded.name, users.c.name),
-            "updated_at": func.clock_timestamp(),
-        },
-    ).returning(users).cte("known_user")
+    return (
+        new.on_conflict_do_update(
+            index_elements=[users.c.id],
+            set_={
+                "email": func.coalesce(new.excluded.email, users.c.email),
+                "name": func.coalesce(new.excluded.name, users.c.name),
+                "updated_at": func.clock_timestamp(),
+            },
+        )
+        .returning(users)
+        .cte("known_user")
+    )
 
 
 def _with_counts(user: Select[Any]) -> Statement:

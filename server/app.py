@@ -74,19 +74,19 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         swagger_ui_options=SwaggerUIOptions(serve_spec=False, swagger_ui=False),
     )
     app._middleware_app.api_cls = DispatchApi  # noqa: SLF001  Connexion has no public way to replace its dispatch
-    app.add_api(
-        document,
-        base_path="",
-        resolver=HandlerResolver(document, HANDLERS),
-        validate_responses=settings.validate_responses,
-        database=database,
-        verifier=verifier,
-    )
     try:
+        app.add_api(
+            document,
+            base_path="",
+            resolver=HandlerResolver(document, HANDLERS),
+            validate_responses=settings.validate_responses,
+            database=database,
+            verifier=verifier,
+        )
         # Connexion compiles its stages at the first request; here, so that a bad contract stops the start.
         app.middleware.app, app.middleware.middleware_stack = app.middleware._build_middleware_stack()  # noqa: SLF001
     except InvalidSpecification as error:
-        message = f"the contract is not OpenAPI 3.0: {error.message} at #/{'/'.join(map(str, error.path))}"
+        message = f"the contract is not OpenAPI 3.0: {error.message[:200]} (at {error.json_path})"
         raise ContractError(message) from error
     return app  # type: ignore[no-any-return]
 
@@ -124,7 +124,8 @@ async def _lifespan(
         migrating = asyncio.create_task(_migrate(settings, url)) if settings.migrate_on_start else None
         try:
             if migrating is not None and settings.database_url is None:
-                await migrating
+                # Long enough for an embedded database, and not for ever: a service that starts cannot be stopped.
+                await asyncio.wait({migrating}, timeout=_MIGRATION_PAUSE)
             yield
         finally:
             if migrating is not None:

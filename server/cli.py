@@ -119,15 +119,18 @@ def token(user: str, email: str | None, name: str | None, expires: int) -> None:
     with _explained():
         settings = load_settings()
         if settings.environment != "development":
-            message = "tokens are made in development only; in production your identity provider issues them"
-            raise _OperatorError(message)
+            raise _OperatorError(
+                "tokens are made in development only; in production your identity provider issues them"
+            )
         try:
             click.echo(_token(settings, user, email=email, name=name, expires=expires))
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="USER") from None
 
 
-def _token(settings: Settings, user: str, *, email: str | None = None, name: str | None = None, expires: int = 3600) -> str:
+def _token(
+    settings: Settings, user: str, *, email: str | None = None, name: str | None = None, expires: int = 3600
+) -> str:
     secret = settings.secret()
     if secret is None:
         raise AssertionError("development has a secret")

@@ -50,15 +50,14 @@ def _apply_overlay(document: dict[str, Any], path: str) -> None:
 
     try:
         overlay = yaml.safe_load(Path(path).read_bytes())
-        if not str(overlay["overlay"]).startswith("1."):
-            message = f"{path} is not an OpenAPI Overlay 1.x"
-            raise ContractError(message)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ContractError(f"the overlay {path} cannot be read: {error}") from error
+    if not isinstance(overlay, dict) or not str(overlay.get("overlay")).startswith("1."):
+        raise ContractError(f"{path} is not an OpenAPI Overlay 1.x")
+    try:
         apply_overlay(document, overlay)
-    except ContractError:
-        raise
-    except Exception as error:  # whatever a file may hold that is no overlay
-        message = f"the overlay {path} cannot be applied: {error}"
-        raise ContractError(message) from error
+    except Exception as error:  # the library names none of those that a broken action can cause
+        raise ContractError(f"the overlay {path} cannot be applied: {error}") from error
 
 
 def operations(document: Mapping[str, Any]) -> Iterable[tuple[str, str, Mapping[str, Any]]]:
@@ -102,12 +101,11 @@ def _member(name: str, value: Any) -> Any:
     return value if name in ("enum", "required") else to_json_schema(value)
 
 
-def _validator(schema: Schema) -> jsonschema_rs.Draft202012Validator:
+def _validator(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
     try:
         return jsonschema_rs.Draft202012Validator(schema, validate_formats=True, ignore_unknown_formats=True)
     except jsonschema_rs.ValidationError as error:
-        message = f"a schema of the contract is none: {error.message}"
-        raise ContractError(message) from error
+        raise ContractError(f"a schema of the contract is none: {error.message}") from error
 
 
 class Validator:
@@ -182,7 +180,7 @@ _TYPES: Final = {
 }
 _FORMATS: Final = {"uuid": "a UUID such as 01a1f83c-da9b-7d52-9c0e-3f6a1b8d2e47"}
 _SENTENCES: Final[Mapping[str, str | Callable[[Mapping[str, Any]], str]]] = {
-    "type": lambda facts: "must be " + " or ".join(_TYPES[name] for name in facts["types"]),
+    "type": lambda facts: "must be " + " or ".join(words for name, words in _TYPES.items() if name in facts["types"]),
     "enum": lambda facts: "must be one of " + ", ".join(json.dumps(value) for value in facts["options"]),
     "format": lambda facts: "must be " + _FORMATS.get(facts["format"], f"in the format {facts['format']}"),
     "minLength": lambda facts: f"must be at least {_plural(facts['limit'], 'character')} long",
@@ -254,21 +252,17 @@ def compile_parameter(parameter: Mapping[str, Any]) -> Parameter:
     name, place, schema = parameter["name"], parameter["in"], parameter.get("schema", {})
     kind = schema.get("type")
     if place not in ("path", "query") or kind not in _COERCIONS or schema.get("nullable"):
-        message = f"the parameter {name} ({kind} in {place}) is of a kind that is not enforced"
-        raise ContractError(message)
+        raise ContractError(f"the parameter {name} ({kind} in {place}) is of a kind that is not enforced")
     convert = UUID if schema.get("format") == "uuid" else None
     required = parameter.get("required", False)
-    return Parameter(
-        name, place, required, schema.get("default"), kind, _COERCIONS[kind], convert, Validator(schema)
-    )
+    return Parameter(name, place, required, schema.get("default"), kind, _COERCIONS[kind], convert, Validator(schema))
 
 
 def token_claim(parameter: Mapping[str, Any]) -> str | None:
     """The claim that the token must have the parameter's value in, by the document's `x-token-claim`."""
     claim: str | None = parameter.get("x-token-claim")
     if claim not in (None, "sub"):
-        message = f"x-token-claim of {parameter['name']} must be sub"
-        raise ContractError(message)
+        raise ContractError(f"x-token-claim of {parameter['name']} must be sub")
     return claim
 
 

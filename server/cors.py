@@ -7,7 +7,14 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-_REQUEST_HEADERS: Final = ("Authorization", "Content-Type", "X-Request-ID", "If-Match", "If-None-Match", "Idempotency-Key")
+_REQUEST_HEADERS: Final = (
+    "Authorization",
+    "Content-Type",
+    "X-Request-ID",
+    "If-Match",
+    "If-None-Match",
+    "Idempotency-Key",
+)
 _EXPOSED_HEADERS: Final = ("ETag", "Link", "Location", "Retry-After", "X-Request-ID")
 
 

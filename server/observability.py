@@ -102,7 +102,9 @@ def configure_logging(*, level: str, json: bool) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     if json:
-        render: Any = structlog.processors.JSONRenderer(serializer=lambda event, **_: orjson.dumps(event, default=str).decode())
+        render: Any = structlog.processors.JSONRenderer(
+            serializer=lambda event, **_: orjson.dumps(event, default=str).decode()
+        )
     else:
         render = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
     structlog.configure(

@@ -77,7 +77,7 @@ def _resource(operation_ids: Mapping[str, str], page: ASGIApp | None = None) -> 
     return _Resource(methods, ", ".join(sorted({*methods, "OPTIONS"})), page)
 
 
-class RoutingMiddleware(SpecMiddleware):  # type: ignore[misc]  Connexion has no types
+class RoutingMiddleware(SpecMiddleware):
     """Finds the operation for a method and a path, and answers OPTIONS itself.
 
     `pages` are the paths outside the contract, which answer GET and HEAD only. A trailing slash makes another path.
@@ -196,16 +196,14 @@ def _bearer_token(headers: list[tuple[bytes, bytes]]) -> str:
     """The token of the only `Authorization` header (RFC 6750, section 2.1). Raises `InvalidToken`."""
     values = [value for name, value in headers if name == b"authorization"]
     if len(values) != 1:
-        reason = "no Authorization header" if not values else "several Authorization headers"
-        raise InvalidToken(reason)
+        raise InvalidToken("no Authorization header" if not values else "several Authorization headers")
     scheme, _, token = values[0].partition(b" ")
     if scheme.lower() != b"bearer":
-        reason = "not a bearer token"
-        raise InvalidToken(reason)
+        raise InvalidToken("not a bearer token")
     return token.strip(b" ").decode("latin-1")
 
 
-class _SecurityApi(RoutedAPI):  # type: ignore[misc]  Connexion has no types
+class _SecurityApi(RoutedAPI):
     def __init__(self, *args: Any, verifier: TokenVerifier, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.verifier = verifier
@@ -215,16 +213,14 @@ class _SecurityApi(RoutedAPI):  # type: ignore[misc]  Connexion has no types
         owners = [parameter["name"] for parameter in operation.parameters if token_claim(parameter)]
         if not operation.security:
             if owners:
-                message = f"{operation.operation_id} is public, so it has no token to compare {owners} with"
-                raise ContractError(message)
+                raise ContractError(f"{operation.operation_id} is public, so it has no token to compare {owners} with")
             return self.next_app  # type: ignore[no-any-return]
         if operation.security != [{"bearerAuth": []}]:
-            message = f"{operation.operation_id} asks for a security that is not enforced"
-            raise ContractError(message)
+            raise ContractError(f"{operation.operation_id} asks for a security that is not enforced")
         return _SecurityOperation(self.next_app, self.verifier, owners)
 
 
-class SecurityMiddleware(RoutedMiddleware[_SecurityApi]):  # type: ignore[misc]
+class SecurityMiddleware(RoutedMiddleware[_SecurityApi]):
     """The security requirements of the document."""
 
     api_cls = _SecurityApi
@@ -255,7 +251,9 @@ class _Body:
 class _ValidationOperation:
     """Checks a request and puts the handler's arguments together. All violations are told at once."""
 
-    def __init__(self, next_app: ASGIApp, parameters: Sequence[Parameter], body: _Body | None, produces: str | None) -> None:
+    def __init__(
+        self, next_app: ASGIApp, parameters: Sequence[Parameter], body: _Body | None, produces: str | None
+    ) -> None:
         self.next_app = next_app
         self.path = [parameter for parameter in parameters if parameter.place == "path"]
         self.query = {parameter.name: parameter for parameter in parameters if parameter.place == "query"}
@@ -352,7 +350,7 @@ def _stop_if_gone(message: Message) -> None:
         raise Problem(MALFORMED_REQUEST, "The body ended early.")
 
 
-class _ValidationApi(RoutedAPI):  # type: ignore[misc]  Connexion has no types
+class _ValidationApi(RoutedAPI):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.add_paths()
@@ -367,22 +365,27 @@ def _compile_body(operation: AbstractOperation) -> _Body | None:
     if not body:
         return None
     if list(body["content"]) != [_JSON] or not body.get("required"):
-        message = f"{operation.operation_id} has a request body that is not enforced: it must be required JSON"
-        raise ContractError(message)
+        raise ContractError(
+            f"{operation.operation_id} has a request body that is not enforced: it must be required JSON"
+        )
     schema = body["content"][_JSON]["schema"]
     return _Body(Validator(schema), body["required"], body_defaults(schema))
 
 
 def _produces(operation: AbstractOperation) -> str | None:
     """The media type of a success, where it has content."""
-    types = {media_type for status, item in operation.responses.items() if status < "3" for media_type in item.get("content", ())}
+    types = {
+        media_type
+        for status, item in operation.responses.items()
+        if status < "3"
+        for media_type in item.get("content", ())
+    }
     if types - {_JSON}:
-        message = f"{operation.operation_id} has a success that is not {_JSON}"
-        raise ContractError(message)
+        raise ContractError(f"{operation.operation_id} has a success that is not {_JSON}")
     return _JSON if types else None
 
 
-class RequestValidationMiddleware(RoutedMiddleware[_ValidationApi]):  # type: ignore[misc]
+class RequestValidationMiddleware(RoutedMiddleware[_ValidationApi]):
     """What the document says of requests."""
 
     api_cls = _ValidationApi
@@ -455,7 +458,7 @@ class _ResponseOperation:
             raise
 
 
-class _ResponseApi(RoutedAPI):  # type: ignore[misc]  Connexion has no types
+class _ResponseApi(RoutedAPI):
     def __init__(self, *args: Any, validate_responses: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.validate_responses = validate_responses
@@ -464,7 +467,9 @@ class _ResponseApi(RoutedAPI):  # type: ignore[misc]  Connexion has no types
     def make_operation(self, operation: AbstractOperation) -> ASGIApp:
         if not self.validate_responses:
             return self.next_app  # type: ignore[no-any-return]
-        successes = {int(status): _compile_success(item) for status, item in operation.responses.items() if status < "3"}
+        successes = {
+            int(status): _compile_success(item) for status, item in operation.responses.items() if status < "3"
+        }
         return _ResponseOperation(self.next_app, operation.operation_id, successes)
 
 
@@ -478,7 +483,7 @@ def _compile_success(response: Mapping[str, Any]) -> _Success:
     )
 
 
-class ResponseValidationMiddleware(RoutedMiddleware[_ResponseApi]):  # type: ignore[misc]
+class ResponseValidationMiddleware(RoutedMiddleware[_ResponseApi]):
     """What the document says of successes."""
 
     api_cls = _ResponseApi
@@ -494,7 +499,7 @@ class _DispatchOperation:
         self.handler = handler
         self.database = database
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         exchange = exchange_of(scope)
         context = Context(self.database, exchange.path, exchange.principal)
         answer = await self.handler(context, **exchange.arguments)
@@ -508,7 +513,7 @@ class _DispatchOperation:
         await send({"type": "http.response.body", "body": body})
 
 
-class DispatchApi(RoutedAPI):  # type: ignore[misc]  Connexion has no types
+class DispatchApi(RoutedAPI):
     """The innermost stage: `resolver` has found a handler for each operation."""
 
     def __init__(self, *args: Any, database: Database, **kwargs: Any) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import orjson
 import psycopg
 import structlog
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from handlers.security import InvalidToken, KeysUnavailable
@@ -46,9 +45,7 @@ METHOD_NOT_ALLOWED = Kind(
     "method-not-allowed", 405, "Method not allowed", "The path does not take this method; `Allow` lists those it takes."
 )
 NOT_ACCEPTABLE = Kind("not-acceptable", 406, "Not acceptable", "This service answers in application/json.")
-CONTENT_TOO_LARGE = Kind(
-    "content-too-large", 413, "Content too large", "The body is larger than this service takes."
-)
+CONTENT_TOO_LARGE = Kind("content-too-large", 413, "Content too large", "The body is larger than this service takes.")
 URI_TOO_LONG = Kind(
     "uri-too-long", 414, "URI too long", "The address of the request is longer than this service takes."
 )
@@ -71,7 +68,10 @@ HEADERS_TOO_LARGE = Kind(
     "The header fields of the request are larger than this service takes.",
 )
 INTERNAL_ERROR = Kind(
-    "internal-error", 500, "Internal error", "Something went wrong. The request ID in the answer helps to find out what."
+    "internal-error",
+    500,
+    "Internal error",
+    "Something went wrong. The request ID in the answer helps to find out what.",
 )
 SERVICE_UNAVAILABLE = Kind(
     "service-unavailable", 503, "Service unavailable", "The service cannot do this now. Try again later."
@@ -95,7 +95,7 @@ class Violation:
         return {self.place: self.where[:_POINTER_LENGTH], "detail": self.detail}
 
 
-class Problem(Exception):  # noqa: N818  RFC 9457's word
+class Problem(Exception):
     """An error that ends a request, as the client gets to see it. Header names are in lower case."""
 
     def __init__(
@@ -140,7 +140,6 @@ def validation_failed(violations: Sequence[Violation]) -> Problem:
 # RFC 6750, section 3: a request without a token gets no error code, so neither does one with a bad token, which
 # makes every failure the same.
 _CHALLENGE = {"www-authenticate": 'Bearer realm="tasks-api"'}
-_BY_STATUS = {404: NOT_FOUND, 405: METHOD_NOT_ALLOWED}
 
 
 def problem_of(error: Exception) -> Problem:
@@ -157,8 +156,6 @@ def problem_of(error: Exception) -> Problem:
             return Problem(UNAUTHENTICATED, headers=_CHALLENGE)
         case DatabaseUnavailable() | KeysUnavailable():
             return Problem(SERVICE_UNAVAILABLE, headers={"retry-after": str(error.retry_after)})
-        case HTTPException(status_code=status) if status in _BY_STATUS:
-            return Problem(_BY_STATUS[status], headers={k.lower(): v for k, v in (error.headers or {}).items()})
         case _:
             return Problem(INTERNAL_ERROR)
 
@@ -216,6 +213,8 @@ def _report(error: Exception, problem: Problem, request_id: str) -> None:
             "unexpected_error",
             request_id=request_id,
             error=f"{type(error).__module__}.{type(error).__qualname__}",
-            frames=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)],
+            frames=[
+                f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
+            ],
             **facts,
         )

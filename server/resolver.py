@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 
 import inflection
 from connexion.operations import AbstractOperation
@@ -13,7 +13,7 @@ from server.contract import ContractError, operations, token_claim
 from server.pipeline import Handler
 
 
-class HandlerResolver(Resolver):  # type: ignore[misc]  Connexion has no types
+class HandlerResolver(Resolver):
     """Maps `listTasks` with the tag `Tasks` to `list_tasks` in the module that `modules` has for `tasks`.
 
     Raises `ContractError` at construction, naming the operation or the handler, unless every operation has a
@@ -27,13 +27,15 @@ class HandlerResolver(Resolver):  # type: ignore[misc]  Connexion has no types
             f"{tag}.{name}": function for tag, module in modules.items() for name, function in _handlers(module).items()
         }
         for path, method, operation in operations(document):
-            operation_id = operation.get("operationId") or _fail(f"{method.upper()} {path} has no operationId")
+            operation_id = operation.get("operationId")
+            if operation_id is None:
+                _fail(f"{method.upper()} {path} has no operationId")
             if len(operation.get("tags", ())) != 1:
                 _fail(f"{operation_id} must have exactly one tag")
             name = f"{operation['tags'][0].lower()}.{inflection.underscore(operation_id)}"
-            handler = unused.pop(name, None)
-            if handler is None:
+            if name not in unused:
                 _fail(f"the operation {operation_id} has no handler: handlers/{name.replace('.', '.py has no ')}")
+            handler = unused.pop(name)
             _check_parameters(document, path, operation, name, handler)
             self._handlers[operation_id] = handler
         if unused:
@@ -64,7 +66,9 @@ def _check_parameters(
     actual = set(inspect.signature(handler).parameters) - {"context"}
     if actual != expected:
         differing = ", ".join(sorted(actual ^ expected))
-        _fail(f"the operation {operation['operationId']} and its handler {name} differ in their parameters: {differing}")
+        _fail(
+            f"the operation {operation['operationId']} and its handler {name} differ in their parameters: {differing}"
+        )
 
 
 def _resolved(document: Mapping[str, Any], item: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -73,5 +77,5 @@ def _resolved(document: Mapping[str, Any], item: Mapping[str, Any]) -> Mapping[s
     return document if "$ref" in item else item
 
 
-def _fail(message: str) -> Any:
+def _fail(message: str) -> NoReturn:
     raise ContractError(message)

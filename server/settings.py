@@ -6,6 +6,8 @@ import secrets
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -25,56 +27,64 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
 
     environment: Literal["development", "production"] = Field(
-        "development", description="`production` refuses to start without a way to check tokens, and logs JSON."
+        default="development", description="`production` refuses to start without a way to check tokens, and logs JSON."
     )
     database_url: SecretStr | None = Field(
-        None,
+        default=None,
         validation_alias=AliasChoices("database_url", "neon_db_url"),
         description="Where PostgreSQL is, as `postgresql://` or `postgres://`; also read from `NEON_DB_URL`. "
         "Without it, an embedded PostgreSQL runs with its data in `DATA_DIR`.",
     )
     migrations_database_url: SecretStr | None = Field(
-        None, description="Where migrations go, if not to `DATABASE_URL`: for Neon the host without `-pooler`."
+        default=None, description="Where migrations go, if not to `DATABASE_URL`: for Neon the host without `-pooler`."
     )
     migrate_on_start: bool = Field(
-        True, description="Whether to apply migrations at start; otherwise `tasks-api migrate` does."
+        default=True, description="Whether to apply migrations at start; otherwise `tasks-api migrate` does."
     )
-    database_pool_size: int = Field(10, ge=1, le=1000, description="Connections per process, at most.")
+    database_pool_size: int = Field(default=10, ge=1, le=1000, description="Connections per process, at most.")
     database_wait_seconds: float = Field(
-        5.0, gt=0, le=60, description="How long a request waits for a free connection before it gets a 503."
+        default=5.0, gt=0, le=60, description="How long a request waits for a free connection before it gets a 503."
     )
     better_auth_secret: SecretStr | None = Field(
-        None,
+        default=None,
         description="The shared secret of HS256 tokens, at least 32 bytes. In development a missing one is made "
         "and kept in `DATA_DIR`.",
     )
     better_auth_url: str | None = Field(
-        None,
+        default=None,
         description="The base URL of the front end with Better Auth: its keys are fetched from "
         "`/api/auth/jwks` there, and it is the default of `JWT_AUDIENCE` and `JWT_ISSUER`.",
     )
-    jwks_url: str | None = Field(None, description="Where the JWKS is, if not below `BETTER_AUTH_URL`.")
-    jwt_audience: str | None = Field(None, description="The `aud` that every token must have.")
-    jwt_issuer: str | None = Field(None, description="The `iss` that every token must have.")
+    jwks_url: str | None = Field(default=None, description="Where the JWKS is, if not below `BETTER_AUTH_URL`.")
+    jwt_audience: str | None = Field(default=None, description="The `aud` that every token must have.")
+    jwt_issuer: str | None = Field(default=None, description="The `iss` that every token must have.")
     cors_origins: _List = Field(
-        ("http://localhost:3000", "http://localhost"),
+        default=("http://localhost:3000", "http://localhost"),
         description="The origins whose pages may call the service, separated by commas.",
     )
-    host: str = Field("127.0.0.1", description="The address to listen on; `0.0.0.0` for all.")
-    port: int = Field(8000, ge=0, le=65535, description="The port to listen on.")
-    workers: int = Field(1, ge=1, le=64, description="Processes that serve.")
+    host: str = Field(default="127.0.0.1", description="The address to listen on; `0.0.0.0` for all.")
+    port: int = Field(default=8000, ge=0, le=65535, description="The port to listen on.")
+    workers: int = Field(default=1, ge=1, le=64, description="Processes that serve.")
     forwarded_allow_ips: str = Field(
-        "127.0.0.1", description="The proxies whose `X-Forwarded-*` headers are believed, separated by commas."
+        default="127.0.0.1", description="The proxies whose `X-Forwarded-*` headers are believed, separated by commas."
     )
-    root_path: str = Field("", description="The path below which a proxy shows the service, such as `/tasks-api`.")
-    max_body_bytes: int = Field(65536, ge=1024, description="The longest request body taken, in bytes; then 413.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least severe log line.")
-    data_dir: Path = Field(Path("data"), description="Where the embedded PostgreSQL and the development secret are.")
+    root_path: str = Field(
+        default="", description="The path below which a proxy shows the service, such as `/tasks-api`."
+    )
+    max_body_bytes: int = Field(
+        default=65536, ge=1024, description="The longest request body taken, in bytes; then 413."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least severe log line."
+    )
+    data_dir: Path = Field(
+        default=Path("data"), description="Where the embedded PostgreSQL and the development secret are."
+    )
     openapi_overlays: _List = Field(
-        (), description="Paths of OpenAPI Overlay 1.0 files to adapt the contract with, separated by commas."
+        default=(), description="Paths of OpenAPI Overlay 1.0 files to adapt the contract with, separated by commas."
     )
     validate_responses: bool = Field(
-        True, description="Whether an answer that breaks the contract is kept back (500) instead of sent."
+        default=True, description="Whether an answer that breaks the contract is kept back (500) instead of sent."
     )
 
     @field_validator("cors_origins", "openapi_overlays", mode="before")
@@ -87,33 +97,41 @@ class Settings(BaseSettings):
     def _is_origin(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for origin in value:
             if origin != "*" and re.fullmatch(r"https?://[^/?#\s]+/?", origin) is None:
-                message = f"{origin!r} is not an origin such as http://localhost:3000"
-                raise ValueError(message)
+                raise ValueError(f"{origin!r} is not an origin such as http://localhost:3000")
         return tuple(origin.rstrip("/") for origin in value)
 
     @field_validator("better_auth_secret")
     @classmethod
     def _is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value().encode()) < SECRET_BYTES:
-            message = f"must be at least {SECRET_BYTES} bytes long (try: openssl rand -base64 32)"
-            raise ValueError(message)
+            raise ValueError(f"must be at least {SECRET_BYTES} bytes long (try: openssl rand -base64 32)")
         return value
 
     @field_validator("database_url", "migrations_database_url")
     @classmethod
     def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
-            message = "must start with postgresql:// or postgres://"
-            raise ValueError(message)
+            raise ValueError("must start with postgresql:// or postgres://")
+        return value
+
+    @field_validator("database_url", "migrations_database_url")
+    @classmethod
+    def _is_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("postgres://", "postgresql://")):
+            raise ValueError("must start with postgresql:// or postgres://")
+        try:
+            conninfo_to_dict(value.get_secret_value() if value else "")
+        except psycopg.ProgrammingError:
+            # What libpq says of it may quote the password.
+            raise ValueError("is not an address that PostgreSQL's client understands") from None
         return value
 
     @field_validator("better_auth_url", "jwks_url")
     @classmethod
     def _is_url(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):
-            message = "must start with http:// or https://"
-            raise ValueError(message)
-        return value
+            raise ValueError("must start with http:// or https://")
+        return value and value.rstrip("/")
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -124,15 +142,13 @@ class Settings(BaseSettings):
     @classmethod
     def _is_prefix(cls, value: str) -> str:
         if value and not value.startswith("/"):
-            message = "must start with /"
-            raise ValueError(message)
+            raise ValueError("must start with /")
         return value.rstrip("/")
 
     @model_validator(mode="after")
     def _can_check_tokens(self) -> Self:
         if self.environment == "production" and self.better_auth_secret is None and self.key_set_url is None:
-            message = "in production, set BETTER_AUTH_SECRET (at least 32 bytes), BETTER_AUTH_URL or JWKS_URL"
-            raise ValueError(message)
+            raise ValueError("in production, set BETTER_AUTH_SECRET (at least 32 bytes), BETTER_AUTH_URL or JWKS_URL")
         return self
 
     @property
@@ -140,7 +156,7 @@ class Settings(BaseSettings):
         """Where the JWKS is, or None where tokens are signed with the shared secret only."""
         if self.jwks_url or self.better_auth_url is None:
             return self.jwks_url
-        return f"{self.better_auth_url.rstrip('/')}/api/auth/jwks"
+        return f"{self.better_auth_url}/api/auth/jwks"
 
     @property
     def audience(self) -> str | None:
@@ -164,7 +180,7 @@ class Settings(BaseSettings):
 def _kept_secret(path: Path) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with open(path, "x", opener=_private) as file:  # noqa: PTH123  Path.open takes no opener
+        with open(path, "x", opener=_private) as file:
             file.write(secrets.token_urlsafe(SECRET_BYTES))
     except FileExistsError:
         pass

@@ -20,17 +20,10 @@ from server.problems import KINDS, PAGE
 
 # Swagger UI writes styles into the page and draws its icons from data: addresses. Its pages may stand in a frame
 # of the host that shows a Space (Hugging Face), and of no other.
-_CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self' 'unsafe-inline'",
-        "img-src 'self' data:",
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'self' https://huggingface.co https://*.hf.space",
-    )
+_CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'self' https://huggingface.co https://*.hf.space"
 )
 _HEADERS = {
     "cache-control": "no-cache",
@@ -101,6 +94,6 @@ async def _document(
 async def _metrics(registry: CollectorRegistry | None, scope: Scope, receive: Receive, send: Send) -> None:
     if registry is None:
         registry = CollectorRegistry()
-        MultiProcessCollector(registry)
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     headers = {"cache-control": "no-store", "content-type": CONTENT_TYPE_LATEST}
     await Response(generate_latest(registry), headers=headers)(scope, receive, send)

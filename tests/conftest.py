@@ -3,6 +3,7 @@
 import contextlib
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -21,6 +22,8 @@ from persistence.database import embedded_server
 ROOT = Path(__file__).parent.parent
 SECRET = "a-secret-of-the-tests-that-is-long-enough"  # noqa: S105
 START_SECONDS = 60
+# A client would make one of its own, which takes it longer than a test.
+TLS = ssl.create_default_context()
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +43,7 @@ class Service:
 
     def client(self, **headers: str) -> httpx2.Client:
         """A client with these headers; it raises for no status."""
-        client = httpx2.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
+        client = httpx2.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False, verify=TLS)
         return self.clients.enter_context(client)
 
     def as_user(self, subject: str, *, email: str | None = None, name: str | None = None) -> httpx2.Client:
@@ -68,7 +71,7 @@ def running_service(directory: Path, *, ready: bool = True, **environment: str) 
     log = directory / "service.log"
     settings = {"DATA_DIR": str(directory / "data"), "BETTER_AUTH_SECRET": SECRET, "PORT": str(port), **environment}
     with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(
             [sys.executable, "-m", "server", "serve"],
             cwd=directory,
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **settings},

@@ -18,7 +18,7 @@ _deleted: set[str] = set()
 
 
 @schemathesis.hook
-def before_call(_context: HookContext, case: Case, _kwargs: dict[str, Any]) -> None:
+def before_call(_context: HookContext, case: Case[Any], _kwargs: dict[str, Any]) -> None:
     """Give a request that is meant to be valid a cursor that is: it belongs to the sort order that it came from."""
     if "cursor" not in (case.query or {}) or case.meta is None:
         return
@@ -29,14 +29,14 @@ def before_call(_context: HookContext, case: Case, _kwargs: dict[str, Any]) -> N
 
 
 @schemathesis.hook
-def after_call(_context: HookContext, case: Case, response: Response) -> None:
+def after_call(_context: HookContext, case: Case[Any], response: Response) -> None:
     """Remember which tasks were deleted."""
-    if case.method == "DELETE" and response.status_code == 204:  # noqa: PLR2004
+    if case.method == "DELETE" and response.status_code == 204:
         _deleted.add(str(case.path_parameters["task_id"]))
 
 
 @schemathesis.hook
-def filter_failure(_context: HookContext, failure: Failure, case: Case, _response: Response) -> bool:
+def filter_failure(_context: HookContext, failure: Failure, case: Case[Any], _response: Response) -> bool:
     """Keep every failure but one: a task that was deleted under one of its two addresses is gone under the other.
 
     Schemathesis takes `/api/{user_id}/tasks/{task_id}` and `/api/tasks/{task_id}` for two things.

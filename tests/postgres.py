@@ -43,7 +43,9 @@ class Postgres:
         self.port = port
         self._data = directory / "data"
         own(directory)
-        self._run("initdb", "--auth=trust", "--encoding=utf8", "--no-sync", "--username=postgres", "-D", str(self._data))
+        self._run(
+            "initdb", "--auth=trust", "--encoding=utf8", "--no-sync", "--username=postgres", "-D", str(self._data)
+        )
 
     def url(self, database: str = "postgres") -> str:
         """The address of one of its databases."""

@@ -69,7 +69,8 @@ def both_homes(subject: str, client: httpx2.Client) -> list[Home]:
 @pytest.fixture(params=[0, 1], ids=["by-user-id", "by-token"])
 def home(request: pytest.FixtureRequest, ada: Owner) -> Home:
     """Ada's tasks, under each address."""
-    return both_homes(*ada)[request.param]
+    index: int = request.param
+    return both_homes(*ada)[index]
 
 
 def moment(text: str) -> datetime:

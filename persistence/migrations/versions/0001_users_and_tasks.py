@@ -43,22 +43,16 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("user_id", sa.Text(), nullable=False),
         sa.Column("title", sa.Text(), nullable=False),
-        sa.Column(
-            "title_key", sa.LargeBinary(), nullable=False, comment="persistence.collation.title_key(title)"
-        ),
+        sa.Column("title_key", sa.LargeBinary(), nullable=False, comment="persistence.collation.title_key(title)"),
         sa.Column("description", sa.Text(), nullable=True),
         sa.Column("completed", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         _moment("created_at"),
         _moment("updated_at"),
         sa.PrimaryKeyConstraint("user_id", "id", name=op.f("pk_tasks")),
-        sa.ForeignKeyConstraint(
-            ["user_id"], ["users.id"], name=op.f("fk_tasks_user_id_users"), ondelete="CASCADE"
-        ),
+        sa.ForeignKeyConstraint(["user_id"], ["users.id"], name=op.f("fk_tasks_user_id_users"), ondelete="CASCADE"),
         _length("title", "tasks", 1, 65535),
         _length("description", "tasks", 0, 65535),
-        sa.CheckConstraint(
-            "octet_length(title_key) BETWEEN 1 AND 1500", name=op.f("ck_tasks_title_key_length")
-        ),
+        sa.CheckConstraint("octet_length(title_key) BETWEEN 1 AND 1500", name=op.f("ck_tasks_title_key_length")),
         _readable("created_at", "tasks"),
         _readable("updated_at", "tasks"),
     )

@@ -1,0 +1,135 @@
+"""What the documents for people say is true."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from pydantic import SecretStr
+
+from server.cli import main
+from server.settings import Settings
+from tests.conftest import ROOT, running_service
+
+README = (ROOT / "README.md").read_text()
+ENV_EXAMPLE = (ROOT / ".env.example").read_text()
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+
+_FENCED = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_UUID = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"
+
+
+def section(title: str) -> str:
+    """What stands in the README below the heading, down to the next one of its level."""
+    return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """The fenced blocks of this language."""
+    return [match[2] for match in _FENCED.finditer(text) if match[1] == language]
+
+
+def commands(text: str) -> str:
+    """What is set as code, a line for each."""
+    inline = re.findall(r"`([^`\n]+)`", _FENCED.sub("", text))
+    return "\n".join([*(match[2] for match in _FENCED.finditer(text)), *inline])
+
+
+def masked(output: str) -> str:
+    """The output without what differs from run to run."""
+    return re.sub(_MOMENT, "<moment>", re.sub(_UUID, "<id>", output))
+
+
+def in_the_environment(value: object) -> str:
+    """A setting's value as an environment variable says it; nothing where it is not set."""
+    if value is None:
+        return ""
+    if isinstance(value, tuple):
+        return ",".join(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+DEFAULTS = {name.upper(): in_the_environment(field.default) for name, field in Settings.model_fields.items()}
+
+
+@pytest.mark.skipif(shutil.which("bash") is None or shutil.which("curl") is None, reason="it needs bash and curl")
+def test_the_first_session_prints_what_the_readme_shows(tmp_path: Path) -> None:
+    """The service runs as `make run` leaves it: no database and no secret given, `.venv` in its directory."""
+    (session,) = blocks(section("First session"), "sh")
+    (shown,) = blocks(section("First session"), "text")
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    with running_service(tmp_path, BETTER_AUTH_SECRET="") as service:
+        ran = subprocess.run(  # noqa: S603
+            ["bash", "-euo", "pipefail", "-c", session],  # noqa: S607  the reader's own bash
+            cwd=tmp_path,
+            env={"PATH": os.environ["PATH"], "API": service.url},
+            capture_output=True,
+            check=False,
+        )
+    assert (masked(ran.stdout.decode()), ran.stderr.decode()) == (masked(shown), "")
+    assert ran.returncode == 0
+
+
+def test_the_table_of_settings_is_that_of_the_service() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (?:`([^`]+)` )?\| (.+) \|$", section("Settings"), re.MULTILINE)
+    aliases = {"NEON_DB_URL": ("", "Another name of `DATABASE_URL`, which wins where both are set.")}
+    expected = {
+        name.upper(): (in_the_environment(field.default), field.description)
+        for name, field in Settings.model_fields.items()
+    }
+    assert {name: (default, meaning) for name, default, meaning in rows} == expected | aliases
+
+
+def test_neon_db_url_is_another_name_of_database_url_which_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEON_DB_URL", "postgresql://neon/db")
+    assert Settings(_env_file=None).database_url == SecretStr("postgresql://neon/db")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://own/db")
+    assert Settings(_env_file=None).database_url == SecretStr("postgresql://own/db")
+
+
+def test_the_example_of_an_env_file_has_every_setting_with_its_default() -> None:
+    assert dict(re.findall(r"^#([A-Z_]+)=(.*)$", ENV_EXAMPLE, re.MULTILINE)) == DEFAULTS
+
+
+def test_the_example_of_an_env_file_can_be_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With every line in force it says what is said without it."""
+    for name in (*DEFAULTS, "NEON_DB_URL"):
+        monkeypatch.delenv(name, raising=False)
+    file = tmp_path / ".env"
+    file.write_text(re.sub(r"^#(?=[A-Z_]+=)", "", ENV_EXAMPLE, flags=re.MULTILINE))
+    assert Settings(_env_file=file) == Settings(_env_file=None)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_to_a_file(document: Path) -> None:
+    text = _FENCED.sub("", document.read_text())
+    targets = [target.partition("#")[0] for target in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in target]
+    assert [target for target in targets if not (document.parent / target).exists()] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_make_command_exists(document: Path) -> None:
+    named = set(re.findall(r"^(?:[A-Z_]+=\S+ )*make ([a-z-]+)", commands(document.read_text()), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert named - targets == set()
+
+
+def test_the_table_of_commands_is_that_of_tasks_api() -> None:
+    named = re.findall(r"^\| `tasks-api ([a-z ]+?)(?: [A-Z]+)?` \|", README, re.MULTILINE)
+    assert sorted(named) == sorted(_paths(main))
+
+
+def _paths(group: click.Group) -> list[str]:
+    """Every command below the group, as it is typed."""
+    found = []
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            found += [f"{name} {below}" for below in _paths(command)]
+        else:
+            found.append(name)
+    return found

@@ -1,0 +1,134 @@
+"""HTTP as it goes over the wire, for what a client would not send, and the one check that every error has to pass."""
+
+import functools
+import json
+import socket
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+from urllib.parse import urlsplit
+
+import httpx2
+import jsonschema_rs
+
+from server.problems import KINDS
+from tests.conftest import Service
+
+STATUS = {kind.code: kind.status for kind in KINDS}
+LONGEST_PROBLEM = 16_384
+SECONDS = 30
+
+
+class Answer(Protocol):
+    """What is looked at of an answer; one of httpx2's has it too."""
+
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def headers(self) -> httpx2.Headers: ...
+    @property
+    def content(self) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class RawAnswer:
+    """An answer that was read from a socket."""
+
+    status_code: int
+    headers: httpx2.Headers
+    content: bytes
+
+
+class Wire:
+    """A connection to the service: what is sent is sent as it stands."""
+
+    def __init__(self, service: Service) -> None:
+        address = urlsplit(service.url)
+        self._socket = socket.create_connection((address.hostname, address.port or 80), timeout=SECONDS)
+        self._reader = self._socket.makefile("rb")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._reader.close()
+        self._socket.close()
+
+    def send(self, *parts: bytes) -> None:
+        """Send the parts, each in a packet of its own as far as the system goes along."""
+        for part in parts:
+            self._socket.sendall(part)
+
+    def read(self, *, head: bool = False) -> RawAnswer:
+        """Read one answer; `head` says that it is one to HEAD, which has no body whatever its length says."""
+        status = int(self._reader.readline().split(b" ")[1])
+        lines = iter(self._reader.readline, b"\r\n")
+        headers = httpx2.Headers([(name, value.strip()) for name, _, value in (line.partition(b":") for line in lines)])
+        length = 0 if head else int(headers.get("content-length", "0"))
+        return RawAnswer(status, headers, self._reader.read(length))
+
+    def rest(self) -> bytes:
+        """Read whatever else comes until the service closes the connection."""
+        return self._reader.read()
+
+
+def request(
+    method: str, target: str | bytes, headers: Iterable[tuple[str, str]] = (), *, host: str | None = "tasks.test"
+) -> bytes:
+    """The head of a request, byte by byte."""
+    lines = [b" ".join((method.encode(), target if isinstance(target, bytes) else target.encode(), b"HTTP/1.1"))]
+    named = [("Host", host), *headers] if host is not None else headers
+    lines += [f"{name}: {value}".encode("latin-1") for name, value in named]
+    return b"\r\n".join([*lines, b"", b""])
+
+
+def ask(service: Service, *parts: bytes) -> RawAnswer:
+    """One request on a connection of its own."""
+    with Wire(service) as wire:
+        wire.send(*parts)
+        return wire.read()
+
+
+@functools.cache
+def _problem_schemas(url: str) -> Mapping[str, jsonschema_rs.Draft202012Validator]:
+    # Neither schema has a member that OpenAPI 3.0 and JSON Schema read differently.
+    components = httpx2.get(f"{url}/openapi.json", trust_env=False).json()["components"]
+    return {
+        name: jsonschema_rs.Draft202012Validator(
+            {"$ref": f"#/components/schemas/{name}", "components": components}, validate_formats=True
+        )
+        for name in ("Problem", "ValidationProblem")
+    }
+
+
+def problem(service: Service, answer: Answer, code: str) -> dict[str, Any]:
+    """Assert that an answer is the problem with this code, as the served contract describes it. Returns its members."""
+    headers = answer.headers
+    assert (answer.status_code, headers["content-type"]) == (STATUS[code], "application/problem+json"), answer.content
+    assert len(answer.content) == int(headers["content-length"]) <= LONGEST_PROBLEM
+    assert headers["x-request-id"]
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == "no-store"
+    assert "Origin" in headers["vary"]
+    assert ("www-authenticate" in headers) == (answer.status_code == 401)
+    assert ("allow" in headers) == (answer.status_code == 405)
+    assert ("retry-after" in headers) == (answer.status_code in (429, 503))
+    members: dict[str, Any] = json.loads(answer.content)
+    _problem_schemas(service.url)["ValidationProblem" if code == "validation-failed" else "Problem"].validate(members)
+    kind = next(kind for kind in KINDS if kind.code == code)
+    assert members | {"detail": "", "instance": "", "errors": []} == {
+        "type": f"/problems#{code}",
+        "title": kind.title,
+        "status": answer.status_code,
+        "code": code,
+        "detail": "",
+        "instance": "",
+        "errors": [],
+    }
+    return members
+
+
+def violations(service: Service, answer: Answer) -> list[tuple[str, str]]:
+    """Assert that an answer is a 422. Returns where and what, sorted."""
+    errors = problem(service, answer, "validation-failed")["errors"]
+    return sorted((error.get("parameter", error.get("pointer")), error["detail"]) for error in errors)
