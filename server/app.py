@@ -51,17 +51,17 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     """
     settings = settings or load_settings()
     configure_logging(level=settings.log_level, json=settings.environment == "production")
-    document = load_document(settings.openapi_overlays)
+    document = load_document(settings.openapi_overlays, root_path=settings.root_path)
     database = Database(size=settings.database_pool_size, wait=settings.database_wait_seconds)
     verifier = token_verifier(settings)
     metrics = None if "PROMETHEUS_MULTIPROC_DIR" in os.environ else REGISTRY
-    site = pages(document, adapted=bool(settings.openapi_overlays), metrics=metrics)
+    site = pages(document, metrics=metrics)
 
     app = AsyncApp(
         __name__,
         lifespan=partial(_lifespan, settings, database, verifier),
         middlewares=[
-            ObservabilityMiddleware,
+            partial(ObservabilityMiddleware, root_path=settings.root_path),
             partial(CrossOriginMiddleware, origins=settings.cors_origins),
             ProblemMiddleware,
             partial(GuardMiddleware, max_body_bytes=settings.max_body_bytes),

@@ -10,12 +10,13 @@ from datetime import timedelta
 import click
 import orjson
 import uvicorn
-import yaml
+from uvicorn.main import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
 
 from handlers.security import issue_token
 from persistence import migrations
 from server.app import create_app, database_address
-from server.contract import ContractError, authored_yaml, load_document
+from server.contract import ContractError, load_document, to_yaml
 from server.observability import configure_logging
 from server.protocol import ProblemProtocol
 from server.settings import Settings, SettingsError, load_settings
@@ -54,24 +55,35 @@ def serve() -> None:
         with contextlib.ExitStack() as stack:
             if settings.workers > 1:
                 _share_with_workers(settings, secret, stack)
-            if settings.environment == "development":
-                _greet(settings)
-            uvicorn.run(
-                "server.app:create_app",
-                factory=True,
-                host=settings.host,
-                port=settings.port,
-                workers=settings.workers,
-                root_path=settings.root_path,
-                forwarded_allow_ips=settings.forwarded_allow_ips,
-                timeout_graceful_shutdown=_GRACE_SECONDS,
-                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-                http=ProblemProtocol,
-                ws="none",
-                access_log=False,
-                log_config=None,
-                server_header=False,
-            )
+            _run(settings)
+
+
+def _run(settings: Settings) -> None:
+    """Listen, and only then say so: a port that is in use ends the command here."""
+    config = uvicorn.Config(
+        "server.app:create_app",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        http=ProblemProtocol,
+        ws="none",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+    )
+    listener = config.bind_socket()
+    if settings.environment == "development":
+        _greet(settings, listener.getsockname()[1])
+    server = uvicorn.Server(config)
+    if settings.workers > 1:
+        Multiprocess(config, target=server.run, sockets=[listener]).run()
+        return
+    server.run(sockets=[listener])
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
 
 
 def _share_with_workers(settings: Settings, secret: str | None, stack: contextlib.ExitStack) -> None:
@@ -82,8 +94,8 @@ def _share_with_workers(settings: Settings, secret: str | None, stack: contextli
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = stack.enter_context(tempfile.TemporaryDirectory())
 
 
-def _greet(settings: Settings) -> None:
-    address = f"http://{'localhost' if settings.host in ('127.0.0.1', '0.0.0.0') else settings.host}:{settings.port}"  # noqa: S104
+def _greet(settings: Settings, port: int) -> None:
+    address = f"http://{'localhost' if settings.host in ('127.0.0.1', '0.0.0.0') else settings.host}:{port}"  # noqa: S104
     click.echo(f"Documentation: {address}/docs")
     click.echo(f"Token of the user {_DEMO_USER!r}, for an hour:\n\n{_token(settings, _DEMO_USER)}\n")
     sys.stdout.flush()
@@ -153,13 +165,11 @@ def contract() -> None:
 @contract.command("print")
 @click.option("--json", "as_json", is_flag=True, help="As JSON instead of YAML.")
 def print_contract(*, as_json: bool) -> None:
-    """Print the document as it is served, adapted by OPENAPI_OVERLAYS."""
+    """Print the document as it is served, adapted by OPENAPI_OVERLAYS and ROOT_PATH."""
     with _explained():
-        overlays = load_settings().openapi_overlays
-        document = load_document(overlays)
+        settings = load_settings()
+        document = load_document(settings.openapi_overlays, root_path=settings.root_path)
     if as_json:
         click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
-    elif overlays:
-        click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False)
     else:
-        click.echo(authored_yaml(), nl=False)
+        click.echo(to_yaml(document), nl=False)

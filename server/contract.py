@@ -25,20 +25,29 @@ class ContractError(Exception):
     """The document, or what serves it, is not what the service can enforce. It refuses to start."""
 
 
-def load_document(overlays: Iterable[str] = ()) -> dict[str, Any]:
-    """The authored document, adapted by the given files of OpenAPI Overlay 1.0.
+def load_document(overlays: Iterable[str] = (), *, root_path: str = "") -> dict[str, Any]:
+    """The authored document, adapted by the given files of OpenAPI Overlay 1.0 and to where the service is shown.
 
     Raises `ContractError` for an overlay that cannot be read.
     """
     document: dict[str, Any] = yaml.load(authored_yaml(), Loader=_LOADER)  # noqa: S506  it is the safe one
     for path in overlays:
         _apply_overlay(document, path)
+    if root_path:
+        document["servers"][0]["url"] = root_path
     return document
 
 
 def authored_yaml() -> bytes:
     """The document as it was written."""
     return files("openapi").joinpath("openapi.yaml").read_bytes()
+
+
+def to_yaml(document: Mapping[str, Any]) -> bytes:
+    """The document as YAML: byte for byte as it was written, if nothing has adapted it."""
+    if document == load_document():
+        return authored_yaml()
+    return yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True).encode()
 
 
 # libyaml's loader is ten times as fast, but not every build of PyYAML has it.

@@ -32,8 +32,9 @@ DURATION = Histogram("http_request_duration_seconds", "Time to answer a request.
 class ObservabilityMiddleware:
     """Sees every answer, errors too: the outermost stage."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, root_path: str) -> None:
         self.app = app
+        self.root_path = root_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Begin the exchange, call on, and write it down when it has ended."""
@@ -42,7 +43,7 @@ class ObservabilityMiddleware:
             return
         started_at = time.perf_counter()
         request_id = _request_id(scope["headers"])
-        exchange = Exchange(request_id, _path(scope))
+        exchange = Exchange(request_id, self.root_path + _path(scope))
         begin(scope, exchange)
         status = _CLIENT_GONE
 

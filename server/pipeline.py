@@ -127,8 +127,6 @@ class RoutingMiddleware(SpecMiddleware):
 
     def _find(self, scope: Scope, exchange: Exchange) -> _Resource:
         path: bytes = scope["raw_path"]
-        # A server that strips nothing shows the whole path, with the prefix that its proxy put before it.
-        path = path.removeprefix(scope.get("root_path", "").encode())
         resource = self._exact.get(path)
         if resource is not None:
             return resource

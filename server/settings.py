@@ -65,11 +65,8 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="The address to listen on; `0.0.0.0` for all.")
     port: int = Field(default=8000, ge=0, le=65535, description="The port to listen on.")
     workers: int = Field(default=1, ge=1, le=64, description="Processes that serve.")
-    forwarded_allow_ips: str = Field(
-        default="127.0.0.1", description="The proxies whose `X-Forwarded-*` headers are believed, separated by commas."
-    )
     root_path: str = Field(
-        default="", description="The path below which a proxy shows the service, such as `/tasks-api`."
+        default="", description="The path below which a proxy shows the service, such as `/tasks-api`, and which it takes away."
     )
     max_body_bytes: int = Field(
         default=65536, ge=1024, description="The longest request body taken, in bytes; then 413."
@@ -105,13 +102,6 @@ class Settings(BaseSettings):
     def _is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value().encode()) < SECRET_BYTES:
             raise ValueError(f"must be at least {SECRET_BYTES} bytes long (try: openssl rand -base64 32)")
-        return value
-
-    @field_validator("database_url", "migrations_database_url")
-    @classmethod
-    def _is_postgres(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
-            raise ValueError("must start with postgresql:// or postgres://")
         return value
 
     @field_validator("database_url", "migrations_database_url")

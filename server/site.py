@@ -9,13 +9,12 @@ from string import Template
 from typing import Any
 
 import orjson
-import yaml
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.contract import authored_yaml
+from server.contract import to_yaml
 from server.problems import KINDS, PAGE
 
 # Swagger UI writes styles into the page and draws its icons from data: addresses. Its pages may stand in a frame
@@ -33,20 +32,16 @@ _HEADERS = {
 _ASSETS = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png")
 
 
-def pages(document: Mapping[str, Any], *, adapted: bool, metrics: CollectorRegistry | None) -> dict[str, ASGIApp]:
-    """Every page by its path. `adapted` says that overlays have changed the document since it was written.
-
-    `metrics` is the registry to show, or None for that of all worker processes together.
-    """
+def pages(document: Mapping[str, Any], *, metrics: CollectorRegistry | None) -> dict[str, ASGIApp]:
+    """Every page by its path. `metrics` is the registry to show, or None for that of all worker processes together."""
     info = document["info"]
-    yaml_text = yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True).encode() if adapted else None
     return {
         "/": _static(_render("index.html", title=info["title"], version=info["version"]), "text/html"),
         "/docs": _static(_render("docs.html", title=info["title"]), "text/html"),
         "/docs/start.js": _static(files("server").joinpath("pages/docs.js").read_bytes(), "text/javascript"),
         **{f"/docs/{name}": _asset(name) for name in _ASSETS},
-        "/openapi.json": partial(_document, document, None),
-        "/openapi.yaml": partial(_document, document, yaml_text or authored_yaml()),
+        "/openapi.json": _static(orjson.dumps(document), "application/json"),
+        "/openapi.yaml": _static(to_yaml(document), "application/yaml"),
         PAGE: _static(_render("problems.html", rows=_problem_rows()), "text/html"),
         "/metrics": partial(_metrics, metrics),
     }
@@ -72,23 +67,6 @@ def _problem_rows() -> str:
         f"<td>{html.escape(kind.title)}</td><td>{html.escape(kind.detail)}</td></tr>"
         for kind in KINDS
     )
-
-
-async def _document(
-    document: Mapping[str, Any], yaml_text: bytes | None, scope: Scope, receive: Receive, send: Send
-) -> None:
-    """The document as it was written, its references kept. Only behind a prefix does its server change."""
-    root_path: str = scope.get("root_path", "")
-    if root_path:
-        server = {**document["servers"][0], "url": root_path}
-        document = {**document, "servers": [server]}
-    if yaml_text is None:
-        response = Response(orjson.dumps(document), media_type="application/json", headers=_HEADERS)
-    else:
-        if root_path:
-            yaml_text = yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True).encode()
-        response = Response(yaml_text, media_type="application/yaml", headers=_HEADERS)
-    await response(scope, receive, send)
 
 
 async def _metrics(registry: CollectorRegistry | None, scope: Scope, receive: Receive, send: Send) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import psutil
+import psutil  # type: ignore[import-untyped]
 import psycopg
 import pytest
 
@@ -239,8 +239,9 @@ def test_connections_that_an_operator_ends_are_replaced(database: str, tmp_path:
 
 
 def test_requests_wait_a_bounded_time_for_a_connection(database: str, tmp_path: Path) -> None:
-    environment = {"DATABASE_URL": database, "DATABASE_POOL_SIZE": "1", "DATABASE_WAIT_SECONDS": "0.5"}
-    with running_service(tmp_path, **environment) as service:
+    with running_service(
+        tmp_path, DATABASE_URL=database, DATABASE_POOL_SIZE="1", DATABASE_WAIT_SECONDS="0.5"
+    ) as service:
         ada = service.as_user("ada")
         assert ada.get("/api/ada/tasks").json() == []
         with psycopg.connect(database) as other, ThreadPoolExecutor(21) as threads:
@@ -326,7 +327,9 @@ def _pgbouncer(directory: Path, database: str, server_port: int) -> Iterator[str
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         reason = "pgbouncer is not installed"
-        pytest.fail(reason) if "CI" in os.environ else pytest.skip(reason)
+        if "CI" in os.environ:
+            pytest.fail(reason)
+        pytest.skip(reason)
     own(directory)
     port = free_port()
     (directory / "users").write_text('"postgres" ""\n')
