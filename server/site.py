@@ -2,6 +2,7 @@
 
 import html
 import mimetypes
+import re
 from collections.abc import Mapping
 from functools import partial
 from importlib.resources import files
@@ -64,9 +65,13 @@ def _render(name: str, **values: str) -> bytes:
 def _problem_rows() -> str:
     return "\n".join(
         f'<tr id="{kind.code}"><td><code>{kind.code}</code></td><td>{kind.status}</td>'
-        f"<td>{html.escape(kind.title)}</td><td>{html.escape(kind.detail)}</td></tr>"
+        f"<td>{html.escape(kind.title)}</td><td>{_marked_up(kind.detail)}</td></tr>"
         for kind in KINDS
     )
+
+
+def _marked_up(text: str) -> str:
+    return re.sub("`([^`]+)`", r"<code>\1</code>", html.escape(text))
 
 
 async def _metrics(registry: CollectorRegistry | None, scope: Scope, receive: Receive, send: Send) -> None:

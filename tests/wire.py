@@ -67,6 +67,10 @@ class Wire:
         length = 0 if head else int(headers.get("content-length", "0"))
         return RawAnswer(status, headers, self._reader.read(length))
 
+    def stop(self) -> None:
+        """Say that nothing more will be sent."""
+        self._socket.shutdown(socket.SHUT_WR)
+
     def rest(self) -> bytes:
         """Read whatever else comes until the service closes the connection."""
         return self._reader.read()

@@ -1,0 +1,200 @@
+"""The pages beside the contract: what a person or a scraper sees, in a real browser too where there is one."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+
+from server.contract import load_document, operations
+from server.problems import KINDS
+from tests.conftest import Service
+
+HTML_PAGES = ("/", "/docs", "/problems")
+DOCUMENT = load_document()
+
+
+class Addresses(HTMLParser):
+    """Collects what a page loads or leads to, and the ids of its elements."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loaded: list[str] = []
+        self.linked: list[str] = []
+        self.ids: list[str] = []
+        self.inline_scripts = 0
+
+    def handle_starttag(self, tag: str, attrs: Iterable[tuple[str, str | None]]) -> None:
+        attributes = {name: value or "" for name, value in attrs}
+        self.inline_scripts += tag == "script" and "src" not in attributes
+        self.inline_scripts += sum(name.startswith("on") for name in attributes)
+        self.ids += [attributes["id"]] if "id" in attributes else []
+        for name in ("src", "href"):
+            if name in attributes:
+                (self.linked if tag == "a" else self.loaded).append(attributes[name])
+
+
+def addresses(service: Service, page: str) -> Addresses:
+    parser = Addresses()
+    parser.feed(service.client().get(page).text)
+    return parser
+
+
+@pytest.mark.parametrize("page", HTML_PAGES)
+def test_a_page_needs_nothing_from_elsewhere(service: Service, page: str) -> None:
+    client = service.client()
+    found = addresses(service, page)
+    assert found.inline_scripts == 0
+    for address in found.loaded + found.linked:
+        assert urlsplit(address)[:2] == ("", "")
+        # Relative, so that it is right below the prefix of a proxy too.
+        assert not address.startswith("/")
+        assert client.get(urljoin(page, address)).status_code == 200
+
+
+@pytest.mark.parametrize("page", [*HTML_PAGES, "/docs/start.js", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js"])
+def test_a_page_may_load_from_the_service_only_and_be_framed_by_hugging_face(service: Service, page: str) -> None:
+    headers = service.client().get(page).headers
+    policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["connect-src"] == "'self'"
+    assert policy["frame-ancestors"] == "'self' https://huggingface.co https://*.hf.space"
+    assert "x-frame-options" not in headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type"),
+    [
+        ("/", "text/html; charset=utf-8"),
+        ("/docs", "text/html; charset=utf-8"),
+        ("/docs/start.js", "text/javascript; charset=utf-8"),
+        ("/docs/swagger-ui.css", "text/css; charset=utf-8"),
+        ("/docs/swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
+        ("/docs/favicon-32x32.png", "image/png"),
+        ("/openapi.json", "application/json"),
+        ("/openapi.yaml", "application/yaml"),
+        ("/problems", "text/html; charset=utf-8"),
+    ],
+)
+def test_a_page_is_served_with_its_type_and_to_head_too(service: Service, path: str, media_type: str) -> None:
+    client = service.client()
+    page, head = client.get(path), client.head(path)
+    assert (page.status_code, page.headers["content-type"]) == (200, media_type)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-length"] == page.headers["content-length"] == str(len(page.content))
+
+
+def test_the_first_page_says_what_this_is_and_where_everything_is(service: Service) -> None:
+    text = service.client().get("/").text
+    assert DOCUMENT["info"]["title"] in text
+    assert f"version {DOCUMENT['info']['version']}" in text
+    linked = {urljoin("/", address) for address in addresses(service, "/").linked}
+    assert linked == {
+        "/docs",
+        "/openapi.json",
+        "/openapi.yaml",
+        "/problems",
+        "/health",
+        "/health/ready",
+        "/metrics",
+    }
+
+
+def test_the_type_of_every_problem_leads_to_its_row(service: Service) -> None:
+    assert addresses(service, "/problems").ids == [kind.code for kind in KINDS]
+    text = service.client().get("/problems").text
+    for kind in KINDS:
+        assert f"<code>{kind.code}</code></td><td>{kind.status}</td><td>{kind.title}</td>" in text
+    assert "`" not in text
+
+
+def count(metrics: str, **labels: str) -> float:
+    written = ",".join(f'{name}="{value}"' for name, value in labels.items())
+    found = re.search(rf"^http_requests_total{{{re.escape(written)}}} (\S+)$", metrics, re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+def test_metrics_count_requests_by_operation_and_never_by_what_a_client_makes_up(service: Service) -> None:
+    client = service.client()
+    answer = client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    before = answer.text
+    client.get("/api/someone/tasks")
+    client.get("/made-up-path")
+    client.request("PROPFIND", "/health")
+    after = client.get("/metrics").text
+    for labels in (
+        {"method": "GET", "operation": "listTasks", "status": "401"},
+        {"method": "GET", "operation": "none", "status": "404"},
+        {"method": "other", "operation": "none", "status": "405"},
+    ):
+        assert count(after, **labels) - count(before, **labels) == 1
+    assert 'http_request_duration_seconds_count{operation="listTasks"}' in after
+    assert "made-up-path" not in after
+    assert "PROPFIND" not in after
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """A browser. Where CI runs there has to be one."""
+    found = shutil.which("chromium")
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail("chromium is not installed")
+        pytest.skip("chromium is not installed")
+    return found
+
+
+def rendered(chromium: str, profile: Path, url: str) -> tuple[str, str]:
+    """The page as a browser makes it, and what it says meanwhile."""
+    done = subprocess.run(  # noqa: S603
+        [
+            chromium,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--no-proxy-server",
+            "--enable-logging=stderr",
+            "--v=0",
+            "--virtual-time-budget=10000",
+            f"--user-data-dir={profile}",
+            "--dump-dom",
+            url,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return done.stdout, done.stderr
+
+
+def test_a_browser_shows_every_operation_and_a_way_to_authorize(
+    service: Service, chromium: str, tmp_path: Path
+) -> None:
+    page, said = rendered(chromium, tmp_path / "profile", f"{service.url}/docs")
+    for _, _, operation in operations(DOCUMENT):
+        assert f'id="operations-{operation["tags"][0]}-{operation["operationId"]}"' in page
+        assert operation["summary"] in page
+    assert re.search(r'<button class="btn authorize[^>]*><span>Authorize</span>', page)
+    for word in ("Content Security Policy", "CONSOLE", "Refused to"):
+        assert word not in said
+
+
+def test_a_browser_shows_the_first_page_without_complaint(service: Service, chromium: str, tmp_path: Path) -> None:
+    page, said = rendered(chromium, tmp_path / "profile", f"{service.url}/")
+    assert f"<h1>{DOCUMENT['info']['title']}</h1>" in page
+    for word in ("Content Security Policy", "CONSOLE", "Refused to"):
+        assert word not in said
