@@ -1,5 +1,6 @@
 """The contract: the authored document, and what is worked out from it once, at start."""
 
+import copy
 import functools
 import json
 import re
@@ -11,9 +12,12 @@ from typing import Any, Final
 from uuid import UUID
 
 import jsonschema_rs
+import structlog
 import yaml
 
 from server.problems import Violation
+
+_log = structlog.get_logger()
 
 METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 """The members of a Path Item that are operations (OpenAPI 3.0.3, section 4.7.9)."""
@@ -63,10 +67,14 @@ def _apply_overlay(document: dict[str, Any], path: str) -> None:
         raise ContractError(f"the overlay {path} cannot be read: {error}") from error
     if not isinstance(overlay, dict) or not str(overlay.get("overlay")).startswith("1."):
         raise ContractError(f"{path} is not an OpenAPI Overlay 1.x")
+    before = copy.deepcopy(document)
     try:
         apply_overlay(document, overlay)
     except Exception as error:  # the library names none of those that a broken action can cause
         raise ContractError(f"the overlay {path} cannot be applied: {error}") from error
+    if document == before:
+        # The specification allows it, but whoever wrote the overlay meant it to do something.
+        _log.warning("contract.overlay_without_effect", path=path)
 
 
 def operations(document: Mapping[str, Any]) -> Iterable[tuple[str, str, Mapping[str, Any]]]:

@@ -107,7 +107,8 @@ def configure_logging(*, level: str, json: bool) -> None:
             serializer=lambda event, **_: orjson.dumps(event, default=str).decode()
         )
     else:
-        render = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())
+        # Quoted, because a name that a client made up may hold what moves a terminal's cursor.
+        render = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), repr_native_str=True)
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
