@@ -336,14 +336,14 @@ def told_of(service: Service, answer: httpx2.Response) -> list[Json]:
     """What the log says of a request: level, event and facts of each line, without the time that it took."""
     # A request's last line is written after its answer, but before the answer to the next request.
     service.client().get("/health")
-    mark = f"request_id={answer.headers['x-request-id']}"
+    mark = f"request_id='{answer.headers['x-request-id']}'"
     return [facts_of(line) for line in service.log.read_text().splitlines() if mark in line.split()]
 
 
 def facts_of(line: str) -> Json:
     _, level, event, *_ = line.replace("[", " ").replace("]", " ").split()
     pairs = re.findall(r" (\w+)=('[^']*'|\S+)", line)
-    return {"level": level, "event": event} | {name: value for name, value in pairs if name != "duration_ms"}
+    return {"level": level, "event": event} | {name: value.strip("'") for name, value in pairs if name != "duration_ms"}
 
 
 @pytest.mark.parametrize("operation", OF_A_USER)
@@ -430,6 +430,6 @@ def test_an_unforeseen_error_is_an_opaque_500_and_its_place_is_in_the_log(
     assert is_answered(answer, problem("/api/tasks", 500, "internal-error", "Internal error", detail))
     service.client().get("/health")
     lines = [line for line in service.log.read_text().splitlines() if answer.headers["x-request-id"] in line]
-    assert ["error" in lines[0], "unexpected_error" in lines[0], "sqlstate=23514" in lines[0]] == [True] * 3
+    assert ["error" in lines[0], "unexpected_error" in lines[0], "sqlstate='23514'" in lines[0]] == [True] * 3
     assert "persistence/tasks.py" in lines[0]
     assert client.get("/api/tasks").json() == []
