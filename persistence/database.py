@@ -3,16 +3,18 @@
 import asyncio
 import contextlib
 import select
+import stat
 import struct
+import subprocess
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NewType
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 import psycopg
 import psycopg_pool
 from psycopg import AsyncConnection, pq
@@ -40,6 +42,8 @@ _SILENCE = 30.0
 # transaction here, so it was rolled back as a whole and the repeat is safe.
 _REPEATABLE = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
 _ATTEMPTS = 3
+_START_ATTEMPTS = 6
+_START_PAUSE = 2.0
 # What a server says when it cannot serve now, though it can be reached: a standby that was not promoted yet, and
 # a database whose migrations are still to come.
 _UNREADY = (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
@@ -221,12 +225,41 @@ def embedded_server(directory: Path) -> Iterator[str]:
     try:
         with users.read_lock():
             _forget_dead_server(directory)
-            server.start()
+            with _as_readable_as_before(directory, server.bin_path):
+                _start(server.start)
             yield server.get_uri()
     finally:
         if users.acquire_write_lock(blocking=False):
             server.stop()
             users.release_write_lock()
+
+
+def _start(start: Callable[[], None]) -> None:
+    """Start the server. The package gives it ten seconds, and a busy machine may need more: it goes on meanwhile."""
+    for _ in range(_START_ATTEMPTS - 1):
+        try:
+            start()
+        # The second says that the server is there and not ready yet.
+        except (subprocess.TimeoutExpired, AssertionError):
+            time.sleep(_START_PAUSE)
+        else:
+            return
+    start()
+
+
+@contextlib.contextmanager
+def _as_readable_as_before(*paths: Path) -> Iterator[None]:
+    """Undo what the package does for root, who cannot run PostgreSQL and for whom another user does.
+
+    It lets everybody read every directory above the paths, where it is enough that one can pass through them.
+    """
+    modes = {parent: parent.stat().st_mode for path in paths for parent in path.parents}
+    try:
+        yield
+    finally:
+        for parent, mode in modes.items():
+            if parent.stat().st_mode != mode:
+                parent.chmod(mode | stat.S_IXGRP | stat.S_IXOTH)
 
 
 def _forget_dead_server(directory: Path) -> None:

@@ -66,7 +66,8 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535, description="The port to listen on.")
     workers: int = Field(default=1, ge=1, le=64, description="Processes that serve.")
     root_path: str = Field(
-        default="", description="The path below which a proxy shows the service, such as `/tasks-api`, and which it takes away."
+        default="",
+        description="The path below which a proxy shows the service, such as `/tasks-api`, and which it takes away.",
     )
     max_body_bytes: int = Field(
         default=65536, ge=1024, description="The longest request body taken, in bytes; then 413."

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
-import psutil  # type: ignore[import-untyped]
+import psutil
 import psycopg
 import pytest
 

@@ -178,7 +178,7 @@ def browser(tmp_path: Path) -> Iterator[Chrome]:
 
 def complaints(browser: Chrome) -> list[str]:
     """What the browser wrote to its console: a blocked script or style would stand there."""
-    return [entry["message"] for entry in browser.get_log("browser")]
+    return [entry["message"] for entry in browser.get_log("browser")]  # type: ignore[no-untyped-call]
 
 
 def find(browser: Chrome, selector: str) -> WebElement:

@@ -50,8 +50,7 @@ def upgrade(url: str) -> None:
     try:
         command.upgrade(_config(url, leave_newer=True), "head")
     except (psycopg.Error, SQLAlchemyError) as error:
-        # The driver's message names the host and what it said, and never the password.
-        raise MigrationError(str(error).strip()) from error
+        raise MigrationError(_reason(error)) from error
 
 
 def downgrade(url: str, revision: str) -> None:
@@ -59,7 +58,12 @@ def downgrade(url: str, revision: str) -> None:
     try:
         command.downgrade(_config(url), revision)
     except (psycopg.Error, SQLAlchemyError, CommandError) as error:
-        raise MigrationError(str(error).strip()) from error
+        raise MigrationError(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    """The driver's own message in one line: it names the host and what it said, and never the password."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())
 
 
 async def applied(database: Database) -> bool:
