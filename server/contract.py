@@ -19,6 +19,9 @@ from server.problems import Violation
 
 _log = structlog.get_logger()
 
+JSON: Final = "application/json"
+"""The media type of every body that is no error."""
+
 METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 """The members of a Path Item that are operations (OpenAPI 3.0.3, section 4.7.9)."""
 

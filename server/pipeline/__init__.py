@@ -1,0 +1,20 @@
+"""Connexion's stages, each compiled once at start: routing, security, validation of both directions, dispatch.
+
+Each stage is a middleware of Connexion's with an `api_cls` of ours: Connexion reads the document and calls
+`make_operation` once for every operation, and what comes out of that is all that runs for a request.
+"""
+
+from server.pipeline.dispatch import DispatchApi, Handler
+from server.pipeline.requests import RequestValidationMiddleware
+from server.pipeline.responses import ResponseValidationMiddleware
+from server.pipeline.routing import RoutingMiddleware
+from server.pipeline.security import SecurityMiddleware
+
+__all__ = [
+    "DispatchApi",
+    "Handler",
+    "RequestValidationMiddleware",
+    "ResponseValidationMiddleware",
+    "RoutingMiddleware",
+    "SecurityMiddleware",
+]

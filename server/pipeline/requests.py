@@ -1,0 +1,198 @@
+"""The stage that holds a request against the document, and puts the handler's arguments together."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from connexion.middleware.abstract import RoutedAPI, RoutedMiddleware
+from connexion.operations import AbstractOperation
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header, parse_options_header
+
+from server.contract import (
+    JSON,
+    ContractError,
+    Parameter,
+    Validator,
+    body_defaults,
+    compile_parameter,
+    shown,
+    token_claim,
+)
+from server.exchange import exchange_of
+from server.guard import parse_json
+from server.problems import (
+    MALFORMED_REQUEST,
+    NOT_ACCEPTABLE,
+    UNSUPPORTED_MEDIA_TYPE,
+    Problem,
+    Violation,
+    validation_failed,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """A JSON request body, compiled."""
+
+    validator: Validator
+    required: bool
+    defaults: Mapping[str, Any]
+
+    async def read(self, scope: Scope, receive: Receive, violations: list[Violation]) -> Any:
+        """The value for the handler. Raises `Problem` where there is no JSON to validate (400, 413, 415)."""
+        if not _is_json(scope["headers"]):
+            raise Problem(UNSUPPORTED_MEDIA_TYPE)
+        value = parse_json(await _content(receive))
+        violations += self.validator.violations(value, "pointer")
+        if self.defaults and isinstance(value, dict):
+            return {**self.defaults, **value}
+        return value
+
+
+class _ValidationOperation:
+    """Checks a request and puts the handler's arguments together. All violations are told at once."""
+
+    def __init__(
+        self, next_app: ASGIApp, parameters: Sequence[Parameter], body: _Body | None, produces: str | None
+    ) -> None:
+        self.next_app = next_app
+        self.path = [parameter for parameter in parameters if parameter.place == "path"]
+        self.query = {parameter.name: parameter for parameter in parameters if parameter.place == "query"}
+        self.absent = {parameter.name: parameter.default for parameter in self.query.values()}
+        self.query_required = any(parameter.required for parameter in self.query.values())
+        self.body = body
+        self.produces = produces
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        exchange = exchange_of(scope)
+        if self.produces is not None:
+            _check_accept(scope["headers"], self.produces)
+        violations: list[Violation] = []
+        arguments = {
+            parameter.name: parameter.read(exchange.path_parameters[parameter.name], violations)
+            for parameter in self.path
+        }
+        query_string = scope["query_string"]
+        if query_string or self.query_required:
+            arguments |= self._read_query(query_string, violations)
+        else:
+            arguments |= self.absent
+        if self.body is not None:
+            arguments["body"] = await self.body.read(scope, receive, violations)
+        if violations:
+            raise validation_failed(violations)
+        exchange.arguments = arguments
+        await self.next_app(scope, receive, send)
+
+    def _read_query(self, query_string: bytes, violations: list[Violation]) -> dict[str, Any]:
+        given: dict[str, str] = {}
+        for name, value in _query_pairs(query_string):
+            if name not in self.query:
+                violations.append(Violation("parameter", shown(name), "is not a parameter that the contract knows"))
+            elif name in given:
+                violations.append(Violation("parameter", name, "must be given once only"))
+            given[name] = value
+        return {name: parameter.read(given.get(name), violations) for name, parameter in self.query.items()}
+
+
+def _query_pairs(query_string: bytes) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
+    except ValueError:
+        raise Problem(MALFORMED_REQUEST, "The query is not UTF-8 when decoded, or has too many fields.") from None
+
+
+def _header(headers: list[tuple[bytes, bytes]], name: bytes) -> str | None:
+    """The value of a header field; a repeated one is a list (RFC 9110, section 5.3)."""
+    values = [value for key, value in headers if key == name]
+    return b", ".join(values).decode("latin-1") if values else None
+
+
+def _is_json(headers: list[tuple[bytes, bytes]]) -> bool:
+    """Whether the content is `application/json`, without or in the charset UTF-8, and not encoded."""
+    content_type = _header(headers, b"content-type")
+    if content_type != JSON:
+        media_type, options = parse_options_header(content_type)
+        charset = options.pop("charset", "utf-8")
+        if media_type.lower() != JSON or options or charset.lower() != "utf-8":
+            return False
+    return _header(headers, b"content-encoding") in (None, "identity")
+
+
+def _check_accept(headers: list[tuple[bytes, bytes]], produces: str) -> None:
+    accept = _header(headers, b"accept")
+    if not accept or accept in ("*/*", produces):
+        return
+    # JSON has no parameters that could make a difference (RFC 8259, section 11), but clients ask for a charset.
+    ranges = parse_accept_header(_PARAMETERS_OFJSON.sub(r"\1", accept), MIMEAccept)
+    if ranges.quality(produces) <= 0:
+        raise Problem(NOT_ACCEPTABLE)
+
+
+_PARAMETERS_OFJSON: Final = re.compile(r"(application/json)(?:\s*;\s*(?!q=)[^;,\s]+)+", re.IGNORECASE)
+
+
+async def _content(receive: Receive) -> bytes:
+    message = await receive()
+    if not message.get("more_body"):
+        _stop_if_gone(message)
+        body: bytes = message.get("body", b"")
+        return body
+    chunks = [message["body"]]
+    while message.get("more_body"):
+        message = await receive()
+        _stop_if_gone(message)
+        chunks.append(message.get("body", b""))
+    return b"".join(chunks)
+
+
+def _stop_if_gone(message: Message) -> None:
+    if message["type"] == "http.disconnect":
+        raise Problem(MALFORMED_REQUEST, "The body ended early.")
+
+
+class _ValidationApi(RoutedAPI):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.add_paths()
+
+    def make_operation(self, operation: AbstractOperation) -> ASGIApp:
+        try:
+            parameters = [compile_parameter(item) for item in operation.parameters if not token_claim(item)]
+            return _ValidationOperation(self.next_app, parameters, _compile_body(operation), _produces(operation))
+        except ContractError as error:
+            message = f"{operation.operation_id}: {error}"
+            raise ContractError(message) from error
+
+
+def _compile_body(operation: AbstractOperation) -> _Body | None:
+    body = operation.request_body
+    if not body:
+        return None
+    if list(body["content"]) != [JSON] or not body.get("required"):
+        raise ContractError("the request body is not enforced: it must be required JSON")
+    schema = body["content"][JSON]["schema"]
+    return _Body(Validator(schema), body["required"], body_defaults(schema))
+
+
+def _produces(operation: AbstractOperation) -> str | None:
+    """The media type of a success, where it has content."""
+    types = {
+        media_type
+        for status, item in operation.responses.items()
+        if status < "3"
+        for media_type in item.get("content", ())
+    }
+    if types - {JSON}:
+        raise ContractError(f"a success is not {JSON}")
+    return JSON if types else None
+
+
+class RequestValidationMiddleware(RoutedMiddleware[_ValidationApi]):
+    """What the document says of requests."""
+
+    api_cls = _ValidationApi
