@@ -18,6 +18,7 @@ import pytest
 
 from handlers.security import issue_token
 from persistence.database import embedded_server
+from tests.conformance import Conformance
 
 ROOT = Path(__file__).parent.parent
 SECRET = "a-secret-of-the-tests-that-is-long-enough"  # noqa: S105
@@ -41,9 +42,15 @@ class Service:
     process: subprocess.Popen[bytes]
     clients: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
+    def __post_init__(self) -> None:
+        self._conformance = Conformance(self.url)
+
     def client(self, **headers: str) -> httpx2.Client:
-        """A client with these headers; it raises for no status."""
-        client = httpx2.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False, verify=TLS)
+        """A client with these headers. It raises for no status, and for every answer that breaks the contract."""
+        hooks = {"response": [self._conformance.check]}
+        client = httpx2.Client(
+            base_url=self.url, headers=headers, timeout=30, trust_env=False, verify=TLS, event_hooks=hooks
+        )
         return self.clients.enter_context(client)
 
     def as_user(self, subject: str, *, email: str | None = None, name: str | None = None) -> httpx2.Client:

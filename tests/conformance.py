@@ -1,0 +1,93 @@
+"""Whether an answer is one that the contract describes. Every answer that a client of the tests gets comes by here."""
+
+import functools
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import httpx2
+import jsonschema_rs
+
+from server.contract import compile_path, operations, to_json_schema
+
+Described = Mapping[str, Any]
+PROBLEM = "application/problem+json"
+
+
+class Conformance:
+    """Holds answers against the document that the service at `url` shows."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    @functools.cached_property
+    def document(self) -> Described:
+        """The served document."""
+        document: Described = httpx2.get(f"{self.url}/openapi.json", trust_env=False).raise_for_status().json()
+        return document
+
+    @functools.cached_property
+    def _resources(self) -> list[tuple[re.Pattern[bytes], dict[str, Described]]]:
+        """What can be done at each path; paths without a parameter first."""
+        found: dict[str, dict[str, Described]] = {}
+        for path, method, operation in operations(self.document):
+            found.setdefault(path, {})[method.upper()] = operation
+        return [(compile_path(path), found[path]) for path in sorted(found, key=lambda path: "{" in path)]
+
+    def check(self, answer: httpx2.Response) -> None:
+        """Assert that the document describes the answer: status, media type, headers and body, also of errors."""
+        answer.read()
+        target = answer.request.extensions.get("target", answer.request.url.raw_path).partition(b"?")[0]
+        resource = next((methods for pattern, methods in self._resources if pattern.fullmatch(target)), {})
+        operation = resource.get("GET" if answer.request.method == "HEAD" else answer.request.method)
+        if operation is not None:
+            self._check_described(answer, operation)
+        elif answer.is_error:
+            self._check_problem(answer)
+
+    def _check_described(self, answer: httpx2.Response, operation: Described) -> None:
+        label = f"{operation['operationId']} -> {answer.status_code}"
+        assert str(answer.status_code) in operation["responses"], f"{label} is not described: {answer.text[:500]}"
+        response = self._resolved(operation["responses"][str(answer.status_code)])
+        for name, header in response.get("headers", {}).items():
+            described = self._resolved(header)
+            assert name in answer.headers or not described.get("required"), f"{label} lacks {name}"
+            if name in answer.headers:
+                schema = described["schema"]
+                value = answer.headers[name]
+                self._validate(int(value) if schema.get("type") == "integer" else value, schema)
+        if "content" not in response:
+            assert answer.content == b"", label
+            return
+        ((media_type, described),) = response["content"].items()
+        assert answer.headers["content-type"] == media_type, label
+        if answer.request.method != "HEAD":
+            self._validate(answer.json(), described["schema"])
+
+    def _check_problem(self, answer: httpx2.Response) -> None:
+        """What is not at a path of the contract, or with another method, is a problem all the same."""
+        assert answer.headers["content-type"] == PROBLEM
+        assert ("allow" in answer.headers) == (answer.status_code == 405)
+        if answer.request.method != "HEAD":
+            self._validate(answer.json(), {"$ref": "#/components/schemas/Problem"})
+
+    def _resolved(self, item: Described) -> Described:
+        found = self.document if "$ref" in item else item
+        for step in item.get("$ref", "#").split("/")[1:]:
+            found = found[step]
+        return found
+
+    @functools.cached_property
+    def _components(self) -> Described:
+        return {"schemas": {n: to_json_schema(s) for n, s in self.document["components"]["schemas"].items()}}
+
+    def _validate(self, value: Any, schema: Described) -> None:
+        key = repr(schema)
+        if key not in self._compiled:
+            whole = {**to_json_schema(schema), "components": self._components}
+            self._compiled[key] = jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
+        self._compiled[key].validate(value)
+
+    @functools.cached_property
+    def _compiled(self) -> dict[str, jsonschema_rs.Draft202012Validator]:
+        return {}
