@@ -16,7 +16,7 @@ run: install ## Run the service; prints the address of its documentation and a t
 	@$(BIN)/tasks-api serve
 
 test: .venv/dev ## Run all tests, with a PostgreSQL and a service of their own
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --cov
 
 fuzz: .venv/dev ## Fuzz a running service over its socket, once for each of SEEDS
 	$(BIN)/python -m tests.fuzz $(SEEDS)
@@ -31,7 +31,7 @@ types: .venv/dev ## Check the code's types
 lint-contract: openapi/lint/node_modules ## Check the contract with Redocly and Spectral (needs Node.js)
 	@npm run --silent --prefix openapi/lint lint
 
-check: lint types lint-contract test ## Do what CI does
+check: lint types lint-contract fuzz test ## Do what CI does
 
 lock: .venv/dev ## Choose the newest versions of all dependencies
 	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --python-version 3.11 \
@@ -40,7 +40,7 @@ lock: .venv/dev ## Choose the newest versions of all dependencies
 	  pyproject.toml --group build --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
 
 clean: ## Remove what the other commands made, but no data
-	rm -rf .venv openapi/lint/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis
+	rm -rf .venv openapi/lint/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis .coverage*
 
 .venv/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'

@@ -190,7 +190,7 @@ class KeySet:
                 self._keys = _public_keys(await self._download())
         except Exception as error:  # noqa: BLE001 - whatever goes wrong on the way to the issuer is an outage
             self._failed = True
-            _log.warning("security.jwks_fetch_failed", reason=f"{type(error).__name__}: {error}")
+            _log.warning("security.jwks_fetch_failed", url=self._url, reason=f"{type(error).__name__}: {error}")
         else:
             self._failed = False
             self._fetched_at = self._clock()

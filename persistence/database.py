@@ -7,6 +7,7 @@ import stat
 import struct
 import subprocess
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -17,6 +18,7 @@ from typing import Any, NewType
 import psutil
 import psycopg
 import psycopg_pool
+import structlog
 from psycopg import AsyncConnection, pq
 from psycopg.abc import Buffer
 from psycopg.adapt import Loader
@@ -25,6 +27,8 @@ from sqlalchemy import ClauseElement, Dialect
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from persistence.errors import DatabaseUnavailable
+
+_log = structlog.get_logger()
 
 Row = dict[str, Any]
 """One row: column name to value; moments are aware and in UTC."""
@@ -44,6 +48,7 @@ _REPEATABLE = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetec
 _ATTEMPTS = 3
 _START_ATTEMPTS = 6
 _START_PAUSE = 2.0
+_WATCH_PAUSE = 1.0
 # What a server says when it cannot serve now, though it can be reached: a standby that was not promoted yet, and
 # a database whose migrations are still to come.
 _UNREADY = (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
@@ -113,7 +118,7 @@ class Database:
             max_idle=_MAX_IDLE,
             # Short, so that the pool's growing pauses between attempts do not outlast an outage: the next
             # request starts a new round.
-            reconnect_timeout=self._connect_timeout,
+            reconnect_timeout=max(self._connect_timeout, self._wait),
             configure=_configure,
             check=self._check,
             open=False,
@@ -149,9 +154,11 @@ class Database:
         if self._pool is None:
             raise DatabaseUnavailable("not opened yet")
         with _unavailability():
+            # The pool bounds the wait for a connection, but not the check of one whose server went silent.
             async with asyncio.timeout(self._wait + self._statement_timeout), self._pool.connection() as connection:
-                cursor = await connection.execute(statement, parameters, binary=True)
-                rows: list[Row] = await cursor.fetchall()
+                async with asyncio.timeout(self._statement_timeout):
+                    cursor = await connection.execute(statement, parameters, binary=True)
+                    rows: list[Row] = await cursor.fetchall()
                 connection.seen_at = time.monotonic()
                 return rows
 
@@ -195,7 +202,7 @@ async def _configure(connection: _Connection) -> None:
 
 
 def _is_readable(file: int) -> bool:
-    if sys.platform == "win32":
+    if sys.platform == "win32":  # pragma: no cover  (the tests run where poll() is)
         return bool(select.select([file], [], [], 0)[0])
     # Unlike select() it takes files beyond the 1,024th, which a service with many clients has.
     poll = select.poll()
@@ -227,11 +234,38 @@ def embedded_server(directory: Path) -> Iterator[str]:
             _forget_dead_server(directory)
             with _as_readable_as_before(directory, server.bin_path):
                 _start(server.start)
-            yield server.get_uri()
+            with _kept_running(server, directory):
+                yield server.get_uri()
     finally:
         if users.acquire_write_lock(blocking=False):
             server.stop()
             users.release_write_lock()
+
+
+@contextlib.contextmanager
+def _kept_running(server: Any, directory: Path) -> Iterator[None]:
+    """Start the server again, within seconds, when it was killed: nobody else does that for an embedded one."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(_WATCH_PAUSE):
+            if _postmaster(directory) is None:
+                _log.warning("database.restarted")
+                # Its workers may take a while to notice that it is gone; till then it cannot start, and we try again.
+                with (
+                    contextlib.suppress(subprocess.SubprocessError, AssertionError, OSError),
+                    _as_readable_as_before(directory, server.bin_path),
+                ):
+                    _forget_dead_server(directory)
+                    server.start()
+
+    watcher = threading.Thread(target=watch, name="embedded-postgres", daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watcher.join()
 
 
 def _start(start: Callable[[], None]) -> None:
@@ -265,11 +299,16 @@ def _as_readable_as_before(*paths: Path) -> Iterator[None]:
 def _forget_dead_server(directory: Path) -> None:
     """Remove the process id of a server that was killed: it may be another's by now, above all in a container."""
     kept = directory / "postmaster.pid"
-    if not kept.exists():
+    if not kept.exists() or _postmaster(directory) is not None:
         return
-    process_id, _, _, port, sockets, *_ = [*kept.read_text().splitlines(), *[""] * 5]
-    with contextlib.suppress(psutil.Error, ValueError):
-        if str(directory) in psutil.Process(int(process_id)).cmdline():
-            return
+    _, _, _, port, sockets, *_ = [*kept.read_text().splitlines(), *[""] * 5]
     kept.unlink()
     Path(sockets, f".s.PGSQL.{port}.lock").unlink(missing_ok=True)
+
+
+def _postmaster(directory: Path) -> psutil.Process | None:
+    """The server that runs on these data, if one does."""
+    with contextlib.suppress(psutil.Error, ValueError, OSError, IndexError):
+        process = psutil.Process(int((directory / "postmaster.pid").read_text().splitlines()[0]))
+        return process if str(directory) in process.cmdline() else None
+    return None

@@ -20,11 +20,4 @@ class InvalidCursor(PersistenceError):
 
 
 class DatabaseUnavailable(PersistenceError):
-    """The database cannot answer now; nothing is known to have been written. Worth trying again.
-
-    `retry_after` is in seconds (RFC 9110, section 10.2.3).
-    """
-
-    def __init__(self, reason: str, *, retry_after: int = 1) -> None:
-        super().__init__(reason)
-        self.retry_after = retry_after
+    """The database cannot answer now. Nothing is known to have been written, and it is worth trying again."""

@@ -250,16 +250,34 @@ def _sum(place: bytes) -> bytes:
     return zlib.crc32(place).to_bytes(_SUM_BYTES)
 
 
-def _read_cursor(sort: str, cursor: str) -> dict[str, Any]:
+def is_cursor(text: str) -> bool:
+    """Whether this is whole, for whichever order: the contract's format `cursor`."""
+    try:
+        _unpack(text)
+    except InvalidCursor:
+        return False
+    return True
+
+
+def _unpack(cursor: str) -> tuple[bytes, bytes, UUID]:
     try:
         read = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         place, check = read[:-_SUM_BYTES], read[-_SUM_BYTES:]
-        letter, value, last_id = place[:1], place[1:-_ID_BYTES], UUID(bytes=place[-_ID_BYTES:])
-        if check != _sum(place) or letter != _letter(sort):
+        if check != _sum(place):
             raise InvalidCursor
+        return place[:1], place[1:-_ID_BYTES], UUID(bytes=place[-_ID_BYTES:])
+    except (ValueError, binascii.Error) as error:
+        raise InvalidCursor from error
+
+
+def _read_cursor(sort: str, cursor: str) -> dict[str, Any]:
+    letter, value, last_id = _unpack(cursor)
+    if letter != _letter(sort):
+        raise InvalidCursor
+    try:
         by_title = _ORDERS[sort.removeprefix("-")].column is tasks.c.title_key
         position = _read_key(value) if by_title else _EPOCH + _MOMENT.unpack(value)[0] * _MICROSECOND
-    except (ValueError, OverflowError, struct.error, binascii.Error) as error:
+    except (OverflowError, struct.error) as error:
         raise InvalidCursor from error
     return {"position": position, "last_id": last_id}
 

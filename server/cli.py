@@ -95,24 +95,29 @@ def _share_with_workers(settings: Settings, secret: str | None, stack: contextli
 
 
 def _greet(settings: Settings, port: int) -> None:
-    address = f"http://{'localhost' if settings.host in ('127.0.0.1', '0.0.0.0') else settings.host}:{port}"  # noqa: S104
+    local = settings.host in ("127.0.0.1", "::1", "0.0.0.0", "::")  # noqa: S104
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    address = f"http://{'localhost' if local else host}:{port}"
     click.echo(f"Documentation: {address}/docs")
     click.echo(f"Token of the user {_DEMO_USER!r}, for an hour:\n\n{_token(settings, _DEMO_USER)}\n")
     sys.stdout.flush()
 
 
 @main.command()
-def migrate() -> None:
+@click.option("--down-to", "revision", help="Go back to this revision instead; `base` is an empty database.")
+def migrate(revision: str | None) -> None:
     """Apply the migrations to MIGRATIONS_DATABASE_URL, or else to DATABASE_URL."""
     with _explained():
         settings = load_settings()
         configure_logging(level=settings.log_level, json=settings.environment == "production")
-        if settings.migrations_database_url is not None:
-            migrations.upgrade(settings.migrations_database_url.get_secret_value())
-        else:
-            with database_address(settings) as url:
+        with contextlib.ExitStack() as stack:
+            separate = settings.migrations_database_url
+            url = separate.get_secret_value() if separate else stack.enter_context(database_address(settings))
+            if revision is None:
                 migrations.upgrade(url)
-    click.echo(f"The database is at revision {migrations.head()}.")
+            else:
+                migrations.downgrade(url, revision)
+    click.echo(f"The database is at revision {revision or migrations.head()}.")
 
 
 @main.command()

@@ -15,6 +15,7 @@ import jsonschema_rs
 import structlog
 import yaml
 
+from persistence.tasks import is_cursor
 from server.problems import Violation
 
 _log = structlog.get_logger()
@@ -123,7 +124,9 @@ def _member(name: str, value: Any) -> Any:
 
 def _validator(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
     try:
-        return jsonschema_rs.Draft202012Validator(schema, validate_formats=True, ignore_unknown_formats=True)
+        return jsonschema_rs.Draft202012Validator(
+            schema, validate_formats=True, ignore_unknown_formats=True, formats={"cursor": is_cursor}
+        )
     except jsonschema_rs.ValidationError as error:
         raise ContractError(f"a schema of the contract is none: {error.message}") from error
 
@@ -144,7 +147,12 @@ class Validator:
         if self._compiled.is_valid(value):
             return []
         found = []
-        for error in self._compiled.iter_errors(value):
+        errors = list(self._compiled.iter_errors(value))
+        # What is not of its format is not worth a word about its length and characters.
+        formless = [error.instance_path for error in errors if error.kind.name == "format"]
+        for error in errors:
+            if error.kind.name != "format" and error.instance_path in formless:
+                continue
             inner = "".join(f"/{_escaped(step)}" for step in error.instance_path)
             found += [Violation(place, where + inner + more, detail) for more, detail in self._details(error)]
         return found
@@ -156,7 +164,7 @@ class Validator:
             case "required":
                 yield f"/{_escaped(facts['property'])}", "is required"
             case "additionalProperties":
-                for name in facts["unexpected"][:_MOST_UNEXPECTED]:
+                for name in facts["unexpected"]:
                     yield f"/{_escaped(name)}", "is not a member that the contract knows"
             case "pattern":
                 schema = functools.reduce(lambda at, step: at[step], error.schema_path[:-1], self._schema)
@@ -166,7 +174,6 @@ class Validator:
                 yield "", sentence(facts) if callable(sentence) else sentence
 
 
-_MOST_UNEXPECTED: Final = 20
 _NAME_LENGTH: Final = 64
 
 
@@ -198,7 +205,10 @@ _TYPES: Final = {
     "array": "an array",
     "null": "null",
 }
-_FORMATS: Final = {"uuid": "a UUID such as 01a1f83c-da9b-7d52-9c0e-3f6a1b8d2e47"}
+_FORMATS: Final = {
+    "uuid": "a UUID such as 01a1f83c-da9b-7d52-9c0e-3f6a1b8d2e47",
+    "cursor": "taken from a Link header of a list with the same sort",
+}
 _SENTENCES: Final[Mapping[str, str | Callable[[Mapping[str, Any]], str]]] = {
     "type": lambda facts: "must be " + " or ".join(words for name, words in _TYPES.items() if name in facts["types"]),
     "enum": lambda facts: "must be one of " + ", ".join(json.dumps(value) for value in facts["options"]),

@@ -74,7 +74,8 @@ def _exceeds(length: bytes, most: int) -> bool:
     """Whether a `Content-Length` is beyond `most`; one of thousands of digits is not even read."""
     if not length.isdigit():
         raise Problem(MALFORMED_REQUEST, "Content-Length is not a number.")
-    return len(length) > len(str(most)) + 1 or int(length) > most
+    length = length.lstrip(b"0")
+    return len(length) > len(str(most)) or int(length or b"0") > most
 
 
 def parse_json(body: bytes) -> Any:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-import psycopg
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -155,7 +154,8 @@ def problem_of(error: Exception) -> Problem:
         case InvalidToken():
             return Problem(UNAUTHENTICATED, headers=_CHALLENGE)
         case DatabaseUnavailable() | KeysUnavailable():
-            return Problem(SERVICE_UNAVAILABLE, headers={"retry-after": str(error.retry_after)})
+            # A database says nothing of when it will be back.
+            return Problem(SERVICE_UNAVAILABLE, headers={"retry-after": str(getattr(error, "retry_after", 1))})
         case _:
             return Problem(INTERNAL_ERROR)
 
@@ -208,7 +208,8 @@ def _report(error: Exception, problem: Problem, request_id: str) -> None:
     elif isinstance(error, InvalidToken):
         _log.info("security.token_refused", request_id=request_id, reason=str(error))
     elif problem.kind is INTERNAL_ERROR:
-        facts = {"sqlstate": error.sqlstate} if isinstance(error, psycopg.Error) else {}
+        # What PostgreSQL calls its error, where it is one of its own.
+        facts = {"sqlstate": error.sqlstate} if hasattr(error, "sqlstate") else {}
         _log.error(
             "unexpected_error",
             request_id=request_id,

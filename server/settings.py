@@ -11,9 +11,9 @@ from psycopg.conninfo import conninfo_to_dict
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-SECRET_BYTES = 32
-"""The least length of a key for HS256 (RFC 7518, section 3.2)."""
+from handlers.security import MIN_SECRET_BYTES
 
+_ORIGIN = r"https?://[^/?#\s]+/?"
 _List = Annotated[tuple[str, ...], NoDecode]
 
 
@@ -94,15 +94,15 @@ class Settings(BaseSettings):
     @classmethod
     def _is_origin(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for origin in value:
-            if origin != "*" and re.fullmatch(r"https?://[^/?#\s]+/?", origin) is None:
+            if origin != "*" and re.fullmatch(_ORIGIN, origin) is None:
                 raise ValueError(f"{origin!r} is not an origin such as http://localhost:3000")
-        return tuple(origin.rstrip("/") for origin in value)
+        return tuple(map(_as_browsers_write, value))
 
     @field_validator("better_auth_secret")
     @classmethod
     def _is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and len(value.get_secret_value().encode()) < SECRET_BYTES:
-            raise ValueError(f"must be at least {SECRET_BYTES} bytes long (try: openssl rand -base64 32)")
+        if value is not None and len(value.get_secret_value().encode()) < MIN_SECRET_BYTES:
+            raise ValueError(f"must be at least {MIN_SECRET_BYTES} bytes long (try: openssl rand -base64 32)")
         return value
 
     @field_validator("database_url", "migrations_database_url")
@@ -117,12 +117,20 @@ class Settings(BaseSettings):
             raise ValueError("is not an address that PostgreSQL's client understands") from None
         return value
 
-    @field_validator("better_auth_url", "jwks_url")
+    @field_validator("better_auth_url")
+    @classmethod
+    def _has_no_path(cls, value: str | None) -> str | None:
+        # Better Auth's tokens name the origin, and its keys are at a path that is known from there.
+        if value is not None and re.fullmatch(_ORIGIN, value) is None:
+            raise ValueError("must be an origin such as https://app.example.com, without a path")
+        return value and value.rstrip("/")
+
+    @field_validator("jwks_url")
     @classmethod
     def _is_url(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https://")
-        return value and value.rstrip("/")
+        return value
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -168,11 +176,17 @@ class Settings(BaseSettings):
         return _kept_secret(self.data_dir / "secret")
 
 
+def _as_browsers_write(origin: str) -> str:
+    """An origin in lower case, without the port that its scheme has anyway (RFC 6454, section 6.1)."""
+    scheme, separator, host = origin.lower().rstrip("/").partition("://")
+    return f"{scheme}{separator}{host.removesuffix(':80' if scheme == 'http' else ':443')}"
+
+
 def _kept_secret(path: Path) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with open(path, "x", opener=_private) as file:
-            file.write(secrets.token_urlsafe(SECRET_BYTES))
+            file.write(secrets.token_urlsafe(MIN_SECRET_BYTES))
     except FileExistsError:
         pass
     return path.read_text().strip()

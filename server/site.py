@@ -48,13 +48,14 @@ def pages(document: Mapping[str, Any], *, metrics: CollectorRegistry | None) -> 
     }
 
 
-def _static(content: bytes, media_type: str) -> ASGIApp:
-    return Response(content, media_type=media_type, headers=_HEADERS)
+def _static(content: bytes, media_type: str, **headers: str) -> ASGIApp:
+    return Response(content, media_type=media_type, headers=_HEADERS | headers)
 
 
 def _asset(name: str) -> ASGIApp:
     media_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    return _static(files("swagger_ui").joinpath("static", name).read_bytes(), media_type)
+    content = files("swagger_ui").joinpath("static", name).read_bytes()
+    return _static(content, media_type, **{"cache-control": "public, max-age=86400"})
 
 
 def _render(name: str, **values: str) -> bytes:

@@ -23,6 +23,8 @@ from tests.conformance import Conformance
 ROOT = Path(__file__).parent.parent
 SECRET = "a-secret-of-the-tests-that-is-long-enough"  # noqa: S105
 START_SECONDS = 60
+# `make test` measures coverage in the processes that the tests start, too, which hear of it by their environment.
+MEASURED = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
 # A client would make one of its own, which takes it longer than a test.
 TLS = ssl.create_default_context()
 
@@ -81,7 +83,7 @@ def running_service(directory: Path, *, ready: bool = True, **environment: str) 
         process = subprocess.Popen(
             [sys.executable, "-m", "server", "serve"],
             cwd=directory,
-            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **settings},
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **MEASURED, **settings},
             stdout=output,
             stderr=subprocess.STDOUT,
         )

@@ -464,6 +464,20 @@ def test_the_service_ends_although_a_client_keeps_its_connection(tmp_path: Path)
         assert _is_gone(postmaster)
 
 
+def test_a_killed_embedded_database_comes_back_by_itself(tmp_path: Path) -> None:
+    with running_service(tmp_path) as service:
+        client = service.as_user("ada")
+        assert client.post("/api/ada/tasks", json={"title": "Stay"}).status_code == 201
+        postmaster = _postmaster(tmp_path)
+        postmaster.kill()
+        _until(lambda: _is_gone(postmaster))
+        _until(lambda: _is_ready(service))
+        assert [task["title"] for task in client.get("/api/ada/tasks").json()] == ["Stay"]
+        successor = _postmaster(tmp_path)
+        _seconds_to_end(service)
+    assert _is_gone(successor)
+
+
 def test_a_killed_service_starts_again_with_its_data(tmp_path: Path) -> None:
     """Its PostgreSQL lives on, is found by the next one, and is stopped by the last."""
     with running_service(tmp_path) as service:

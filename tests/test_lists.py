@@ -453,25 +453,19 @@ def test_a_cursor_that_the_service_did_not_make_is_refused(ada: Owner, sort: str
 
 
 @pytest.mark.parametrize(
-    ("cursor", "details"),
+    "cursor",
     [
-        pytest.param("", ["must be at least 1 character long"], id="empty"),
-        pytest.param("a b", [], id="space"),
-        pytest.param("YWJj+/8=", [], id="base64-of-the-other-alphabet"),
-        pytest.param("\0", [], id="nul"),
-        pytest.param("\N{ARABIC-INDIC DIGIT ONE}", [], id="not-ascii"),
-        pytest.param("A\n", [], id="line-end"),
+        pytest.param("", id="empty"),
+        pytest.param("a b", id="space"),
+        pytest.param("YWJj+/8=", id="base64-of-the-other-alphabet"),
+        pytest.param("\0", id="nul"),
+        pytest.param("\N{ARABIC-INDIC DIGIT ONE}", id="not-ascii"),
+        pytest.param("A\n", id="line-end"),
+        pytest.param("A" * 2049, id="beyond-its-greatest-length"),
     ],
 )
-def test_a_cursor_of_other_characters_is_refused(ada: Owner, cursor: str, details: list[str]) -> None:
-    letters = 'must consist of letters, digits, "-" and "_" only'
-    found = sorted(error["detail"] for error in refused(ada[1], "created", cursor))
-    assert found == [*details, letters]
-
-
-def test_a_cursor_beyond_its_greatest_length_is_refused(ada: Owner) -> None:
-    detail = "must be at most 2048 characters long"
-    assert refused(ada[1], "created", "A" * 2049) == [{"parameter": "cursor", "detail": detail}]
+def test_a_cursor_of_another_form_is_refused(ada: Owner, cursor: str) -> None:
+    assert refused(ada[1], "created", cursor) == [{"parameter": "cursor", "detail": MADE_UP}]
 
 
 @pytest.mark.parametrize("microseconds", [-62_135_596_800_000_000, 253_402_300_799_999_999], ids=["first", "last"])

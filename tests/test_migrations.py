@@ -19,7 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from persistence import migrations, tasks, users
 from persistence.schema import metadata
-from tests.conftest import ROOT, SECRET, running_service
+from tests.conftest import MEASURED, ROOT, SECRET, running_service
 from tests.postgres import fresh_database
 
 _WAIT_SECONDS = 60
@@ -76,7 +76,13 @@ def _tasks_api(*arguments: str, cwd: Path, **environment: str) -> subprocess.Com
     return subprocess.run(  # noqa: S603
         [sys.executable, "-m", "server", *arguments],
         cwd=cwd,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "BETTER_AUTH_SECRET": SECRET, **environment},
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(ROOT),
+            "BETTER_AUTH_SECRET": SECRET,
+            **MEASURED,
+            **environment,
+        },
         capture_output=True,
         text=True,
         timeout=_WAIT_SECONDS,
@@ -191,6 +197,14 @@ def test_the_command_goes_to_the_address_for_migrations_where_there_is_one(empty
     done = _tasks_api("migrate", cwd=tmp_path, DATABASE_URL=nowhere, MIGRATIONS_DATABASE_URL=empty)
     assert done.returncode == 0, done.stderr
     assert "tasks" in _relations(empty)
+
+
+def test_the_command_goes_back_as_far_as_it_is_told(migrated: str, tmp_path: Path) -> None:
+    done = _tasks_api("migrate", "--down-to", "base", cwd=tmp_path, DATABASE_URL=migrated)
+    assert (done.returncode, done.stdout) == (0, "The database is at revision base.\n")
+    assert _relations(migrated) == ["alembic_version"]
+    unknown = _tasks_api("migrate", "--down-to", "nowhere", cwd=tmp_path, DATABASE_URL=migrated)
+    assert (unknown.returncode, "Traceback" in unknown.stderr) == (1, False)
 
 
 def test_the_command_says_in_one_sentence_why_it_failed(tmp_path: Path) -> None:

@@ -235,7 +235,7 @@ def test_a_long_duplicate_name_is_not_repeated(service: Service, member: Member)
 
 def test_thousands_of_unknown_members_get_a_short_list(service: Service, member: Member) -> None:
     answer = member[1].post("/api/tasks", json={f"member-{number}": number for number in range(3_000)})
-    assert 1 < len(violations(service, answer)) <= 100
+    assert len(violations(service, answer)) == 100
 
 
 def test_a_body_that_no_operation_asks_for_is_not_looked_at(ada: Member) -> None:
@@ -435,14 +435,16 @@ def json_fields(body: bytes) -> list[tuple[str, str]]:
         ),
         pytest.param(
             "cursor=",
-            [
-                ("cursor", "must be at least 1 character long"),
-                ("cursor", 'must consist of letters, digits, "-" and "_" only'),
-            ],
+            [("cursor", "must be taken from a Link header of a list with the same sort")],
             id="empty cursor",
         ),
         pytest.param(
-            "cursor=a.b", [("cursor", 'must consist of letters, digits, "-" and "_" only')], id="cursor with a dot"
+            "cursor=a.b&limit=0",
+            [
+                ("cursor", "must be taken from a Link header of a list with the same sort"),
+                ("limit", "must be at least 1"),
+            ],
+            id="cursor with a dot, and a limit",
         ),
         pytest.param(
             "limit=a&sort=b&status=c&d=e",
@@ -721,6 +723,7 @@ def test_the_absolute_form_of_a_target_is_understood(service: Service) -> None:
         "application/json;charset=utf-8;q=0.5, text/html",
         "text/html, application/xhtml+xml, application/xml;q=0.9, */*;q=0.8",
         "text/html, application/json;q=0.001",
+        "text/html, image/gif, image/jpeg, *; q=.2, */*; q=.2",
         "application/json, text/plain, */*",
         "application/problem+json, application/json",
         "text/html;q=0, */*",

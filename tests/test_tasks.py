@@ -275,6 +275,7 @@ REFUSED = [
     pytest.param({"title": "\t\r\n"}, [("/title", VISIBLE)], id="title-tab-and-line-ends"),
     pytest.param({"title": "\x1b\x7f\x85"}, [("/title", VISIBLE)], id="title-control-characters"),
     pytest.param({"title": "\u00a0\u1680\u2003\u202f\u205f\u3000"}, [("/title", VISIBLE)], id="title-unicode-spaces"),
+    pytest.param({"title": "\u00ad\u180e\u200d\u2060\u206f"}, [("/title", VISIBLE)], id="title-invisible-format"),
     pytest.param({"title": "\u200b\ufeff\u2028\u2029"}, [("/title", VISIBLE)], id="title-invisible-characters"),
     pytest.param({"title": "\0"}, [("/title", VISIBLE)], id="title-nul-only"),
     pytest.param({"title": "Buy\0milk"}, [("/title", VISIBLE)], id="title-with-nul"),

@@ -49,7 +49,7 @@ def upgrade(url: str) -> None:
     """
     try:
         command.upgrade(_config(url, leave_newer=True), "head")
-    except (psycopg.Error, SQLAlchemyError) as error:
+    except (psycopg.Error, SQLAlchemyError, CommandError) as error:
         raise MigrationError(_reason(error)) from error
 
 

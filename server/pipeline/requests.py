@@ -39,7 +39,6 @@ class _Body:
     """A JSON request body, compiled."""
 
     validator: Validator
-    required: bool
     defaults: Mapping[str, Any]
 
     async def read(self, scope: Scope, receive: Receive, violations: list[Violation]) -> Any:
@@ -127,13 +126,15 @@ def _check_accept(headers: list[tuple[bytes, bytes]], produces: str) -> None:
     accept = _header(headers, b"accept")
     if not accept or accept in ("*/*", produces):
         return
-    # JSON has no parameters that could make a difference (RFC 8259, section 11), but clients ask for a charset.
-    ranges = parse_accept_header(_PARAMETERS_OFJSON.sub(r"\1", accept), MIMEAccept)
+    # JSON has no parameters that could make a difference (RFC 8259, section 11), but clients ask for a charset. And
+    # Java's HttpURLConnection writes `q=.2`, which the grammar does not have (RFC 9110, section 12.4.2).
+    accept = _PARAMETERS_OF_JSON.sub(r"\1", accept).replace("q=.", "q=0.")
+    ranges = parse_accept_header(accept, MIMEAccept)
     if ranges.quality(produces) <= 0:
         raise Problem(NOT_ACCEPTABLE)
 
 
-_PARAMETERS_OFJSON: Final = re.compile(r"(application/json)(?:\s*;\s*(?!q=)[^;,\s]+)+", re.IGNORECASE)
+_PARAMETERS_OF_JSON: Final = re.compile(r"(application/json)(?:\s*;\s*(?!q=)[^;,\s]+)+", re.IGNORECASE)
 
 
 async def _content(receive: Receive) -> bytes:
@@ -176,7 +177,7 @@ def _compile_body(operation: AbstractOperation) -> _Body | None:
     if list(body["content"]) != [JSON] or not body.get("required"):
         raise ContractError("the request body is not enforced: it must be required JSON")
     schema = body["content"][JSON]["schema"]
-    return _Body(Validator(schema), body["required"], body_defaults(schema))
+    return _Body(Validator(schema), body_defaults(schema))
 
 
 def _produces(operation: AbstractOperation) -> str | None:
