@@ -13,7 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from handlers.security import MIN_SECRET_BYTES
 
-_ORIGIN = r"https?://[^/?#\s]+/?"
+_ORIGIN = r"(?i)https?://[^/?#\s]+/?"
 _List = Annotated[tuple[str, ...], NoDecode]
 
 

@@ -737,3 +737,10 @@ def test_tokens_of_the_tests_are_those_of_the_command(tasks_api: TasksApi) -> No
     printed = tasks_api("token", "ada", "--expires", "60").stdout.strip()
     first, second = (jwt.decode(item, SECRET, algorithms=["HS256"]) for item in (made, printed))
     assert set(first) == set(second) == {"sub", "iat", "exp"}
+
+
+def test_origins_are_compared_as_browsers_write_them() -> None:
+    settings = Settings.model_validate(
+        {"cors_origins": "HTTPS://App.Example.com:443/, http://localhost:80, http://a:81"}
+    )
+    assert settings.cors_origins == ("https://app.example.com", "http://localhost", "http://a:81")

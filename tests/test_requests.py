@@ -1085,3 +1085,9 @@ def test_a_client_that_goes_away_is_malformed_and_no_defect(service: Service, me
     ask(service, request("GET", "/health"))
     (line,) = [line for line in service.log.read_text().splitlines() if request_id in line]
     assert "status=400" in line
+
+
+def test_a_length_may_begin_with_zeros(service: Service, member: Member) -> None:
+    body = b'{"title": "a"}'
+    fields = [bearer(member[0]), ("Content-Type", "application/json"), ("Content-Length", f"{len(body):09}")]
+    assert ask(service, request("POST", "/api/tasks", fields) + body).status_code == 201
