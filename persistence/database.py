@@ -229,6 +229,8 @@ def embedded_server(directory: Path) -> Iterator[str]:
     # operating system forgets a lock with the process that holds it.
     users = fasteners.InterProcessReaderWriterLock(directory.with_suffix(".lock"))
     server = PostgresServer(directory, cleanup_mode=None)
+    # Its own lock is one file in the temporary directory for everybody, which only its first user may open.
+    server._lock = fasteners.InterProcessLock(directory.with_suffix(".start"))  # noqa: SLF001
     try:
         with users.read_lock():
             _forget_dead_server(directory)
