@@ -10,6 +10,7 @@ from datetime import timedelta
 import click
 import orjson
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
@@ -51,18 +52,18 @@ def serve() -> None:
     with _explained():
         settings = load_settings()
         secret = settings.secret()
-        create_app(settings)  # so that what is wrong is said here, once, and not by each worker
+        app = create_app(settings)  # so that what is wrong is said here, once, and not by each worker
         with contextlib.ExitStack() as stack:
             if settings.workers > 1:
                 _share_with_workers(settings, secret, stack)
-            _run(settings)
+            _run(settings, app)
 
 
-def _run(settings: Settings) -> None:
+def _run(settings: Settings, app: ASGIApp) -> None:
     """Listen, and only then say so: a port that is in use ends the command here."""
     config = uvicorn.Config(
-        "server.app:create_app",
-        factory=True,
+        app if settings.workers == 1 else "server.app:create_app",
+        factory=settings.workers > 1,
         host=settings.host,
         port=settings.port,
         workers=settings.workers,

@@ -16,7 +16,7 @@ import structlog
 import yaml
 
 from persistence.tasks import is_cursor
-from server.problems import Violation
+from server.problems import CURSOR_IN_WORDS, Violation
 
 _log = structlog.get_logger()
 
@@ -38,11 +38,17 @@ def load_document(overlays: Iterable[str] = (), *, root_path: str = "") -> dict[
 
     Raises `ContractError` for an overlay that cannot be read.
     """
-    document: dict[str, Any] = yaml.load(authored_yaml(), Loader=_LOADER)  # noqa: S506  it is the safe one
+    document = copy.deepcopy(_authored())
     for path in overlays:
         _apply_overlay(document, path)
     if root_path:
         document["servers"][0]["url"] = root_path
+    return document
+
+
+@functools.cache
+def _authored() -> dict[str, Any]:
+    document: dict[str, Any] = yaml.load(authored_yaml(), Loader=_LOADER)  # noqa: S506  it is the safe one
     return document
 
 
@@ -53,7 +59,7 @@ def authored_yaml() -> bytes:
 
 def to_yaml(document: Mapping[str, Any]) -> bytes:
     """The document as YAML: byte for byte as it was written, if nothing has adapted it."""
-    if document == load_document():
+    if document == _authored():
         return authored_yaml()
     return yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True).encode()
 
@@ -87,6 +93,15 @@ def operations(document: Mapping[str, Any]) -> Iterable[tuple[str, str, Mapping[
         for method in METHODS:
             if method in item:
                 yield path, method, item[method]
+
+
+def resolved(document: Mapping[str, Any], item: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a Reference Object of the document stands for; anything else as it is (OpenAPI 3.0.3, section 4.7.23)."""
+    if "$ref" not in item:
+        return item
+    for step in item["$ref"].split("/")[1:]:
+        document = document[step]
+    return document
 
 
 # JSON Schema
@@ -207,7 +222,7 @@ _TYPES: Final = {
 }
 _FORMATS: Final = {
     "uuid": "a UUID such as 01a1f83c-da9b-7d52-9c0e-3f6a1b8d2e47",
-    "cursor": "taken from a Link header of a list with the same sort",
+    "cursor": CURSOR_IN_WORDS,
 }
 _SENTENCES: Final[Mapping[str, str | Callable[[Mapping[str, Any]], str]]] = {
     "type": lambda facts: "must be " + " or ".join(words for name, words in _TYPES.items() if name in facts["types"]),

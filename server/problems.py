@@ -19,6 +19,9 @@ _log = structlog.get_logger()
 PAGE = "/problems"
 """The page that explains the codes; a problem's `type` is a place in it."""
 
+CURSOR_IN_WORDS = "taken from a Link header of a list with the same sort"
+"""What a cursor must be, whether its form or its sort order shows that it is not."""
+
 _MEDIA_TYPE = b"application/problem+json"
 _INSTANCE_LENGTH = 512
 _POINTER_LENGTH = 1024
@@ -149,8 +152,7 @@ def problem_of(error: Exception) -> Problem:
         case TaskNotFound():
             return Problem(TASK_NOT_FOUND)
         case InvalidCursor():
-            detail = "must be taken from a Link header of a list with the same sort"
-            return validation_failed([Violation("parameter", "cursor", detail)])
+            return validation_failed([Violation("parameter", "cursor", f"must be {CURSOR_IN_WORDS}")])
         case InvalidToken():
             return Problem(UNAUTHENTICATED, headers=_CHALLENGE)
         case DatabaseUnavailable() | KeysUnavailable():

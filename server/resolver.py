@@ -9,7 +9,7 @@ import inflection
 from connexion.operations import AbstractOperation
 from connexion.resolver import Resolution, Resolver
 
-from server.contract import ContractError, operations, token_claim
+from server.contract import ContractError, operations, resolved, token_claim
 from server.pipeline import Handler
 
 
@@ -57,8 +57,8 @@ def _handlers(module: ModuleType) -> dict[str, Handler]:
 def _check_parameters(
     document: Mapping[str, Any], path: str, operation: Mapping[str, Any], name: str, handler: Handler
 ) -> None:
-    described = [_resolved(document, item) for item in document["paths"][path].get("parameters", [])]
-    described += [_resolved(document, item) for item in operation.get("parameters", [])]
+    described = [resolved(document, item) for item in document["paths"][path].get("parameters", [])]
+    described += [resolved(document, item) for item in operation.get("parameters", [])]
     # The security stage has compared a parameter with a claim before a handler could need it.
     expected = {parameter["name"] for parameter in described if not token_claim(parameter)}
     if "requestBody" in operation:
@@ -69,12 +69,6 @@ def _check_parameters(
         _fail(
             f"the operation {operation['operationId']} and its handler {name} differ in their parameters: {differing}"
         )
-
-
-def _resolved(document: Mapping[str, Any], item: Mapping[str, Any]) -> Mapping[str, Any]:
-    for step in item.get("$ref", "#").split("/")[1:]:
-        document = document[step]
-    return document if "$ref" in item else item
 
 
 def _fail(message: str) -> NoReturn:

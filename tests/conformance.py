@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import jsonschema_rs
 
-from server.contract import compile_path, operations, to_json_schema
+from server.contract import compile_path, operations, resolved, to_json_schema
 
 Described = Mapping[str, Any]
 PROBLEM = "application/problem+json"
@@ -48,9 +48,9 @@ class Conformance:
     def _check_described(self, answer: httpx2.Response, operation: Described) -> None:
         label = f"{operation['operationId']} -> {answer.status_code}"
         assert str(answer.status_code) in operation["responses"], f"{label} is not described: {answer.text[:500]}"
-        response = self._resolved(operation["responses"][str(answer.status_code)])
+        response = resolved(self.document, operation["responses"][str(answer.status_code)])
         for name, header in response.get("headers", {}).items():
-            described = self._resolved(header)
+            described = resolved(self.document, header)
             assert name in answer.headers or not described.get("required"), f"{label} lacks {name}"
             if name in answer.headers:
                 schema = described["schema"]
@@ -70,12 +70,6 @@ class Conformance:
         assert ("allow" in answer.headers) == (answer.status_code == 405)
         if answer.request.method != "HEAD":
             self._validate(answer.json(), {"$ref": "#/components/schemas/Problem"})
-
-    def _resolved(self, item: Described) -> Described:
-        found = self.document if "$ref" in item else item
-        for step in item.get("$ref", "#").split("/")[1:]:
-            found = found[step]
-        return found
 
     @functools.cached_property
     def _components(self) -> Described:
