@@ -7,7 +7,7 @@ import struct
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -34,9 +34,10 @@ from sqlalchemy import (
 from uuid_utils.compat import uuid7
 
 from persistence.collation import KEY_BYTES, title_key
-from persistence.database import Database, Row, Statement, compile_statement
+from persistence.database import Database
 from persistence.errors import InvalidCursor, TaskNotFound
 from persistence.schema import tasks
+from persistence.statement import Row, Statement, compile_statement
 from persistence.users import known_user
 
 _VISIBLE = [column for column in tasks.c if column.name != "title_key"]
@@ -227,7 +228,7 @@ async def _fetch(
 # value in its column (for a moment the microseconds since 1970 as a signed 64-bit integer, for a title its key); the
 # task's id of 16 bytes; and the CRC-32 of all that, for an address that was cut or mistyped would otherwise give a page
 # from somewhere else. base64url without padding (RFC 4648, section 5).
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  like every moment in this room, naive and in UTC
 _MICROSECOND = timedelta(microseconds=1)
 _MOMENT = struct.Struct("!q")
 _ID_BYTES = 16

@@ -19,7 +19,8 @@ from starlette.types import ASGIApp
 from handlers import auth, health, tasks, users
 from handlers.security import KeySet, TokenVerifier
 from persistence import migrations
-from persistence.database import Database, embedded_server
+from persistence.database import Database
+from persistence.embedded import embedded_server
 from server.contract import ContractError, load_document
 from server.cors import CrossOriginMiddleware
 from server.guard import GuardMiddleware

@@ -17,7 +17,7 @@ import httpx2
 import pytest
 
 from handlers.security import issue_token
-from persistence.database import embedded_server
+from persistence.embedded import embedded_server
 from tests.conformance import Conformance
 
 ROOT = Path(__file__).parent.parent

@@ -1,6 +1,6 @@
 """What Schemathesis cannot know from the document alone."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from schemathesis.openapi.checks import EnsureResourceAvailability
 from persistence.tasks import SORTS, write_cursor
 
 _LAST_ID = UUID(int=0)
-_MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+_MOMENT = datetime(2026, 1, 1)  # noqa: DTZ001  as `persistence` has its moments
 
 _deleted: set[str] = set()
 

@@ -19,6 +19,7 @@ from sqlalchemy.pool import NullPool
 
 from persistence import migrations, tasks, users
 from persistence.schema import metadata
+from persistence.statement import Statement
 from tests.conftest import MEASURED, ROOT, SECRET, running_service
 from tests.postgres import fresh_database
 
@@ -316,8 +317,11 @@ def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _nodes(child)
 
 
-def _plan(connection: psycopg.Connection[Any], statement: bytes, parameters: dict[str, Any]) -> list[dict[str, Any]]:
-    row = connection.execute(b"EXPLAIN (FORMAT JSON) " + statement, parameters).fetchone()
+def _plan(
+    connection: psycopg.Connection[Any], statement: Statement, parameters: dict[str, Any]
+) -> list[dict[str, Any]]:
+    cursor = psycopg.RawCursor(connection)
+    row = cursor.execute(b"EXPLAIN (FORMAT JSON) " + statement.text, statement.values(parameters)).fetchone()
     assert row is not None
     (explained,) = row[0] if isinstance(row[0], list) else json.loads(row[0])
     return list(_nodes(explained["Plan"]))

@@ -1,7 +1,7 @@
 """The innermost stage: it calls the handler and writes its answer."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from connexion.middleware.abstract import RoutedAPI
@@ -13,6 +13,8 @@ from handlers.exchange import Answer, Context
 from persistence.database import Database
 from server.contract import JSON
 from server.exchange import exchange_of
+
+_MOMENTS: Final = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 
 Handler = Callable[..., Awaitable[Answer]]
 """A function of `handlers/`: it takes a `Context` and the parameters of its operation, by name."""
@@ -33,7 +35,7 @@ class _DispatchOperation:
         headers += [(name.encode(), value.encode()) for name, value in answer.headers.items()]
         body = b""
         if answer.body is not None:
-            body = orjson.dumps(answer.body, option=orjson.OPT_UTC_Z)
+            body = orjson.dumps(answer.body, option=_MOMENTS)
             headers += [(b"content-type", JSON.encode()), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})

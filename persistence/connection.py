@@ -1,0 +1,168 @@
+"""One connection to PostgreSQL, and what it takes to run a prepared statement on it."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection, pq
+from psycopg.adapt import Transformer
+from psycopg.rows import TupleRow
+from psycopg.types.datetime import TimestampBinaryLoader
+
+from persistence.statement import Row, Statement
+
+
+class Connection(AsyncConnection[TupleRow]):
+    """A psycopg connection that runs statements on libpq itself, one at a time.
+
+    psycopg makes, adapts and cancels; its cursor, which knows all that a cursor may be asked for, costs three times
+    what the rest of a statement does (`docs/decisions.md`). Libpq's way is that of its chapter "Asynchronous Command
+    Processing": send, and read when the socket is readable. The event loop watches the socket for as long as the
+    connection lives, so one that the server closes is known to be lost before anybody asks for it.
+    """
+
+    seen_at: float = 0.0
+    """When it was last known to be alive, in seconds of `time.monotonic()`."""
+    _known: set[bytes] | None
+    _answer: asyncio.Future[pq.abc.PGresult] | None = None
+    _result: pq.abc.PGresult | None = None
+    _watching = False
+    _writing = False
+    _lost = False
+
+    def watch(self, *, prepares: bool) -> None:
+        """Take over from psycopg, whose own ways of waiting must not be used from here on."""
+        self._loop = asyncio.get_running_loop()
+        # The wire has a `timestamptz` as it has a `timestamp`, in microseconds, and always in UTC.
+        self.adapters.register_loader("timestamptz", TimestampBinaryLoader)
+        self._adapter = Transformer(self)
+        self._columns: dict[bytes, list[str]] = {}
+        self._known = set() if prepares else None
+        self._file = self.fileno()
+        self.pgconn.nonblocking = 1
+        self._loop.add_reader(self._file, self._read)
+        self._watching = True
+        self.seen_at = time.monotonic()
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it can be given the next statement."""
+        return not self._lost and self.pgconn.transaction_status == pq.TransactionStatus.IDLE
+
+    def look(self) -> None:
+        """Raise `psycopg.OperationalError` where the server has closed it. One system call."""
+        self._read()
+        if self._lost:
+            raise psycopg.OperationalError("the connection is lost")
+
+    async def run(self, statement: Statement, parameters: Mapping[str, Any], seconds: float) -> list[Row]:
+        """All rows of the statement, run in a transaction of its own.
+
+        Raises `psycopg.Error` for what the server refuses, `psycopg.OperationalError` for a connection that is lost
+        and `TimeoutError` after `seconds`; after those two, and where it is cancelled, it is not free.
+        """
+        timer = self._loop.call_later(seconds, self._expire)
+        try:
+            result = await self._execute(statement, parameters)
+        finally:
+            timer.cancel()
+        self.seen_at = time.monotonic()
+        return self._rows(statement, result)
+
+    async def close(self) -> None:
+        """Stop watching, and close."""
+        self._stop_watching()
+        await super().close()
+
+    async def _execute(self, statement: Statement, parameters: Mapping[str, Any]) -> pq.abc.PGresult:
+        values = self._adapter.dump_sequence(statement.values(parameters), statement.formats)
+        if self._known is None:
+            self.pgconn.send_query_params(statement.text, values, None, statement.wire_formats, pq.Format.BINARY)
+            return await self._answered()
+        if statement.name not in self._known:
+            self.pgconn.send_prepare(statement.name, statement.text)
+            await self._answered()
+            self._known.add(statement.name)
+        self.pgconn.send_query_prepared(statement.name, values, statement.wire_formats, pq.Format.BINARY)
+        return await self._answered()
+
+    def _answered(self) -> asyncio.Future[pq.abc.PGresult]:
+        self._answer = self._loop.create_future()
+        self._write()
+        return self._answer
+
+    def _rows(self, statement: Statement, result: pq.abc.PGresult) -> list[Row]:
+        columns = self._columns.get(statement.name)
+        if columns is None:
+            names = (result.fname(index) or b"" for index in range(result.nfields))
+            columns = self._columns[statement.name] = [name.decode() for name in names]
+        self._adapter.set_pgresult(result)
+        return [dict(zip(columns, row, strict=True)) for row in self._adapter.load_rows(0, result.ntuples, tuple)]
+
+    # What the event loop calls.
+
+    def _write(self) -> None:
+        try:
+            unsent = self.pgconn.flush() != 0
+        except psycopg.OperationalError as error:
+            self._lose(error)
+            return
+        if unsent and not self._writing:
+            self._loop.add_writer(self._file, self._write)
+        elif self._writing and not unsent:
+            self._loop.remove_writer(self._file)
+        self._writing = unsent
+
+    def _read(self) -> None:
+        try:
+            self.pgconn.consume_input()
+            while not self.pgconn.is_busy():
+                result = self.pgconn.get_result()
+                if result is None:
+                    self._settle()
+                    return
+                self._result = result
+        except psycopg.OperationalError as error:
+            self._lose(error)
+
+    def _settle(self) -> None:
+        """The statement under way, if there is one, has ended."""
+        answer, result = self._answer, self._result
+        self._answer = self._result = None
+        if answer is None or answer.done() or result is None:
+            return
+        if result.status in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
+            answer.set_result(result)
+        else:
+            answer.set_exception(_error(result))
+
+    def _expire(self) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(TimeoutError())
+
+    def _lose(self, error: psycopg.OperationalError) -> None:
+        self._stop_watching()
+        self._lost = True
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(error)
+
+    def _stop_watching(self) -> None:
+        if self._watching:
+            self._watching = False
+            self._loop.remove_reader(self._file)
+            self._loop.remove_writer(self._file)
+
+
+def _error(result: pq.abc.PGresult) -> psycopg.Error:
+    """What the server said, without its details, which quote values."""
+    state = result.error_field(pq.DiagnosticField.SQLSTATE)
+    message = result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b"the connection is lost"
+    kind: type[psycopg.Error] = psycopg.OperationalError
+    if state is not None:
+        try:
+            kind = psycopg.errors.lookup(state.decode())
+        except KeyError:
+            kind = psycopg.DatabaseError
+    return kind(message.decode(errors="replace"))
