@@ -66,11 +66,11 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
             partial(CrossOriginMiddleware, origins=settings.cors_origins),
             ProblemMiddleware,
             partial(GuardMiddleware, max_body_bytes=settings.max_body_bytes),
+            LifespanMiddleware,
             partial(RoutingMiddleware, pages=site),
             SecurityMiddleware,
             RequestValidationMiddleware,
             ResponseValidationMiddleware,
-            LifespanMiddleware,
         ],
         swagger_ui_options=SwaggerUIOptions(serve_spec=False, swagger_ui=False),
     )

@@ -6,6 +6,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.exchange import exchange_of
+
 _METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _REQUEST_HEADERS: Final = (
     "Authorization",
@@ -39,10 +41,14 @@ class CrossOriginMiddleware(CORSMiddleware):
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        exchange = exchange_of(scope)
+        if b"origin" not in exchange.fields:
+            # A cache must not give this answer to a page: it lacks the headers that the page's origin would get.
+            exchange.answer_headers.append((b"vary", b"Origin"))
+            await self.app(scope, receive, send)
+            return
         headers = Headers(scope=scope)
-        if "origin" not in headers:
-            await self.app(scope, receive, _varying(send))
-        elif scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
+        if scope["method"] == "OPTIONS" and "access-control-request-method" in headers:
             await self.app(scope, receive, self._preflight_send(headers, send))
         else:
             await self.simple_response(scope, receive, send, request_headers=headers)
@@ -60,14 +66,3 @@ class CrossOriginMiddleware(CORSMiddleware):
             await send(message)
 
         return preflight_send
-
-
-def _varying(send: Send) -> Send:
-    """A cache must not give this answer to a page: it lacks the headers that the page's origin would get."""
-
-    async def varying_send(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], (b"vary", b"Origin")]
-        await send(message)
-
-    return varying_send

@@ -1,32 +1,71 @@
 """What the stages of one request tell each other, kept in the ASGI scope."""
 
+import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
-from starlette.types import Scope
+from starlette.types import Receive, Scope
 
 from handlers.security import Principal
 
-_KEY = "tasks_api.exchange"
+_KEY: Final = "tasks_api.exchange"
+
+Headers = list[tuple[bytes, bytes]]
+"""Header fields as ASGI has them: names in lower case."""
 
 
 @dataclass(slots=True)
 class Exchange:
     """One request and its answer, as far as it has come."""
 
+    scope: Scope
+    receive: Receive
+    root_path: str
     request_id: str
-    path: str
-    """The path as it was sent, percent-encoded, with the prefix of `root_path`."""
+    fields: dict[bytes, bytes]
+    """The request's header fields; a repeated one is a list (RFC 9110, section 5.3)."""
+    answer_headers: Headers
+    """What every answer to this request carries, be it a success or a problem."""
+    status: int | None = None
+    """That of the answer, once that has begun."""
     operation_id: str | None = None
     path_parameters: dict[str, str] = field(default_factory=dict)
     principal: Principal | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
     """The handler's arguments: the coerced parameters, and `body`."""
 
+    @property
+    def path(self) -> str:
+        """The path as it was sent, percent-encoded, with the prefix of `root_path`."""
+        path = _NOT_OF_A_PATH.sub(lambda match: b"%%%02X" % match[0][0], self.scope["raw_path"])
+        return self.root_path + path.decode("ascii")
 
-def begin(scope: Scope, exchange: Exchange) -> None:
+
+# A client may leave as they are what RFC 3986, section 3.3, wants percent-encoded, such as `|`, `"` and a lone `%`.
+_NOT_OF_A_PATH: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9._~!$&'()*+,;=:@/%-]")
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A success, ready to be sent."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+def fields_of(headers: Headers) -> dict[bytes, bytes]:
+    """The header fields by name."""
+    fields = dict(headers)
+    if len(fields) < len(headers):
+        for name in fields:
+            fields[name] = b", ".join(value for key, value in headers if key == name)
+    return fields
+
+
+def begin(exchange: Exchange) -> None:
     """Attach the exchange to the scope of its request."""
-    scope[_KEY] = exchange
+    exchange.scope[_KEY] = exchange
 
 
 def exchange_of(scope: Scope) -> Exchange:

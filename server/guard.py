@@ -5,6 +5,7 @@ from typing import Any
 import jiter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.exchange import Exchange, Headers, exchange_of
 from server.problems import (
     CONTENT_TOO_LARGE,
     HEADERS_TOO_LARGE,
@@ -37,23 +38,16 @@ class GuardMiddleware:
             return
         if len(scope["raw_path"]) + len(scope["query_string"]) > TARGET_BYTES:
             raise Problem(URI_TOO_LONG)
-        self._check_headers(scope["headers"], fewest_hosts=0 if scope["http_version"] == "1.0" else 1)
-        await self.app(scope, self._limited(receive), send)
-
-    def _check_headers(self, headers: list[tuple[bytes, bytes]], *, fewest_hosts: int) -> None:
-        hosts = 0
-        size = 0
-        for name, value in headers:
-            size += len(name) + len(value)
-            if name == b"host":
-                hosts += 1
-            elif name == b"content-length" and _exceeds(value, self.max_body_bytes):
-                raise Problem(CONTENT_TOO_LARGE)
-        if size > HEADER_BYTES:
+        if sum([len(name) + len(value) for name, value in scope["headers"]]) > HEADER_BYTES:
             raise Problem(HEADERS_TOO_LARGE)
-        if not fewest_hosts <= hosts <= 1:
-            # RFC 9112, section 3.2. HTTP/1.0 knows no Host, and load balancers still check health with it.
+        exchange = exchange_of(scope)
+        length = exchange.fields.get(b"content-length")
+        if length is not None and _exceeds(length, self.max_body_bytes):
+            raise Problem(CONTENT_TOO_LARGE)
+        if not _fewest_hosts(scope) <= _hosts(exchange) <= 1:
             raise Problem(MALFORMED_REQUEST, "The request needs exactly one Host header field.")
+        exchange.receive = self._limited(receive)
+        await self.app(scope, exchange.receive, send)
 
     def _limited(self, receive: Receive) -> Receive:
         """Count what arrives: a chunked body does not say its length beforehand."""
@@ -68,6 +62,18 @@ class GuardMiddleware:
             return message
 
         return limited_receive
+
+
+def _fewest_hosts(scope: Scope) -> int:
+    """RFC 9112, section 3.2. HTTP/1.0 knows no `Host`, and load balancers still check health with it."""
+    return 0 if scope["http_version"] == "1.0" else 1
+
+
+def _hosts(exchange: Exchange) -> int:
+    headers: Headers = exchange.scope["headers"]
+    if len(exchange.fields) == len(headers):
+        return int(b"host" in exchange.fields)
+    return sum(name == b"host" for name, _ in headers)
 
 
 def _exceeds(length: bytes, most: int) -> bool:

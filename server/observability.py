@@ -1,9 +1,11 @@
 """What an operator sees: a request id, one log line for each request, metrics."""
 
+import functools
 import logging
 import re
 import sys
 import time
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -13,14 +15,12 @@ from prometheus_client import Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils import uuid7
 
-from server.exchange import Exchange, begin
+from server.exchange import Exchange, begin, fields_of
 
 _log = structlog.get_logger()
 
 # Long enough for a UUID, a ULID or a W3C trace id; nothing that could break a log line or a header.
 _SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}", re.ASCII)
-# A client may leave as they are what RFC 3986, section 3.3, wants percent-encoded, such as `|`, `"` and a lone `%`.
-_NOT_OF_A_PATH = re.compile(rb"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9._~!$&'()*+,;=:@/%-]")
 # A client may send any method, and a label must not take every value that a client likes.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CLIENT_GONE = 499
@@ -42,33 +42,38 @@ class ObservabilityMiddleware:
             await self.app(scope, receive, send)
             return
         started_at = time.perf_counter()
-        request_id = _request_id(scope["headers"])
-        exchange = Exchange(request_id, self.root_path + _path(scope))
-        begin(scope, exchange)
-        status = _CLIENT_GONE
+        if scope.get("raw_path") is None:
+            # A server may leave it out (ASGI, "HTTP Connection Scope").
+            scope["raw_path"] = quote(scope["path"]).encode()
+        fields = fields_of(scope["headers"])
+        request_id = _request_id(fields)
+        headers = [(b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")]
+        exchange = Exchange(scope, receive, self.root_path, request_id, fields, headers)
+        begin(exchange)
 
         async def observed_send(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [
-                    *message["headers"],
-                    (b"x-request-id", request_id.encode()),
-                    (b"x-content-type-options", b"nosniff"),
-                ]
+                exchange.status = message["status"]
+                message["headers"] = [*message["headers"], *headers]
             await send(message)
 
         try:
             await self.app(scope, receive, observed_send)
         finally:
-            _write_down(scope["method"], exchange, status, time.perf_counter() - started_at)
+            _write_down(scope["method"], exchange, time.perf_counter() - started_at)
 
 
-def _write_down(method: str, exchange: Exchange, status: int, seconds: float) -> None:
+# prometheus_client looks a set of labels up for more than it takes to count.
+_requests = functools.cache(REQUESTS.labels)
+_duration = functools.cache(DURATION.labels)
+
+
+def _write_down(method: str, exchange: Exchange, seconds: float) -> None:
     operation = exchange.operation_id or "none"
     method = method if method in _METHODS else "other"
-    REQUESTS.labels(method, operation, str(status)).inc()
-    DURATION.labels(operation).observe(seconds)
+    status = exchange.status or _CLIENT_GONE
+    _requests(method, operation, status).inc()
+    _duration(operation).observe(seconds)
     _log.info(
         "request",
         request_id=exchange.request_id,
@@ -80,25 +85,16 @@ def _write_down(method: str, exchange: Exchange, status: int, seconds: float) ->
     )
 
 
-def _request_id(headers: list[tuple[bytes, bytes]]) -> str:
-    for name, value in headers:
-        if name == b"x-request-id" and _SANE_REQUEST_ID.fullmatch(value):
-            return value.decode()
+def _request_id(fields: Mapping[bytes, bytes]) -> str:
+    given = fields.get(b"x-request-id")
+    if given is not None and _SANE_REQUEST_ID.fullmatch(given):
+        return given.decode()
     return str(uuid7())
-
-
-def _path(scope: Scope) -> str:
-    raw: bytes | None = scope.get("raw_path")
-    # A server may leave it out (ASGI, "HTTP Connection Scope").
-    if raw is None:
-        scope["raw_path"] = raw = quote(scope["path"]).encode()
-    return _NOT_OF_A_PATH.sub(lambda match: b"%%%02X" % match[0][0], raw).decode("ascii")
 
 
 def configure_logging(*, level: str, json: bool) -> None:
     """Send structlog's and the standard library's lines to standard output in one form."""
     shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -110,7 +106,7 @@ def configure_logging(*, level: str, json: bool) -> None:
         # Quoted, because a name that a client made up may hold what moves a terminal's cursor.
         render = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), repr_native_str=True)
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, render],
+        processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(),
         cache_logger_on_first_use=True,

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import structlog
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handlers.security import InvalidToken, KeysUnavailable
 from persistence.errors import DatabaseUnavailable, InvalidCursor, TaskNotFound
@@ -173,20 +173,13 @@ class ProblemMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = False
-
-        async def watching_send(message: Message) -> None:
-            nonlocal started
-            started = True
-            await send(message)
-
         try:
-            await self.app(scope, receive, watching_send)
+            await self.app(scope, receive, send)
         except Exception as error:
             exchange = exchange_of(scope)
             problem = problem_of(error)
             _report(error, problem, exchange.request_id)
-            if started:
+            if exchange.status is not None:
                 raise
             await _send_problem(problem, exchange.path, head=scope["method"] == "HEAD", send=send)
 

@@ -4,17 +4,18 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import orjson
-from connexion.middleware.abstract import RoutedAPI
 from connexion.operations import AbstractOperation
 from starlette.routing import Router
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handlers.exchange import Answer, Context
 from persistence.database import Database
 from server.contract import JSON
-from server.exchange import exchange_of
+from server.exchange import Exchange, Response
+from server.pipeline.stage import Operation, StageApi
 
 _MOMENTS: Final = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
+_NOT_KEPT: Final = (b"cache-control", b"no-store")
+_CONTENT_TYPE: Final = (b"content-type", JSON.encode())
 
 Handler = Callable[..., Awaitable[Answer]]
 """A function of `handlers/`: it takes a `Context` and the parameters of its operation, by name."""
@@ -27,30 +28,28 @@ class _DispatchOperation:
         self.handler = handler
         self.database = database
 
-    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        exchange = exchange_of(scope)
+    async def __call__(self, exchange: Exchange) -> Response:
         context = Context(self.database, exchange.path, exchange.principal)
         answer = await self.handler(context, **exchange.arguments)
-        headers = [(b"cache-control", b"no-store")]
-        headers += [(name.encode(), value.encode()) for name, value in answer.headers.items()]
+        headers = [_NOT_KEPT]
         body = b""
         if answer.body is not None:
             body = orjson.dumps(answer.body, option=_MOMENTS)
-            headers += [(b"content-type", JSON.encode()), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+            headers += [_CONTENT_TYPE, (b"content-length", b"%d" % len(body))]
+        for name, value in answer.headers.items():
+            headers.append((name.encode(), value.encode()))
+        return Response(answer.status, headers, body)
 
 
-class DispatchApi(RoutedAPI):
+class DispatchApi(StageApi):
     """The innermost stage: `resolver` has found a handler for each operation."""
 
     def __init__(self, *args: Any, database: Database, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
         self.database = database
         # Connexion mounts it for paths without an operation, which our routing stage never lets through.
         self.router = Router()
-        self.add_paths()
+        super().__init__(*args, **kwargs)
 
-    def make_operation(self, operation: AbstractOperation) -> ASGIApp:
+    def make_operation(self, operation: AbstractOperation) -> Operation:
         """The handler, ready to be called."""
         return _DispatchOperation(operation.function, self.database)

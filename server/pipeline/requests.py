@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from connexion.middleware.abstract import RoutedAPI, RoutedMiddleware
+from connexion.middleware.abstract import RoutedMiddleware
 from connexion.operations import AbstractOperation
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header, parse_options_header
 
@@ -22,8 +22,9 @@ from server.contract import (
     shown,
     token_claim,
 )
-from server.exchange import exchange_of
+from server.exchange import Exchange, Response
 from server.guard import parse_json
+from server.pipeline.stage import Operation, StageApi
 from server.problems import (
     MALFORMED_REQUEST,
     NOT_ACCEPTABLE,
@@ -33,6 +34,8 @@ from server.problems import (
     validation_failed,
 )
 
+_JSON: Final = JSON.encode()
+
 
 @dataclass(frozen=True, slots=True)
 class _Body:
@@ -41,11 +44,11 @@ class _Body:
     validator: Validator
     defaults: Mapping[str, Any]
 
-    async def read(self, scope: Scope, receive: Receive, violations: list[Violation]) -> Any:
+    async def read(self, exchange: Exchange, violations: list[Violation]) -> Any:
         """The value for the handler. Raises `Problem` where there is no JSON to validate (400, 413, 415)."""
-        if not _is_json(scope["headers"]):
+        if not _is_json(exchange.fields):
             raise Problem(UNSUPPORTED_MEDIA_TYPE)
-        value = parse_json(await _content(receive))
+        value = parse_json(await _content(exchange.receive))
         violations += self.validator.violations(value, "pointer")
         if self.defaults and isinstance(value, dict):
             return {**self.defaults, **value}
@@ -56,9 +59,9 @@ class _ValidationOperation:
     """Checks a request and puts the handler's arguments together. All violations are told at once."""
 
     def __init__(
-        self, next_app: ASGIApp, parameters: Sequence[Parameter], body: _Body | None, produces: str | None
+        self, next_operation: Operation, parameters: Sequence[Parameter], body: _Body | None, produces: str | None
     ) -> None:
-        self.next_app = next_app
+        self.next_operation = next_operation
         self.path = [parameter for parameter in parameters if parameter.place == "path"]
         self.query = {parameter.name: parameter for parameter in parameters if parameter.place == "query"}
         self.absent = {parameter.name: parameter.default for parameter in self.query.values()}
@@ -66,26 +69,25 @@ class _ValidationOperation:
         self.body = body
         self.produces = produces
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = exchange_of(scope)
+    async def __call__(self, exchange: Exchange) -> Response:
         if self.produces is not None:
-            _check_accept(scope["headers"], self.produces)
+            _check_accept(exchange.fields.get(b"accept"), self.produces)
         violations: list[Violation] = []
         arguments = {
             parameter.name: parameter.read(exchange.path_parameters[parameter.name], violations)
             for parameter in self.path
         }
-        query_string = scope["query_string"]
+        query_string = exchange.scope["query_string"]
         if query_string or self.query_required:
             arguments |= self._read_query(query_string, violations)
         else:
             arguments |= self.absent
         if self.body is not None:
-            arguments["body"] = await self.body.read(scope, receive, violations)
+            arguments["body"] = await self.body.read(exchange, violations)
         if violations:
             raise validation_failed(violations)
         exchange.arguments = arguments
-        await self.next_app(scope, receive, send)
+        return await self.next_operation(exchange)
 
     def _read_query(self, query_string: bytes, violations: list[Violation]) -> dict[str, Any]:
         given: dict[str, str] = {}
@@ -105,26 +107,22 @@ def _query_pairs(query_string: bytes) -> list[tuple[str, str]]:
         raise Problem(MALFORMED_REQUEST, "The query is not UTF-8 when decoded, or has too many fields.") from None
 
 
-def _header(headers: list[tuple[bytes, bytes]], name: bytes) -> str | None:
-    """The value of a header field; a repeated one is a list (RFC 9110, section 5.3)."""
-    values = [value for key, value in headers if key == name]
-    return b", ".join(values).decode("latin-1") if values else None
-
-
-def _is_json(headers: list[tuple[bytes, bytes]]) -> bool:
+def _is_json(fields: Mapping[bytes, bytes]) -> bool:
     """Whether the content is `application/json`, without or in the charset UTF-8, and not encoded."""
-    content_type = _header(headers, b"content-type")
-    if content_type != JSON:
-        media_type, options = parse_options_header(content_type)
+    content_type = fields.get(b"content-type", b"")
+    if content_type != _JSON:
+        media_type, options = parse_options_header(content_type.decode("latin-1"))
         charset = options.pop("charset", "utf-8")
         if media_type.lower() != JSON or options or charset.lower() != "utf-8":
             return False
-    return _header(headers, b"content-encoding") in (None, "identity")
+    return fields.get(b"content-encoding", b"identity") == b"identity"
 
 
-def _check_accept(headers: list[tuple[bytes, bytes]], produces: str) -> None:
-    accept = _header(headers, b"accept")
-    if not accept or accept in ("*/*", produces):
+def _check_accept(field: bytes | None, produces: str) -> None:
+    if not field or field == b"*/*":
+        return
+    accept = field.decode("latin-1")
+    if accept == produces:
         return
     # JSON has no parameters that could make a difference (RFC 8259, section 11), but clients ask for a charset. And
     # Java's HttpURLConnection writes `q=.2`, which the grammar does not have (RFC 9110, section 12.4.2).
@@ -156,15 +154,13 @@ def _stop_if_gone(message: Message) -> None:
         raise Problem(MALFORMED_REQUEST, "The body ended early.")
 
 
-class _ValidationApi(RoutedAPI):
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.add_paths()
-
-    def make_operation(self, operation: AbstractOperation) -> ASGIApp:
+class _ValidationApi(StageApi):
+    def make_operation(self, operation: AbstractOperation) -> Operation:
         try:
             parameters = [compile_parameter(item) for item in operation.parameters if not token_claim(item)]
-            return _ValidationOperation(self.next_app, parameters, _compile_body(operation), _produces(operation))
+            return _ValidationOperation(
+                self.next_operation(operation), parameters, _compile_body(operation), _produces(operation)
+            )
         except ContractError as error:
             message = f"{operation.operation_id}: {error}"
             raise ContractError(message) from error

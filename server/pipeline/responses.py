@@ -6,14 +6,12 @@ from typing import Any, NoReturn
 
 import orjson
 import structlog
-from connexion.middleware.abstract import RoutedAPI, RoutedMiddleware
+from connexion.middleware.abstract import RoutedMiddleware
 from connexion.operations import AbstractOperation
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.contract import (
-    JSON,
-    Validator,
-)
+from server.contract import JSON, Validator
+from server.exchange import Exchange, Headers, Response
+from server.pipeline.stage import Operation, StageApi
 
 _log = structlog.get_logger()
 
@@ -30,19 +28,22 @@ class _Success:
     required_headers: frozenset[bytes]
     headers: Mapping[bytes, Validator]
 
-    def check(self, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    def check(self, headers: Headers, body: bytes) -> None:
         """Raise `ResponseError` where the answer is not what the document says."""
-        present = dict(headers)
-        if missing := self.required_headers - present.keys():
-            _refuse(f"the headers {sorted(missing)} are missing")
-        for name, validator in self.headers.items():
-            if name in present and not validator.is_valid(present[name].decode("latin-1")):
-                _refuse(f"the header {name.decode()} is not as described")
+        if self.headers or self.required_headers:
+            self._check_headers(dict(headers))
         if self.validator is None:
             if body:
                 _refuse("there is a body")
         elif found := self.validator.violations(orjson.loads(body), "pointer"):
             _refuse("; ".join(f"{violation.where} {violation.detail}" for violation in found[:3]))
+
+    def _check_headers(self, present: Mapping[bytes, bytes]) -> None:
+        if missing := self.required_headers - present.keys():
+            _refuse(f"the headers {sorted(missing)} are missing")
+        for name, validator in self.headers.items():
+            if name in present and not validator.is_valid(present[name].decode("latin-1")):
+                _refuse(f"the header {name.decode()} is not as described")
 
 
 def _refuse(reason: str) -> NoReturn:
@@ -52,49 +53,37 @@ def _refuse(reason: str) -> NoReturn:
 class _ResponseOperation:
     """Holds an answer back until it has been checked. Problems do not come by here: `problems` makes them."""
 
-    def __init__(self, next_app: ASGIApp, operation_id: str, successes: Mapping[int, _Success]) -> None:
-        self.next_app = next_app
+    def __init__(self, next_operation: Operation, operation_id: str, successes: Mapping[int, _Success]) -> None:
+        self.next_operation = next_operation
         self.operation_id = operation_id
         self.successes = successes
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        start: Message = {}
-
-        async def checked_send(message: Message) -> None:
-            nonlocal start
-            if message["type"] == "http.response.start":
-                start = message
-                return
-            self._check(start, message["body"])
-            await send(start)
-            await send(message)
-
-        await self.next_app(scope, receive, checked_send)
-
-    def _check(self, start: Message, body: bytes) -> None:
+    async def __call__(self, exchange: Exchange) -> Response:
+        response = await self.next_operation(exchange)
         try:
-            success = self.successes.get(start["status"])
+            success = self.successes.get(response.status)
             if success is None:
-                _refuse(f"the status {start['status']} is not described")
-            success.check(start["headers"], body)
+                _refuse(f"the status {response.status} is not described")
+            success.check(response.headers, response.body)
         except ResponseError as error:
             _log.error("contract.response_violation", operation=self.operation_id, reason=str(error))
             raise
+        return response
 
 
-class _ResponseApi(RoutedAPI):
+class _ResponseApi(StageApi):
     def __init__(self, *args: Any, validate_responses: bool = True, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
         self.validate_responses = validate_responses
-        self.add_paths()
+        super().__init__(*args, **kwargs)
 
-    def make_operation(self, operation: AbstractOperation) -> ASGIApp:
+    def make_operation(self, operation: AbstractOperation) -> Operation:
+        next_operation = self.next_operation(operation)
         if not self.validate_responses:
-            return self.next_app  # type: ignore[no-any-return]
+            return next_operation
         successes = {
             int(status): _compile_success(item) for status, item in operation.responses.items() if status < "3"
         }
-        return _ResponseOperation(self.next_app, operation.operation_id, successes)
+        return _ResponseOperation(next_operation, operation.operation_id, successes)
 
 
 def _compile_success(response: Mapping[str, Any]) -> _Success:

@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from connexion.middleware.abstract import ROUTING_CONTEXT, SpecMiddleware
+from connexion.middleware.abstract import SpecMiddleware
 from connexion.spec import Specification
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.contract import (
-    compile_path,
-    operations,
-)
-from server.exchange import Exchange, exchange_of
+from server.contract import compile_path, operations
+from server.exchange import Exchange, Response, exchange_of
+from server.pipeline.stage import Operation, operation_of
 from server.problems import (
     MALFORMED_REQUEST,
     METHOD_NOT_ALLOWED,
@@ -27,19 +25,19 @@ from server.problems import (
 class _Resource:
     """What can be done at one path."""
 
-    operations: Mapping[str, str]
-    """Method to operation id; HEAD stands beside every GET."""
+    operations: Mapping[str, tuple[str, Operation]]
+    """Method to the operation's id and the operation; HEAD stands beside every GET."""
     allow: str
     """The value of the `Allow` header field (RFC 9110, section 10.2.1)."""
     page: ASGIApp | None = None
     """What answers a path that is not in the document."""
 
 
-def _resource(operation_ids: Mapping[str, str], page: ASGIApp | None = None) -> _Resource:
-    methods = dict(operation_ids)
+def _resource(operations: Mapping[str, tuple[str, Operation]]) -> _Resource:
+    methods = dict(operations)
     if "GET" in methods:
         methods["HEAD"] = methods["GET"]
-    return _Resource(methods, ", ".join(sorted({*methods, "OPTIONS"})), page)
+    return _Resource(methods, ", ".join(sorted({*methods, "OPTIONS"})))
 
 
 class RoutingMiddleware(SpecMiddleware):
@@ -50,45 +48,39 @@ class RoutingMiddleware(SpecMiddleware):
 
     def __init__(self, app: ASGIApp, *, pages: Mapping[str, ASGIApp]) -> None:
         self.app = app
-        self._exact = {path.encode(): _resource({"GET": "page"}, page) for path, page in pages.items()}
+        self._exact = {path.encode(): _Resource({}, "GET, HEAD, OPTIONS", page) for path, page in pages.items()}
         self._templates: list[tuple[re.Pattern[bytes], _Resource]] = []
 
     def add_api(self, specification: Specification, **_: Any) -> None:
         """Compile the paths. Those without a parameter are looked at first (OpenAPI 3.0.3, section 4.7.8)."""
-        ids: dict[str, dict[str, str]] = {}
-        for path, method, operation in operations(specification):
-            ids.setdefault(path, {})[method.upper()] = operation["operationId"]
-        for path, methods in ids.items():
+        resources: dict[str, dict[str, tuple[str, Operation]]] = {}
+        for path, method, item in operations(specification):
+            operation_id = item["operationId"]
+            resources.setdefault(path, {})[method.upper()] = (operation_id, operation_of(self.app, operation_id))
+        for path, methods in resources.items():
             if "{" in path:
                 self._templates.append((compile_path(path), _resource(methods)))
             else:
                 self._exact[path.encode()] = _resource(methods)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call on with the operation's id, or raise `Problem` for 404 and 405."""
+        """Call the operation and send its response, or raise `Problem` for 404 and 405."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         exchange = exchange_of(scope)
         resource = self._find(scope, exchange)
         method = scope["method"]
-        operation_id = resource.operations.get(method)
-        if operation_id is None:
-            if method == "OPTIONS":
-                await _send_options(resource.allow, send)
-                return
+        found = resource.operations.get(method)
+        if found is not None:
+            exchange.operation_id, operation = found
+            await _send(await operation(exchange), send, head=method == "HEAD")
+        elif method == "OPTIONS":
+            await _send(Response(204, [(b"allow", resource.allow.encode())], b""), send)
+        elif resource.page is not None and method in ("GET", "HEAD"):
+            await resource.page({**scope, "method": "GET"}, receive, send if method == "GET" else _without_body(send))
+        else:
             raise Problem(METHOD_NOT_ALLOWED, headers={"allow": resource.allow})
-        if method == "HEAD":
-            send = _without_body(send)
-        if resource.page is not None:
-            await resource.page({**scope, "method": "GET"}, receive, send)
-            return
-        exchange.operation_id = operation_id
-        scope["extensions"] = {
-            **scope.get("extensions", {}),
-            ROUTING_CONTEXT: {"api_base_path": "", "operation_id": operation_id},
-        }
-        await self.app(scope, receive, send)
 
     def _find(self, scope: Scope, exchange: Exchange) -> _Resource:
         path: bytes = scope["raw_path"]
@@ -110,13 +102,14 @@ def _decoded(segment: bytes) -> str:
         raise Problem(MALFORMED_REQUEST, "The path is not UTF-8 when decoded.") from None
 
 
-async def _send_options(allow: str, send: Send) -> None:
-    await send({"type": "http.response.start", "status": 204, "headers": [(b"allow", allow.encode())]})
-    await send({"type": "http.response.body"})
+async def _send(response: Response, send: Send, *, head: bool = False) -> None:
+    """HEAD is the answer to a GET without its content, the header fields unchanged (RFC 9110, section 9.3.2)."""
+    await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
+    await send({"type": "http.response.body", "body": b"" if head else response.body})
 
 
 def _without_body(send: Send) -> Send:
-    """HEAD: the answer to a GET without its content, the header fields unchanged (RFC 9110, section 9.3.2)."""
+    """The same for a page."""
 
     async def head_send(message: Message) -> None:
         if message["type"] == "http.response.body":
