@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
@@ -43,6 +44,7 @@ HANDLERS: Final[dict[str, ModuleType]] = {"tasks": tasks, "users": users, "auth"
 """The tags of the contract, in lower case, and the modules that answer them."""
 
 _MIGRATION_PAUSE = 5.0
+_COLLECT_AFTER = 20_000
 
 
 def create_app(settings: Settings | None = None) -> ASGIApp:
@@ -127,12 +129,23 @@ async def _lifespan(
             if migrating is not None and settings.database_url is None:
                 # Long enough for an embedded database, and not for ever: a service that starts cannot be stopped.
                 await asyncio.wait({migrating}, timeout=_MIGRATION_PAUSE)
+            _spare_garbage_collection()
             yield
         finally:
             if migrating is not None:
                 migrating.cancel()
             await verifier.aclose()
             await database.close()
+
+
+def _spare_garbage_collection() -> None:
+    """Have the collector look at what requests leave, not at what the start made, and less often.
+
+    A page of a thousand tasks makes more objects than its default threshold; it then cost a third more (issue 3).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
 
 
 async def _migrate(settings: Settings, url: str) -> None:

@@ -1,12 +1,14 @@
 """What an operator sees: a request id, one log line for each request, metrics."""
 
+import asyncio
 import functools
 import logging
 import re
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import orjson
@@ -17,13 +19,13 @@ from uuid_utils import uuid7
 
 from server.exchange import Exchange, begin, fields_of
 
-_log = structlog.get_logger()
-
 # Long enough for a UUID, a ULID or a W3C trace id; nothing that could break a log line or a header.
 _SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}", re.ASCII)
 # A client may send any method, and a label must not take every value that a client likes.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CLIENT_GONE = 499
+_DELAY = 0.05
+_MOST_ENTRIES = 500
 
 REQUESTS = Counter("http_requests", "Requests answered.", ["method", "operation", "status"])
 DURATION = Histogram("http_request_duration_seconds", "Time to answer a request.", ["operation"])
@@ -40,6 +42,7 @@ class ObservabilityMiddleware:
         """Begin the exchange, call on, and write it down when it has ended."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
+            journal.write()
             return
         started_at = time.perf_counter()
         if scope.get("raw_path") is None:
@@ -60,29 +63,85 @@ class ObservabilityMiddleware:
         try:
             await self.app(scope, receive, observed_send)
         finally:
-            _write_down(scope["method"], exchange, time.perf_counter() - started_at)
+            journal.add(
+                _Entry(
+                    time.time(),
+                    time.perf_counter() - started_at,
+                    exchange.request_id,
+                    scope["method"],
+                    exchange.operation_id,
+                    exchange.status or _CLIENT_GONE,
+                    exchange.principal.subject if exchange.principal is not None else None,
+                )
+            )
 
+
+class _Entry(NamedTuple):
+    """What is kept of a request that has ended."""
+
+    ended_at: float
+    """In seconds since 1970."""
+    seconds: float
+    request_id: str
+    method: str
+    operation_id: str | None
+    status: int
+    user: str | None
+
+
+class Journal:
+    """Counts the requests that have ended, and writes their lines, some at a time.
+
+    Done for each request by itself, this cost more than all of its validation: the code for it is no longer in the
+    processor's caches by then, and every line is a system call. A process that is killed loses the lines of its last
+    `_DELAY` seconds.
+    """
+
+    def __init__(self) -> None:
+        self._entries: list[_Entry] = []
+        # Rendered as every line is, and given back.
+        self._render = structlog.wrap_logger(structlog.ReturnLogger())
+
+    def add(self, entry: _Entry) -> None:
+        """Keep it until there are more, or a moment has passed."""
+        self._entries.append(entry)
+        if len(self._entries) == 1:
+            asyncio.get_running_loop().call_later(_DELAY, self.write)
+        elif len(self._entries) >= _MOST_ENTRIES:
+            self.write()
+
+    def write(self) -> None:
+        """Count and write what is kept."""
+        entries, self._entries = self._entries, []
+        lines = [line for line in map(self._write_down, entries) if line is not None]
+        if lines:
+            sys.stdout.write("\n".join(lines) + "\n")
+            sys.stdout.flush()
+
+    def _write_down(self, entry: _Entry) -> str | None:
+        operation = entry.operation_id or "none"
+        method = entry.method if entry.method in _METHODS else "other"
+        _requests(method, operation, entry.status).inc()
+        _duration(operation).observe(entry.seconds)
+        line: str | None = self._render.info(
+            "request",
+            request_id=entry.request_id,
+            method=method,
+            operation=entry.operation_id,
+            status=entry.status,
+            duration_ms=round(entry.seconds * 1000, 2),
+            user=entry.user,
+            timestamp=datetime.fromtimestamp(entry.ended_at, UTC).isoformat().replace("+00:00", "Z"),
+        )
+        return line
+
+
+journal = Journal()
+"""Of this process."""
 
 # prometheus_client looks a set of labels up for more than it takes to count.
 _requests = functools.cache(REQUESTS.labels)
 _duration = functools.cache(DURATION.labels)
-
-
-def _write_down(method: str, exchange: Exchange, seconds: float) -> None:
-    operation = exchange.operation_id or "none"
-    method = method if method in _METHODS else "other"
-    status = exchange.status or _CLIENT_GONE
-    _requests(method, operation, status).inc()
-    _duration(operation).observe(seconds)
-    _log.info(
-        "request",
-        request_id=exchange.request_id,
-        method=method,
-        operation=exchange.operation_id,
-        status=status,
-        duration_ms=round(seconds * 1000, 2),
-        user=exchange.principal and exchange.principal.subject,
-    )
 
 
 def _request_id(fields: Mapping[bytes, bytes]) -> str:
@@ -96,7 +155,7 @@ def configure_logging(*, level: str, json: bool) -> None:
     """Send structlog's and the standard library's lines to standard output in one form."""
     shared: list[Any] = [
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.MaybeTimeStamper(fmt="iso", utc=True),
     ]
     if json:
         render: Any = structlog.processors.JSONRenderer(

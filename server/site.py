@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.contract import to_yaml
+from server.observability import journal
 from server.problems import KINDS, PAGE
 
 # Swagger UI writes styles into the page and draws its icons from data: addresses. Its pages may stand in a frame
@@ -76,6 +77,7 @@ def _marked_up(text: str) -> str:
 
 
 async def _metrics(registry: CollectorRegistry | None, scope: Scope, receive: Receive, send: Send) -> None:
+    journal.write()
     if registry is None:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
