@@ -2,7 +2,6 @@
 
 from typing import Any
 from urllib.parse import urlencode
-from uuid import UUID
 
 from handlers.exchange import Answer, Context
 from persistence import tasks
@@ -34,23 +33,23 @@ async def create_task(context: Context, body: dict[str, Any]) -> Answer:
     return Answer(201, task, {"location": f"{context.path}/{task['id']}"})
 
 
-async def get_task(context: Context, task_id: UUID) -> Answer:
+async def get_task(context: Context, task_id: str) -> Answer:
     """One task."""
     return Answer(200, await tasks.get(context.database, context.principal.subject, task_id))
 
 
-async def update_task(context: Context, task_id: UUID, body: dict[str, Any]) -> Answer:
+async def update_task(context: Context, task_id: str, body: dict[str, Any]) -> Answer:
     """The task with the members of the body changed."""
     return Answer(200, await tasks.change(context.database, context.principal.subject, task_id, body))
 
 
-async def delete_task(context: Context, task_id: UUID) -> Answer:
+async def delete_task(context: Context, task_id: str) -> Answer:
     """Nothing, and the task is gone."""
     await tasks.remove(context.database, context.principal.subject, task_id)
     return Answer(204)
 
 
-async def toggle_task(context: Context, task_id: UUID) -> Answer:
+async def toggle_task(context: Context, task_id: str) -> Answer:
     """The task with `completed` flipped."""
     return Answer(200, await tasks.toggle(context.database, context.principal.subject, task_id))
 

@@ -13,6 +13,9 @@ from psycopg.types.datetime import TimestampBinaryLoader
 
 from persistence.statement import Row, Statement
 
+# Only a connection that has been idle for longer may have been lost without a word, and is worth a round trip.
+_SILENCE = 30.0
+
 
 class Connection(AsyncConnection[TupleRow]):
     """A psycopg connection that runs statements on libpq itself, one at a time.
@@ -25,6 +28,8 @@ class Connection(AsyncConnection[TupleRow]):
 
     seen_at: float = 0.0
     """When it was last known to be alive, in seconds of `time.monotonic()`."""
+    borrowed_at: float = 0.0
+    """When the pool gave it away, in the same seconds."""
     _known: set[bytes] | None
     _answer: asyncio.Future[pq.abc.PGresult] | None = None
     _result: pq.abc.PGresult | None = None
@@ -51,11 +56,11 @@ class Connection(AsyncConnection[TupleRow]):
         """Whether it can be given the next statement."""
         return not self._lost and self.pgconn.transaction_status == pq.TransactionStatus.IDLE
 
-    def look(self) -> None:
-        """Raise `psycopg.OperationalError` where the server has closed it. One system call."""
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it is as good as known to be alive. Costs one system call."""
         self._read()
-        if self._lost:
-            raise psycopg.OperationalError("the connection is lost")
+        return not self._lost and time.monotonic() - self.seen_at < _SILENCE
 
     async def run(self, statement: Statement, parameters: Mapping[str, Any], seconds: float) -> list[Row]:
         """All rows of the statement, run in a transaction of its own.

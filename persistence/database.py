@@ -1,7 +1,5 @@
 """The way to PostgreSQL: a bounded pool of connections, and statements that are each a transaction of their own."""
 
-import asyncio
-import contextlib
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -12,13 +10,12 @@ from sqlalchemy import text
 
 from persistence.connection import Connection
 from persistence.errors import DatabaseUnavailable
+from persistence.loans import Loans
 from persistence.statement import Row, Statement, compile_statement
 
 # Neon puts its compute to sleep after five minutes, and many load balancers forget idle connections about then.
 _MAX_LIFETIME = 280.0
 _MAX_IDLE = 240.0
-# Only a connection that has been idle for longer may have been lost without a word, and is worth a round trip.
-_SILENCE = 30.0
 _ALIVE: Final = compile_statement(text("SELECT 1"))
 # PostgreSQL itself asks for a repeat of these: serialization_failure and deadlock_detected. One statement is one
 # transaction here, so it was rolled back as a whole and the repeat is safe.
@@ -44,8 +41,8 @@ class Database:
         self._connect_timeout = connect_timeout
         self._statement_timeout = statement_timeout
         self._pool: psycopg_pool.AsyncConnectionPool[Connection] | None = None
+        self._loans: Loans | None = None
         self._drained_at = 0.0
-        self._giving_up: set[asyncio.Task[None]] = set()
 
     async def open(self, url: str) -> None:
         """Start connecting in the background. Does not wait, so a service starts before its database."""
@@ -61,8 +58,6 @@ class Database:
             min_size=1,
             max_size=self._size,
             timeout=self._wait,
-            # Beyond this many in the queue, a wait would only end in the same 503 later.
-            max_waiting=self._size * 50,
             max_lifetime=_MAX_LIFETIME,
             max_idle=_MAX_IDLE,
             # Short, so that the pool's growing pauses between attempts do not outlast an outage: the next
@@ -73,13 +68,13 @@ class Database:
             open=False,
         )
         await self._pool.open(wait=False)
+        self._loans = Loans(self._pool, size=self._size, wait=self._wait, cancel_timeout=self._connect_timeout)
 
     async def close(self) -> None:
         """Give the connections back, waiting a few seconds for those in use."""
-        if self._pool is not None:
+        if self._pool is not None and self._loans is not None:
+            await self._loans.close()
             await self._pool.close(timeout=5)
-        if self._giving_up:
-            await asyncio.wait(self._giving_up, timeout=5)
 
     async def fetch_all(self, statement: Statement, parameters: Mapping[str, Any]) -> list[Row]:
         """Run the statement and return all its rows."""
@@ -102,41 +97,24 @@ class Database:
         return row
 
     async def _execute(self, statement: Statement, parameters: Mapping[str, Any]) -> list[Row]:
-        if self._pool is None:
+        if self._loans is None:
             raise DatabaseUnavailable("not opened yet")
         try:
-            connection = await self._pool.getconn()
+            connection = await self._loans.take()
             try:
                 return await connection.run(statement, parameters, self._statement_timeout)
             finally:
-                if connection.is_free:
-                    await self._pool.putconn(connection)
-                else:
-                    self._give_up(self._pool, connection)
+                self._loans.give(connection)
         except _REPEATABLE:
             raise
         # Running out of connections (PoolTimeout, TooManyRequests) is an OperationalError, too.
         except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError, *_UNREADY) as error:
             raise DatabaseUnavailable(type(error).__name__) from error
 
-    def _give_up(self, pool: psycopg_pool.AsyncConnectionPool[Connection], connection: Connection) -> None:
-        """Have the server stop what nobody waits for any more. Nor does anybody wait for this."""
-
-        async def give_up() -> None:
-            with contextlib.suppress(psycopg.Error, OSError):
-                await connection.cancel_safe(timeout=self._connect_timeout)
-            await connection.close()
-            await pool.putconn(connection)
-
-        task = asyncio.create_task(give_up())
-        self._giving_up.add(task)
-        task.add_done_callback(self._giving_up.discard)
-
     async def _check(self, connection: Connection) -> None:
         """Raise `psycopg.OperationalError` for a connection that was lost while it lay in the pool."""
         try:
-            connection.look()
-            if time.monotonic() - connection.seen_at > _SILENCE:
+            if not connection.is_fresh:
                 await connection.run(_ALIVE, {}, self._wait)
         except (psycopg.OperationalError, TimeoutError) as error:
             # What ended it has most likely ended the others, and the pool pauses after each that it finds.

@@ -186,12 +186,12 @@ async def create(  # noqa: PLR0913  the members of a task, by name
     return await database.fetch_one(_INSERT, parameters)
 
 
-async def get(database: Database, user_id: str, task_id: UUID) -> Row:
+async def get(database: Database, user_id: str, task_id: str) -> Row:
     """The user's task. Raises `TaskNotFound` and `DatabaseUnavailable`."""
     return await _fetch(database, _SELECT, user_id, task_id)
 
 
-async def change(database: Database, user_id: str, task_id: UUID, changes: Mapping[str, Any]) -> Row:
+async def change(database: Database, user_id: str, task_id: str, changes: Mapping[str, Any]) -> Row:
     """Set the members in `changes` (title, description, completed; at least one) and return the task.
 
     Where nothing gets another value, `updated_at` stays. Raises `TaskNotFound` and `DatabaseUnavailable`.
@@ -202,7 +202,7 @@ async def change(database: Database, user_id: str, task_id: UUID, changes: Mappi
     return await _fetch(database, _UPDATE[frozenset(changes)], user_id, task_id, parameters)
 
 
-async def toggle(database: Database, user_id: str, task_id: UUID) -> Row:
+async def toggle(database: Database, user_id: str, task_id: str) -> Row:
     """Flip `completed` in the database, so N calls at once flip it N times.
 
     Raises `TaskNotFound` and `DatabaseUnavailable`.
@@ -210,13 +210,13 @@ async def toggle(database: Database, user_id: str, task_id: UUID) -> Row:
     return await _fetch(database, _TOGGLE, user_id, task_id)
 
 
-async def remove(database: Database, user_id: str, task_id: UUID) -> None:
+async def remove(database: Database, user_id: str, task_id: str) -> None:
     """Remove the user's task. Raises `TaskNotFound` and `DatabaseUnavailable`."""
     await _fetch(database, _DELETE, user_id, task_id)
 
 
 async def _fetch(
-    database: Database, statement: Statement, user_id: str, task_id: UUID, parameters: Mapping[str, Any] | None = None
+    database: Database, statement: Statement, user_id: str, task_id: str, parameters: Mapping[str, Any] | None = None
 ) -> Row:
     row = await database.fetch_first(statement, {"user_id": user_id, "id": task_id, **(parameters or {})})
     if row is None:

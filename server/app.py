@@ -87,11 +87,12 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
             verifier=verifier,
         )
         # Connexion compiles its stages at the first request; here, so that a bad contract stops the start.
-        app.middleware.app, app.middleware.middleware_stack = app.middleware._build_middleware_stack()  # noqa: SLF001
+        stack: ASGIApp
+        stack, _ = app.middleware._build_middleware_stack()  # noqa: SLF001
     except InvalidSpecification as error:
         message = f"the contract is not OpenAPI 3.0: {error.message[:200]} (at {error.json_path})"
         raise ContractError(message) from error
-    return app  # type: ignore[no-any-return]
+    return stack
 
 
 def token_verifier(settings: Settings) -> TokenVerifier:

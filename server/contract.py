@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
-from uuid import UUID
 
 import jsonschema_rs
 import structlog
@@ -270,7 +269,6 @@ class Parameter:
     default: Any
     type: str
     coerce: Callable[[str], Any]
-    convert: Callable[[str], Any] | None
     validator: Validator
 
     def read(self, text: str | None, violations: list[Violation]) -> Any:
@@ -284,8 +282,6 @@ class Parameter:
             violations.append(Violation("parameter", self.name, f"must be {_TYPES[self.type]}"))
         elif found := self.validator.violations(value, "parameter", self.name):
             violations += found
-        elif self.convert is not None:
-            return self.convert(value)
         return value
 
 
@@ -298,9 +294,8 @@ def compile_parameter(parameter: Mapping[str, Any]) -> Parameter:
     kind = schema.get("type")
     if place not in ("path", "query") or kind not in _COERCIONS or schema.get("nullable"):
         raise ContractError(f"the parameter {name} ({kind} in {place}) is of a kind that is not enforced")
-    convert = UUID if schema.get("format") == "uuid" else None
     required = parameter.get("required", False)
-    return Parameter(name, place, required, schema.get("default"), kind, _COERCIONS[kind], convert, Validator(schema))
+    return Parameter(name, place, required, schema.get("default"), kind, _COERCIONS[kind], Validator(schema))
 
 
 def token_claim(parameter: Mapping[str, Any]) -> str | None:

@@ -1,6 +1,7 @@
 """The stage that finds the operation for a method and a path."""
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -49,7 +50,8 @@ class RoutingMiddleware(SpecMiddleware):
     def __init__(self, app: ASGIApp, *, pages: Mapping[str, ASGIApp]) -> None:
         self.app = app
         self._exact = {path.encode(): _Resource({}, "GET, HEAD, OPTIONS", page) for path, page in pages.items()}
-        self._templates: list[tuple[re.Pattern[bytes], _Resource]] = []
+        self._templates: defaultdict[int, list[tuple[re.Pattern[bytes], _Resource]]] = defaultdict(list)
+        """By the number of slashes, which no parameter adds to."""
 
     def add_api(self, specification: Specification, **_: Any) -> None:
         """Compile the paths. Those without a parameter are looked at first (OpenAPI 3.0.3, section 4.7.8)."""
@@ -59,7 +61,7 @@ class RoutingMiddleware(SpecMiddleware):
             resources.setdefault(path, {})[method.upper()] = (operation_id, operation_of(self.app, operation_id))
         for path, methods in resources.items():
             if "{" in path:
-                self._templates.append((compile_path(path), _resource(methods)))
+                self._templates[path.count("/")].append((compile_path(path), _resource(methods)))
             else:
                 self._exact[path.encode()] = _resource(methods)
 
@@ -87,7 +89,7 @@ class RoutingMiddleware(SpecMiddleware):
         resource = self._exact.get(path)
         if resource is not None:
             return resource
-        for pattern, resource in self._templates:
+        for pattern, resource in self._templates.get(path.count(b"/"), ()):
             if match := pattern.fullmatch(path):
                 exchange.path_parameters = {name: _decoded(part) for name, part in match.groupdict().items()}
                 return resource
