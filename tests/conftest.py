@@ -59,6 +59,12 @@ class Service:
         """A client with a token for this user."""
         return self.client(authorization=f"Bearer {token(subject, email=email, name=name)}")
 
+    def read_log(self) -> str:
+        """What it has logged. Who asks for the metrics has all ended requests counted, and their lines written."""
+        with httpx2.Client(trust_env=False, verify=TLS) as client:
+            client.get(f"{self.url}/metrics")
+        return self.log.read_text()
+
 
 def token(subject: str, *, email: str | None = None, name: str | None = None, seconds: int = 600) -> str:
     """A token that the services of the tests accept."""

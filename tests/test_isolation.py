@@ -334,10 +334,8 @@ def test_what_a_client_leaves_unencoded_in_a_path_is_encoded_in_the_answers(
 
 def told_of(service: Service, answer: httpx2.Response) -> list[Json]:
     """What the log says of a request: level, event and facts of each line, without the time that it took."""
-    # A request's last line is written after its answer, but before the answer to the next request.
-    service.client().get("/health")
     mark = f"request_id='{answer.headers['x-request-id']}'"
-    return [facts_of(line) for line in service.log.read_text().splitlines() if mark in line.split()]
+    return [facts_of(line) for line in service.read_log().splitlines() if mark in line.split()]
 
 
 def facts_of(line: str) -> Json:
@@ -368,8 +366,7 @@ def test_a_users_id_cannot_forge_a_line_of_the_log(service: Service, new_user: N
     path = f"/api/{quote(forger, safe='')}/tasks"
     assert service.as_user(f"eve\n{mark} \x1b[0m").get(path).status_code == 403
     assert service.as_user(new_user("bob")).get(path).status_code == 403
-    service.client().get("/health")
-    text = service.log.read_text()
+    text = service.read_log()
     lines = [line for line in text.splitlines() if mark in line]
     assert len(lines) == 3
     assert [line for line in lines if line.startswith(mark)] == []
@@ -411,7 +408,7 @@ def test_titles_descriptions_and_tokens_never_reach_the_log(
     assert statuses == [200, 200, 422, 422, 400, 400, 422, 422, 401, 401, 403, 500]
     told = [told_of(service, answer)[-1] for answer in answers]
     assert [int(each["status"]) for each in told] == statuses
-    log = service.log.read_text()
+    log = service.read_log()
     assert [secret for secret in (mark, text, *text.split(".")[1:]) if secret in log] == []
 
 
@@ -428,8 +425,7 @@ def test_an_unforeseen_error_is_an_opaque_500_and_its_place_is_in_the_log(
             connection.execute(f"ALTER TABLE tasks DROP CONSTRAINT {constraint}")
     detail = "Something went wrong. The request ID in the answer helps to find out what."
     assert is_answered(answer, problem("/api/tasks", 500, "internal-error", "Internal error", detail))
-    service.client().get("/health")
-    lines = [line for line in service.log.read_text().splitlines() if answer.headers["x-request-id"] in line]
+    lines = [line for line in service.read_log().splitlines() if answer.headers["x-request-id"] in line]
     assert ["error" in lines[0], "unexpected_error" in lines[0], "sqlstate='23514'" in lines[0]] == [True] * 3
     assert "persistence/tasks.py" in lines[0]
     assert client.get("/api/tasks").json() == []
