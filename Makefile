@@ -3,9 +3,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 SEEDS ?= 1 2 3
+ROUNDS ?= 3
+OPERATION ?= get
+SECONDS ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test fuzz lint types lint-contract check lock clean
+.PHONY: help install run test fuzz lint types lint-contract check bench bench-all bench-check profile lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,22 +28,37 @@ lint: .venv/dev ## Check the code's style
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: .venv/dev ## Check the code's types
+types: .venv/bench ## Check the code's types
 	$(BIN)/mypy
 
 lint-contract: openapi/lint/node_modules ## Check the contract with Redocly and Spectral (needs Node.js)
 	@npm run --silent --prefix openapi/lint lint
 
-check: lint types lint-contract fuzz test ## Do what CI does
+check: lint types lint-contract fuzz bench-check test ## Do what CI does
+
+bench: .venv/bench ## Measure the service, its peers and the floor, in ROUNDS rounds (needs h2load; Node.js for one peer)
+	$(BIN)/python -m bench run --rounds $(ROUNDS)
+
+bench-all: bench ## The same, and everything else that can be measured: half an hour
+	for part in layers startup users connections workers growth; do $(BIN)/python -m bench $$part || exit; done
+
+bench-check: .venv/bench ## See in about a minute that everybody who is measured answers right
+	output=$$(mktemp -d) && trap 'rm -rf "$$output"' EXIT && \
+	  $(BIN)/python -m bench run --rounds 1 --seconds 0.1 --operations get,delete --output "$$output"
+
+profile: .venv/bench ## Draw a flame graph of the service under OPERATION, for SECONDS, as profile-OPERATION.svg
+	$(BIN)/python -m bench profile $(OPERATION) --seconds $(SECONDS)
 
 lock: .venv/dev ## Choose the newest versions of all dependencies
 	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --python-version 3.11 \
 	  pyproject.toml --group build --output-file requirements/runtime.txt
 	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --python-version 3.11 \
 	  pyproject.toml --group build --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
+	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --python-version 3.11 \
+	  pyproject.toml --group build --group dev --group bench --constraint requirements/dev.txt --output-file requirements/bench.txt
 
 clean: ## Remove what the other commands made, but no data
-	rm -rf .venv openapi/lint/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis .coverage*
+	rm -rf .venv openapi/lint/node_modules bench/peers/fastify/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis .coverage*
 
 .venv/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
@@ -54,6 +72,10 @@ clean: ## Remove what the other commands made, but no data
 
 .venv/dev: .venv/runtime requirements/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/dev.txt
+	@touch $@
+
+.venv/bench: .venv/dev requirements/bench.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/bench.txt
 	@touch $@
 
 openapi/lint/node_modules: openapi/lint/package-lock.json

@@ -16,6 +16,8 @@ from persistence.errors import DatabaseUnavailable
 # The pool looks after what is in it: it replaces connections that are old, and closes those that are not needed. So
 # it gets each back now and then.
 _LOAN = 5.0
+# Room for every client of a busy service at once. Beyond that, most waits would only end in the same refusal later.
+_MOST_WAITING_FOR_EACH = 500
 
 
 class Loans:
@@ -82,8 +84,7 @@ class Loans:
         return connection
 
     async def _stand_in_line(self) -> Connection:
-        if len(self._line) >= self._size * 50:
-            # A wait would only end in the same refusal later.
+        if len(self._line) >= self._size * _MOST_WAITING_FOR_EACH:
             raise DatabaseUnavailable("too many wait for a connection")
         loop = asyncio.get_running_loop()
         place: asyncio.Future[Connection] = loop.create_future()

@@ -1,0 +1,24 @@
+"""The floor: bare ASGI with the service's own driver, pool and statements. No Python server on them can cost less."""
+
+import os
+from functools import partial
+
+from bench.peers.bare import BareApplication, Store
+from persistence import tasks
+from persistence.database import Database
+
+
+def create_app() -> BareApplication:
+    """The application that uvicorn runs."""
+    database = Database(size=10)
+    store = Store(
+        open=partial(database.open, os.environ["DATABASE_URL"]),
+        close=database.close,
+        page=partial(tasks.page, database),
+        create=partial(tasks.create, database),
+        get=partial(tasks.get, database),
+        change=partial(tasks.change, database),
+        toggle=partial(tasks.toggle, database),
+        remove=partial(tasks.remove, database),
+    )
+    return BareApplication(store, os.environ["BETTER_AUTH_SECRET"])
