@@ -9,6 +9,7 @@ from bench.results import Part
 SERVICE: Final = "service"
 """The name of the contender that is ours."""
 FLOOR: Final = "floor"
+_STOCK_FLOOR: Final = "floor-psycopg"
 _TUTORIAL: Final = "fastapi-sqlmodel"
 _FASTIFY: Final = "fastify"
 
@@ -78,6 +79,7 @@ def targets(part: Part) -> list[Target]:
     found = Comparison(part)
     targets = [
         _limit(found, FLOOR, list(found.operations), _MOST_OF_FLOOR),
+        _limit(found, _STOCK_FLOOR, list(found.operations), _MOST_OF_FLOOR),
         _limit(found, _FASTIFY, [name for name in _AS_CHEAP_AS_FASTIFY if name in found.operations], 1.0),
         _advantage(found),
     ]

@@ -123,11 +123,17 @@ class _Session:
                 start = {"seconds": round(server.startup_seconds, 4), "rss_bytes": server.processes.rss_bytes()}
                 self.starts.append({**names, **start})
                 bench = Bench(server, self._database)
+                self._warm_up(bench, contender)
                 for operation in self._plan.operations:
                     capacity = self._capacities[contender.name, operation.name]
                     sample = self._sample(bench, operation, capacity)
                     self.samples.append({**names, "operation": operation.name, **sample})
                     self._advance(f"round {number + 1}: {contender.name}, {operation.name}", _BLOCK_STEPS)
+
+    def _warm_up(self, bench: Bench, contender: Contender) -> None:
+        """Let a virtual machine compile what is used often: V8 takes some thousand requests for that."""
+        first = self._plan.operations[0]
+        bench.saturate(first, round(self._capacities[contender.name, first.name] * self._plan.seconds))
 
     def _sample(self, bench: Bench, operation: Operation, capacity: float) -> dict[str, Any]:
         rate, seconds = self.paced_rate(operation), self._plan.seconds

@@ -36,6 +36,7 @@ class Connection(AsyncConnection[TupleRow]):
     _watching = False
     _writing = False
     _lost = False
+    _abandoned = False
 
     def watch(self, *, prepares: bool) -> None:
         """Take over from psycopg, whose own ways of waiting must not be used from here on."""
@@ -54,7 +55,8 @@ class Connection(AsyncConnection[TupleRow]):
     @property
     def is_free(self) -> bool:
         """Whether it can be given the next statement."""
-        return not self._lost and self.pgconn.transaction_status == pq.TransactionStatus.IDLE
+        idle = self.pgconn.transaction_status == pq.TransactionStatus.IDLE
+        return idle and not self._lost and not self._abandoned
 
     @property
     def is_fresh(self) -> bool:
@@ -71,6 +73,10 @@ class Connection(AsyncConnection[TupleRow]):
         timer = self._loop.call_later(seconds, self._expire)
         try:
             result = await self._execute(statement, parameters)
+        except (TimeoutError, asyncio.CancelledError):
+            # Even where the answer comes now: nobody knows any more what was prepared.
+            self._abandoned = True
+            raise
         finally:
             timer.cancel()
         self.seen_at = time.monotonic()
@@ -104,7 +110,7 @@ class Connection(AsyncConnection[TupleRow]):
             names = (result.fname(index) or b"" for index in range(result.nfields))
             columns = self._columns[statement.name] = [name.decode() for name in names]
         self._adapter.set_pgresult(result)
-        return [dict(zip(columns, row, strict=True)) for row in self._adapter.load_rows(0, result.ntuples, tuple)]
+        return [dict(zip(columns, row, strict=False)) for row in self._adapter.load_rows(0, result.ntuples, tuple)]
 
     # What the event loop calls.
 
