@@ -107,7 +107,7 @@ class Database:
                 self._loans.give(connection)
         except _REPEATABLE:
             raise
-        # Running out of connections (PoolTimeout, TooManyRequests) is an OperationalError, too.
+        # Running out of connections (PoolTimeout) is an OperationalError, too.
         except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError, *_UNREADY) as error:
             raise DatabaseUnavailable(type(error).__name__) from error
 

@@ -57,10 +57,13 @@ class Response:
 def fields_of(headers: Headers) -> dict[bytes, bytes]:
     """The header fields by name."""
     fields = dict(headers)
-    if len(fields) < len(headers):
-        for name in fields:
-            fields[name] = b", ".join(value for key, value in headers if key == name)
-    return fields
+    if len(fields) == len(headers):
+        return fields
+    # One pass: how many there are is looked at later, by the guard.
+    values: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        values.setdefault(name, []).append(value)
+    return {name: b", ".join(parts) for name, parts in values.items()}
 
 
 def begin(exchange: Exchange) -> None:
