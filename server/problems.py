@@ -47,6 +47,7 @@ METHOD_NOT_ALLOWED = Kind(
     "method-not-allowed", 405, "Method not allowed", "The path does not take this method; `Allow` lists those it takes."
 )
 NOT_ACCEPTABLE = Kind("not-acceptable", 406, "Not acceptable", "This service answers in application/json.")
+REQUEST_TIMEOUT = Kind("request-timeout", 408, "Request timeout", "The request did not arrive in time.")
 CONTENT_TOO_LARGE = Kind("content-too-large", 413, "Content too large", "The body is larger than this service takes.")
 URI_TOO_LONG = Kind(
     "uri-too-long", 414, "URI too long", "The address of the request is longer than this service takes."
