@@ -193,7 +193,13 @@ class _Asked(Exception):
 class _Witness(Database):
     """A database that says what it is asked, instead of answering."""
 
-    async def fetch_all(self, statement: Statement, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+    async def fetch_all(
+        self,
+        statement: Statement,
+        parameters: Mapping[str, Any],
+        *,
+        seconds: float | None = None,  # noqa: ARG002
+    ) -> list[dict[str, Any]]:
         raise _Asked(statement, parameters)
 
 

@@ -1,6 +1,6 @@
 """What every handler takes and gives."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,14 +9,28 @@ from persistence.database import Database
 
 
 @dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is there for all requests."""
+
+    database: Database
+    keeps_trash: bool
+    """Whether a deleted task can be restored."""
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """What a handler knows of its request beside the parameters of the contract."""
 
-    database: Database
+    surroundings: Surroundings
     path: str
     """The request's path as it was sent, percent-encoded."""
     caller: Principal | None
     """Whom the token names; None in an operation that the contract makes public."""
+
+    @property
+    def database(self) -> Database:
+        """Where everything is kept."""
+        return self.surroundings.database
 
     @property
     def principal(self) -> Principal:
@@ -27,8 +41,20 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """An answer on lines, which is written while it is sent."""
+
+    media_type: str
+    pages: AsyncIterator[list[dict[str, Any]]]
+    """The values on the lines, some at a time."""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
-    """A success: its status, what is written as its JSON body (None for no body), and headers by lower-case name."""
+    """A success: its status, what is written as its body (None for no body), and headers by lower-case name.
+
+    The body is a JSON value or `Rows`.
+    """
 
     status: int
     body: Any = None

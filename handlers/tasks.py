@@ -1,10 +1,14 @@
 """Tasks, under the path of their owner or of whoever the token names."""
 
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
-from handlers.exchange import Answer, Context
+from handlers.exchange import Answer, Context, Rows
+from handlers.versions import entity_tag, key_of, versions_of
 from persistence import tasks
+from persistence.statement import Row
+
+_MEDIA_TYPES: Final = {"ndjson": "application/x-ndjson", "csv": "text/csv"}
 
 
 async def list_tasks(context: Context, status: str, sort: str, limit: int, cursor: str | None) -> Answer:
@@ -18,40 +22,77 @@ async def list_tasks(context: Context, status: str, sort: str, limit: int, curso
     return Answer(200, page.tasks, {"link": f'<{context.path}?{query}>; rel="next"'})
 
 
-async def create_task(context: Context, body: dict[str, Any]) -> Answer:
-    """A new task, and where it is."""
+async def create_task(context: Context, body: dict[str, Any], idempotency_key: str | None) -> Answer:
+    """A new task, and where it is; with a key, the task that the key has made before."""
     who = context.principal
-    task = await tasks.create(
-        context.database,
-        who.subject,
-        email=who.email,
-        name=who.name,
-        title=body["title"],
-        description=body.get("description"),
-        completed=body["completed"],
-    )
-    return Answer(201, task, {"location": f"{context.path}/{task['id']}"})
+    new: dict[str, Any] = {"email": who.email, "name": who.name, "description": None, **body}
+    replayed = False
+    if idempotency_key is None:
+        task = await tasks.create(context.database, who.subject, **new)
+    else:
+        task, replayed = await tasks.create_once(context.database, who.subject, key=key_of(idempotency_key), **new)
+    headers = {"location": f"{context.path}/{task['id']}", "etag": entity_tag(task["updated_at"])}
+    return Answer(201, task, headers | {"idempotent-replayed": "true"} if replayed else headers)
 
 
 async def get_task(context: Context, task_id: str) -> Answer:
     """One task."""
-    return Answer(200, await tasks.get(context.database, context.principal.subject, task_id))
+    return _tagged(await tasks.get(context.database, context.principal.subject, task_id))
 
 
-async def update_task(context: Context, task_id: str, body: dict[str, Any]) -> Answer:
+async def update_task(context: Context, task_id: str, body: dict[str, Any], if_match: str | None) -> Answer:
     """The task with the members of the body changed."""
-    return Answer(200, await tasks.change(context.database, context.principal.subject, task_id, body))
+    versions = versions_of(if_match)
+    return _tagged(await tasks.change(context.database, context.principal.subject, task_id, body, versions))
 
 
-async def delete_task(context: Context, task_id: str) -> Answer:
-    """Nothing, and the task is gone."""
-    await tasks.remove(context.database, context.principal.subject, task_id)
+async def delete_task(context: Context, task_id: str, if_match: str | None, *, permanent: bool) -> Answer:
+    """Nothing, and the task is in the trash or, permanently, gone."""
+    delete = tasks.remove if permanent or not context.surroundings.keeps_trash else tasks.trash
+    await delete(context.database, context.principal.subject, task_id, versions_of(if_match))
     return Answer(204)
 
 
-async def toggle_task(context: Context, task_id: str) -> Answer:
+async def toggle_task(context: Context, task_id: str, if_match: str | None) -> Answer:
     """The task with `completed` flipped."""
-    return Answer(200, await tasks.toggle(context.database, context.principal.subject, task_id))
+    versions = versions_of(if_match)
+    return _tagged(await tasks.toggle(context.database, context.principal.subject, task_id, versions))
+
+
+async def restore_task(context: Context, task_id: str) -> Answer:
+    """The task, out of the trash."""
+    return _tagged(await tasks.restore(context.database, context.principal.subject, task_id))
+
+
+async def complete_all_tasks(context: Context, body: dict[str, Any]) -> Answer:
+    """How many tasks were completed, or reopened."""
+    user_id = context.principal.subject
+    return Answer(200, {"count": await tasks.complete_all(context.database, user_id, completed=body["completed"])})
+
+
+async def clear_completed_tasks(context: Context, status: str, *, permanent: bool) -> Answer:  # noqa: ARG001  `completed`
+    """How many tasks were deleted."""
+    permanently = permanent or not context.surroundings.keeps_trash
+    user_id = context.principal.subject
+    return Answer(200, {"count": await tasks.clear_completed(context.database, user_id, permanently=permanently)})
+
+
+async def export_tasks(context: Context, format: str, status: str) -> Answer:  # noqa: A002  the parameter's name
+    """All tasks, a line for each."""
+    pages = tasks.pages(context.database, context.principal.subject, status=status)
+    disposition = f'attachment; filename="tasks.{format}"'
+    return Answer(200, Rows(_MEDIA_TYPES[format], pages), {"content-disposition": disposition})
+
+
+async def import_tasks(context: Context, body: list[dict[str, Any]]) -> Answer:
+    """How many tasks are new, and how many were there."""
+    who = context.principal
+    imported = await tasks.add(context.database, who.subject, body, email=who.email, name=who.name)
+    return Answer(200, {"imported": imported, "unchanged": len(body) - imported})
+
+
+def _tagged(task: Row) -> Answer:
+    return Answer(200, task, {"etag": entity_tag(task["updated_at"])})
 
 
 list_my_tasks = list_tasks
@@ -60,3 +101,8 @@ get_my_task = get_task
 update_my_task = update_task
 delete_my_task = delete_task
 toggle_my_task = toggle_task
+restore_my_task = restore_task
+complete_my_tasks = complete_all_tasks
+clear_my_tasks = clear_completed_tasks
+export_my_tasks = export_tasks
+import_my_tasks = import_tasks

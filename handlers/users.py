@@ -10,3 +10,9 @@ async def get_user(context: Context) -> Answer:
     row = await users.profile(context.database, who.subject, email=who.email, name=who.name)
     counts = {name: row.pop(name) for name in ("total", "completed", "pending")}
     return Answer(200, {**row, "tasks": counts})
+
+
+async def delete_user(context: Context) -> Answer:
+    """Nothing, and nothing is kept of whoever the token names."""
+    await users.remove(context.database, context.principal.subject)
+    return Answer(204)

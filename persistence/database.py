@@ -9,7 +9,7 @@ import psycopg_pool
 from sqlalchemy import text
 
 from persistence.connection import Connection
-from persistence.errors import DatabaseUnavailable
+from persistence.errors import DatabaseUnavailable, Locked
 from persistence.loans import Loans
 from persistence.statement import Row, Statement, compile_statement
 
@@ -19,8 +19,12 @@ _MAX_IDLE = 240.0
 _ALIVE: Final = compile_statement(text("SELECT 1"))
 # PostgreSQL itself asks for a repeat of these: serialization_failure and deadlock_detected. One statement is one
 # transaction here, so it was rolled back as a whole and the repeat is safe.
-_REPEATABLE = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
+_REPEATABLE_BY_STANDARD = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
+# A user who was removed between two steps of a statement that keeps something of theirs is made again by the repeat.
+_REPEATABLE = (*_REPEATABLE_BY_STANDARD, psycopg.errors.ForeignKeyViolation)
 _ATTEMPTS = 3
+MANY_SECONDS: Final = 30.0
+"""How long a statement may take that is about all the tasks of a user."""
 # What a server says when it cannot serve now, though it can be reached: a standby that was not promoted yet, and
 # a database whose migrations are still to come.
 _UNREADY = (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
@@ -76,11 +80,16 @@ class Database:
             await self._loans.close()
             await self._pool.close(timeout=5)
 
-    async def fetch_all(self, statement: Statement, parameters: Mapping[str, Any]) -> list[Row]:
-        """Run the statement and return all its rows."""
+    async def fetch_all(
+        self, statement: Statement, parameters: Mapping[str, Any], *, seconds: float | None = None
+    ) -> list[Row]:
+        """Run the statement and return all its rows. It may take `seconds` instead of `statement_timeout`.
+
+        Raises `Locked` where the statement itself bounds how long it waits for somebody else's.
+        """
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return await self._execute(statement, parameters)
+                return await self._execute(statement, parameters, seconds or self._statement_timeout)
             except _REPEATABLE as error:
                 if attempt == _ATTEMPTS:
                     raise DatabaseUnavailable(type(error).__name__) from error
@@ -91,22 +100,26 @@ class Database:
         rows = await self.fetch_all(statement, parameters)
         return rows[0] if rows else None
 
-    async def fetch_one(self, statement: Statement, parameters: Mapping[str, Any]) -> Row:
+    async def fetch_one(
+        self, statement: Statement, parameters: Mapping[str, Any], *, seconds: float | None = None
+    ) -> Row:
         """Run a statement that always gives a row, and return it."""
-        (row,) = await self.fetch_all(statement, parameters)
+        (row,) = await self.fetch_all(statement, parameters, seconds=seconds)
         return row
 
-    async def _execute(self, statement: Statement, parameters: Mapping[str, Any]) -> list[Row]:
+    async def _execute(self, statement: Statement, parameters: Mapping[str, Any], seconds: float) -> list[Row]:
         if self._loans is None:
             raise DatabaseUnavailable("not opened yet")
         try:
             connection = await self._loans.take()
             try:
-                return await connection.run(statement, parameters, self._statement_timeout)
+                return await connection.run(statement, parameters, seconds)
             finally:
                 self._loans.give(connection)
         except _REPEATABLE:
             raise
+        except psycopg.errors.LockNotAvailable as error:
+            raise Locked(type(error).__name__) from error
         # Running out of connections (PoolTimeout) is an OperationalError, too.
         except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError, *_UNREADY) as error:
             raise DatabaseUnavailable(type(error).__name__) from error

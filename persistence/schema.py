@@ -5,6 +5,7 @@ that Python or RFC 3339 cannot express, an empty title, a text beyond what the c
 """
 
 from datetime import datetime
+from typing import Final
 
 from sqlalchemy import (
     Boolean,
@@ -25,6 +26,9 @@ from sqlalchemy import (
 
 from persistence.collation import KEY_BYTES
 
+KEY_HOURS: Final = 24
+"""For how long an idempotency key is remembered."""
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -38,6 +42,12 @@ metadata = MetaData(
 
 def _moment(name: str) -> Column[datetime]:
     return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
+
+
+def _index(*columns: str, trashed: bool = False) -> Index:
+    """An index on the tasks of one's lists, or on those in the trash: each list walks one that has no other tasks."""
+    name = f"ix_tasks_{'trashed_' if trashed else ''}{'_'.join(columns)}"
+    return Index(name, *columns, postgresql_where=text(f"deleted_at IS {'NOT ' if trashed else ''}NULL"))
 
 
 def _readable(column: str) -> CheckConstraint:
@@ -77,6 +87,7 @@ tasks = Table(
     Column("completed", Boolean, nullable=False, server_default=text("false")),
     _moment("created_at"),
     _moment("updated_at"),
+    Column("deleted_at", DateTime(timezone=True), comment="When the task was put into the trash."),
     # The owner leads every key, so the table can be hash-distributed by user.
     PrimaryKeyConstraint("user_id", "id"),
     _length("title", 1, 65535),
@@ -84,9 +95,30 @@ tasks = Table(
     CheckConstraint(f"octet_length(title_key) BETWEEN 1 AND {KEY_BYTES}", name="title_key_length"),
     _readable("created_at"),
     _readable("updated_at"),
+    _readable("deleted_at"),
     # One index for each order of a list, and one for the filter by completion and the counts of a profile.
-    Index(None, "user_id", "created_at", "id"),
-    Index(None, "user_id", "title_key", "id"),
-    Index(None, "user_id", "updated_at", "id"),
-    Index(None, "user_id", "completed", "created_at", "id"),
+    _index("user_id", "created_at", "id"),
+    _index("user_id", "title_key", "id"),
+    _index("user_id", "updated_at", "id"),
+    _index("user_id", "completed", "created_at", "id"),
+    _index("user_id", "created_at", "id", trashed=True),
+    _index("user_id", "title_key", "id", trashed=True),
+    _index("user_id", "updated_at", "id", trashed=True),
+    # For the purge, which looks at everybody's.
+    _index("deleted_at", trashed=True),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("user_id", Text, ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False),
+    Column("key", Text, nullable=False),
+    Column("fingerprint", LargeBinary, nullable=False, comment="The SHA-256 of what was asked for."),
+    Column("task_id", Uuid, nullable=False, comment="The task that was made, which may be gone since."),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    PrimaryKeyConstraint("user_id", "key"),
+    _length("key", 1, 255),
+    CheckConstraint("octet_length(fingerprint) = 32", name="fingerprint_length"),
+    _readable("created_at"),
+    Index(None, "created_at"),
 )

@@ -1,49 +1,68 @@
 """Statements about tasks, one for each operation. Each names its owner: somebody else's row is never found."""
 
+import asyncio
 import base64
 import binascii
+import hashlib
 import itertools
+import json
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from sqlalchemy import (
+    ARRAY,
+    CTE,
     BindParameter,
     Boolean,
     ColumnElement,
     DateTime,
+    Delete,
     Integer,
     LargeBinary,
     Text,
+    Update,
     Uuid,
+    and_,
+    any_,
     bindparam,
     case,
+    cast,
+    column,
     delete,
     func,
     insert,
     literal_column,
+    null,
     or_,
     select,
     tuple_,
     update,
 )
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import TypeEngine
 from uuid_utils.compat import uuid7
 
 from persistence.collation import KEY_BYTES, title_key
-from persistence.database import Database
-from persistence.errors import InvalidCursor, TaskNotFound
-from persistence.schema import tasks
+from persistence.database import MANY_SECONDS, Database
+from persistence.errors import InvalidCursor, KeyInUse, KeyReused, Locked, TaskChanged, TaskNotFound
+from persistence.schema import KEY_HOURS, idempotency_keys, tasks
 from persistence.statement import Row, Statement, compile_statement
 from persistence.users import known_user
 
-_VISIBLE = [column for column in tasks.c if column.name != "title_key"]
+_VISIBLE = [column for column in tasks.c if column.name not in ("title_key", "deleted_at")]
 _OWNER = bindparam("user_id", type_=Text)
 _ID = bindparam("id", type_=Uuid)
-_ONE = (tasks.c.user_id == _OWNER, tasks.c.id == _ID)
+_LIVE: Final = tasks.c.deleted_at.is_(None)
+_IN_TRASH: Final = tasks.c.deleted_at.is_not(None)
+_ONE_ANYWHERE = (tasks.c.user_id == _OWNER, tasks.c.id == _ID)
+_ONE = (*_ONE_ANYWHERE, _LIVE)
+# The version of a task is the moment of its last change, which only moves forward.
+_AS_KNOWN = tasks.c.updated_at == any_(bindparam("versions", type_=ARRAY(DateTime(timezone=True))))
 
 # The moment of this change, later than the last one even where a clock was set back.
 _CHANGED_AT = func.greatest(
@@ -67,10 +86,11 @@ _ORDERS: Final = {
 SORTS: Final = (*_ORDERS, *(f"-{name}" for name in _ORDERS))
 """The sort orders: the name of a column, after `-` where it descends."""
 
-STATUSES: Final[Mapping[str, ColumnElement[bool] | None]] = {
-    "all": None,
-    "pending": tasks.c.completed.is_(False),
-    "completed": tasks.c.completed.is_(True),
+STATUSES: Final[Mapping[str, ColumnElement[bool]]] = {
+    "all": _LIVE,
+    "pending": and_(_LIVE, tasks.c.completed.is_(False)),
+    "completed": and_(_LIVE, tasks.c.completed.is_(True)),
+    "trashed": _IN_TRASH,
 }
 """The statuses by which a list can be filtered."""
 
@@ -79,9 +99,7 @@ def _list_statement(sort: str, status: str, *, after: bool) -> Statement:
     order = _ORDERS[sort.removeprefix("-")]
     place = tuple_(order.column, tasks.c.id)
     descending = sort.startswith("-")
-    statement = select(*_VISIBLE, order.column.label("position")).where(tasks.c.user_id == _OWNER)
-    if (condition := STATUSES[status]) is not None:
-        statement = statement.where(condition)
+    statement = select(*_VISIBLE, order.column.label("position")).where(tasks.c.user_id == _OWNER, STATUSES[status])
     if after:
         start: BindParameter[Any] = bindparam("position", type_=order.column.type)
         edge = tuple_(start, bindparam("last_id", type_=Uuid))
@@ -99,42 +117,162 @@ _LIST: Final = {
     for sort, status, after in itertools.product(SORTS, STATUSES, (False, True))
 }
 
-_INSERT: Final = compile_statement(
-    insert(tasks)
-    .values(
-        user_id=_OWNER,
-        id=_ID,
-        title=bindparam("title", type_=Text),
-        title_key=bindparam("title_key", type_=LargeBinary),
-        description=bindparam("description", type_=Text),
-        completed=bindparam("completed", type_=Boolean),
+_NEW: Final[Mapping[str, BindParameter[Any]]] = {
+    "user_id": _OWNER,
+    "id": _ID,
+    "title": bindparam("title", type_=Text),
+    "title_key": bindparam("title_key", type_=LargeBinary),
+    "description": bindparam("description", type_=Text),
+    "completed": bindparam("completed", type_=Boolean),
+}
+_INSERT: Final = compile_statement(insert(tasks).values(_NEW).add_cte(known_user()).returning(*_VISIBLE))
+
+# A key is kept in the statement that makes its task, so there is never one without the other. Where it is there
+# already, nothing is made. A statement that is about to keep the same key is waited for, but not for long.
+_KEY = bindparam("key", type_=Text)
+_FINGERPRINT = bindparam("fingerprint", type_=LargeBinary)
+_PATIENCE = func.set_config(
+    literal_column("'lock_timeout'"),
+    literal_column("'1s'"),
+    literal_column("true"),  # of this transaction only
+).alias("patience")
+_KEPT_FOR = literal_column(f"interval '{KEY_HOURS} hours'", DateTime)
+
+
+def _claimed_key() -> CTE:
+    row = postgresql.insert(idempotency_keys).from_select(
+        ["user_id", "key", "fingerprint", "task_id", "created_at"],
+        select(_OWNER, _KEY, cast(_FINGERPRINT, LargeBinary), _ID, func.now()).select_from(_PATIENCE),
     )
+    return (
+        row.on_conflict_do_update(
+            index_elements=[idempotency_keys.c.user_id, idempotency_keys.c.key],
+            set_={name: row.excluded[name] for name in ("fingerprint", "task_id", "created_at")},
+            where=idempotency_keys.c.created_at <= func.now() - _KEPT_FOR,
+        )
+        .returning(idempotency_keys.c.task_id)
+        .cte("claimed_key")
+    )
+
+
+_INSERT_ONCE: Final = compile_statement(
+    insert(tasks)
+    .from_select(list(_NEW), select(*(cast(value, value.type) for value in _NEW.values())).select_from(_claimed_key()))
     .add_cte(known_user())
     .returning(*_VISIBLE)
 )
+
+# Columns of tasks as arrays, one for each, under the names of their parameters.
+_GIVEN_TYPES: Final[Mapping[str, TypeEngine[Any]]] = {
+    "ids": Uuid(),
+    "titles": Text(),
+    "title_keys": LargeBinary(),
+    "descriptions": Text(),
+    "completeds": Boolean(),
+    "created_ats": DateTime(timezone=True),
+    "updated_ats": DateTime(timezone=True),
+}
+
+
+def _add_statement() -> Statement:
+    arrays = (bindparam(name, type_=ARRAY(type_)) for name, type_ in _GIVEN_TYPES.items())
+    columns = (column(name, type_) for name, type_ in _GIVEN_TYPES.items())
+    given = func.unnest(*arrays).table_valued(*columns, name="given").render_derived()
+    rows = select(
+        _OWNER,
+        given.c.ids,
+        given.c.titles,
+        given.c.title_keys,
+        given.c.descriptions,
+        given.c.completeds,
+        func.coalesce(given.c.created_ats, func.now()),
+        func.coalesce(given.c.updated_ats, func.now()),
+    )
+    names = ["user_id", "id", "title", "title_key", "description", "completed", "created_at", "updated_at"]
+    added = (
+        postgresql.insert(tasks)
+        .from_select(names, rows)
+        .on_conflict_do_nothing(index_elements=[tasks.c.user_id, tasks.c.id])
+        .returning(literal_column("1"))
+        .cte("added")
+    )
+    return compile_statement(select(func.count().label("count")).select_from(added).add_cte(known_user()))
+
+
+_ADD: Final = _add_statement()
+_ROWS_AT_ONCE: Final = 500
+_FIRST: Final = compile_statement(
+    select(idempotency_keys.c.fingerprint, idempotency_keys.c.task_id, idempotency_keys.c.created_at).where(
+        idempotency_keys.c.user_id == _OWNER, idempotency_keys.c.key == _KEY
+    )
+)
 _SELECT: Final = compile_statement(select(*_VISIBLE).where(*_ONE))
-_DELETE: Final = compile_statement(delete(tasks).where(*_ONE).returning(tasks.c.id))
-_TOGGLE: Final = compile_statement(
-    update(tasks).where(*_ONE).values(completed=~tasks.c.completed, updated_at=_CHANGED_AT).returning(*_VISIBLE)
+_SELECT_ANYWHERE: Final = compile_statement(select(tasks.c.id).where(*_ONE_ANYWHERE))
+
+
+class _Change:
+    """A statement that changes one task, whatever its version is or only if it is a known one."""
+
+    def __init__(self, statement: Update | Delete, *, anywhere: bool = False) -> None:
+        """Compile both. `anywhere` means the task even where it is in the trash."""
+        statement = statement.where(*(_ONE_ANYWHERE if anywhere else _ONE))
+        self.always = compile_statement(statement.returning(*_VISIBLE))
+        self.as_known = compile_statement(statement.where(_AS_KNOWN).returning(*_VISIBLE))
+        self.find = _SELECT_ANYWHERE if anywhere else _SELECT
+
+
+_TOGGLE: Final = _Change(update(tasks).values(completed=~tasks.c.completed, updated_at=_CHANGED_AT))
+_INTO_TRASH: Final = {"deleted_at": func.clock_timestamp(), "updated_at": _CHANGED_AT}
+_TRASH: Final = _Change(update(tasks).values(_INTO_TRASH))
+_REMOVE: Final = _Change(delete(tasks), anywhere=True)
+_RESTORE: Final = compile_statement(
+    update(tasks)
+    .where(*_ONE_ANYWHERE)
+    .values(deleted_at=null(), updated_at=case((_IN_TRASH, _CHANGED_AT), else_=tasks.c.updated_at))
+    .returning(*_VISIBLE)
 )
 
 
-def _update_statement(names: tuple[str, ...]) -> Statement:
+def _update(names: tuple[str, ...]) -> _Change:
     """Set these columns; the moment of change moves only if one of them gets another value."""
     values: dict[str, Any] = {name: bindparam(f"new_{name}", type_=tasks.c[name].type) for name in names}
     differs = or_(*(tasks.c[name].is_distinct_from(value) for name, value in values.items()))
     if "title" in values:
         values["title_key"] = bindparam("title_key", type_=LargeBinary)
     values["updated_at"] = case((differs, _CHANGED_AT), else_=tasks.c.updated_at)
-    return compile_statement(update(tasks).where(*_ONE).values(values).returning(*_VISIBLE))
+    return _Change(update(tasks).values(values))
 
 
 _CHANGEABLE: Final = ("title", "description", "completed")
 _UPDATE: Final = {
-    frozenset(names): _update_statement(names)
+    frozenset(names): _update(names)
     for count in range(1, len(_CHANGEABLE) + 1)
     for names in itertools.combinations(_CHANGEABLE, count)
 }
+
+
+def _count_of(changes: Update | Delete) -> Statement:
+    """How many tasks a statement changes, without a list of them."""
+    changed = changes.returning(literal_column("1")).cte("changed")
+    return compile_statement(select(func.count().label("count")).select_from(changed))
+
+
+_COMPLETED = (tasks.c.user_id == _OWNER, STATUSES["completed"])
+_NEW_COMPLETED = bindparam("new_completed", type_=Boolean)
+_TRASH_COMPLETED: Final = _count_of(update(tasks).where(*_COMPLETED).values(_INTO_TRASH))
+_REMOVE_COMPLETED: Final = _count_of(delete(tasks).where(*_COMPLETED))
+_COMPLETE_ALL: Final = _count_of(
+    update(tasks)
+    .where(tasks.c.user_id == _OWNER, _LIVE, tasks.c.completed != _NEW_COMPLETED)
+    .values(completed=_NEW_COMPLETED, updated_at=_CHANGED_AT)
+)
+
+
+PAGE: Final = 1000
+"""How many tasks are read at once, at most."""
+
+Versions = Collection[datetime] | None
+"""The versions of a task (its `updated_at`, aware) that a change is meant for; None is whichever there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +300,21 @@ async def page(  # noqa: PLR0913  the parameters of a list, by name
     return Page(rows[:limit], write_cursor(sort, positions[limit - 1], rows[limit - 1]["id"]))
 
 
+async def pages(database: Database, user_id: str, *, status: str) -> AsyncIterator[list[Row]]:
+    """All of the user's tasks in the order of their creation, `PAGE` at a time.
+
+    Each page is read when it is asked for: what is created or deleted meanwhile may or may not be among them, and
+    everything else is, once. Raises `DatabaseUnavailable`.
+    """
+    cursor: str | None = None
+    while True:
+        found = await page(database, user_id, status=status, sort="created", limit=PAGE, cursor=cursor)
+        yield found.tasks
+        cursor = found.next_cursor
+        if cursor is None:
+            return
+
+
 async def create(  # noqa: PLR0913  the members of a task, by name
     database: Database,
     user_id: str,
@@ -173,7 +326,84 @@ async def create(  # noqa: PLR0913  the members of a task, by name
     completed: bool,
 ) -> Row:
     """Keep a new task, and its owner's row with it. Raises `DatabaseUnavailable`."""
-    parameters = {
+    parameters = _new(user_id, email, name, title, description, completed=completed)
+    return await database.fetch_one(_INSERT, parameters)
+
+
+async def create_once(  # noqa: PLR0913  the members of a task, by name
+    database: Database,
+    user_id: str,
+    *,
+    key: str,
+    email: str | None,
+    name: str | None,
+    title: str,
+    description: str | None,
+    completed: bool,
+) -> tuple[Row, bool]:
+    """Keep a new task unless the user's `key` has made it before, within `KEY_HOURS`.
+
+    Returns the task as it was when it was made, and whether that was before. Raises `KeyReused` where the key has
+    made another task, `KeyInUse` where it is about to make one now, and `DatabaseUnavailable`.
+    """
+    fingerprint = hashlib.sha256(json.dumps([title, description, completed]).encode()).digest()
+    parameters = _new(user_id, email, name, title, description, completed=completed)
+    try:
+        made = await database.fetch_first(_INSERT_ONCE, {**parameters, "key": key, "fingerprint": fingerprint})
+    except Locked as error:
+        raise KeyInUse from error
+    if made is not None:
+        return made, False
+    first = await database.fetch_first(_FIRST, {"user_id": user_id, "key": key})
+    if first is None:
+        # It was there a moment ago, so the user, or a purge, has just removed it.
+        raise KeyInUse
+    if first["fingerprint"] != fingerprint:
+        raise KeyReused
+    members = {"title": title, "description": description, "completed": completed}
+    moments = {"created_at": first["created_at"], "updated_at": first["created_at"]}
+    return {"id": first["task_id"], "user_id": user_id, **members, **moments}, True
+
+
+async def add(database: Database, user_id: str, rows: Sequence[Row], *, email: str | None, name: str | None) -> int:
+    """Keep all these tasks, in one statement. Returns how many; those whose id the user has already stay as they are.
+
+    A row has a `title`, and may have `id`, `description`, `completed`, `created_at` and `updated_at`, the last two as
+    RFC 3339 writes them. Raises `DatabaseUnavailable`.
+    """
+    columns: dict[str, list[Any]] = {name: [] for name in _GIVEN_TYPES}
+    for count, row in enumerate(rows, 1):
+        for name_of, value in _given(row).items():
+            columns[name_of].append(value)
+        if count % _ROWS_AT_ONCE == 0:
+            # Others are served meanwhile.
+            await asyncio.sleep(0)
+    parameters = {"user_id": user_id, "email": email, "name": name, **columns}
+    count_of: int = (await database.fetch_one(_ADD, parameters, seconds=MANY_SECONDS))["count"]
+    return count_of
+
+
+def _given(row: Row) -> Row:
+    created_at = _moment(row.get("created_at"))
+    return {
+        "ids": UUID(row["id"]) if "id" in row else uuid7(),
+        "titles": row["title"],
+        "title_keys": title_key(row["title"]),
+        "descriptions": row.get("description"),
+        "completeds": row.get("completed", False),
+        "created_ats": created_at,
+        "updated_ats": _moment(row.get("updated_at")) or created_at,
+    }
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _new(  # noqa: PLR0913
+    user_id: str, email: str | None, name: str | None, title: str, description: str | None, *, completed: bool
+) -> dict[str, Any]:
+    return {
         "user_id": user_id,
         "email": email,
         "name": name,
@@ -183,7 +413,6 @@ async def create(  # noqa: PLR0913  the members of a task, by name
         "description": description,
         "completed": completed,
     }
-    return await database.fetch_one(_INSERT, parameters)
 
 
 async def get(database: Database, user_id: str, task_id: str) -> Row:
@@ -191,37 +420,99 @@ async def get(database: Database, user_id: str, task_id: str) -> Row:
     return await _fetch(database, _SELECT, user_id, task_id)
 
 
-async def change(database: Database, user_id: str, task_id: str, changes: Mapping[str, Any]) -> Row:
+async def change(
+    database: Database,
+    user_id: str,
+    task_id: str,
+    changes: Mapping[str, Any],
+    versions: Versions = None,
+) -> Row:
     """Set the members in `changes` (title, description, completed; at least one) and return the task.
 
-    Where nothing gets another value, `updated_at` stays. Raises `TaskNotFound` and `DatabaseUnavailable`.
+    Where nothing gets another value, `updated_at` stays. Raises `TaskNotFound`, `TaskChanged` and
+    `DatabaseUnavailable`.
     """
     parameters = {f"new_{name}": value for name, value in changes.items()}
     if "title" in changes:
         parameters["title_key"] = title_key(changes["title"])
-    return await _fetch(database, _UPDATE[frozenset(changes)], user_id, task_id, parameters)
+    return await _change(database, _UPDATE[frozenset(changes)], user_id, task_id, versions, **parameters)
 
 
-async def toggle(database: Database, user_id: str, task_id: str) -> Row:
+async def toggle(database: Database, user_id: str, task_id: str, versions: Versions = None) -> Row:
     """Flip `completed` in the database, so N calls at once flip it N times.
+
+    Raises `TaskNotFound`, `TaskChanged` and `DatabaseUnavailable`.
+    """
+    return await _change(database, _TOGGLE, user_id, task_id, versions)
+
+
+async def trash(database: Database, user_id: str, task_id: str, versions: Versions = None) -> None:
+    """Put the user's task into the trash. Raises `TaskNotFound`, `TaskChanged` and `DatabaseUnavailable`."""
+    await _change(database, _TRASH, user_id, task_id, versions)
+
+
+async def remove(database: Database, user_id: str, task_id: str, versions: Versions = None) -> None:
+    """Remove the user's task for good, also from the trash.
+
+    Raises `TaskNotFound`, `TaskChanged` and `DatabaseUnavailable`.
+    """
+    await _change(database, _REMOVE, user_id, task_id, versions)
+
+
+async def restore(database: Database, user_id: str, task_id: str) -> Row:
+    """Take the user's task out of the trash; one that is not in it stays as it is.
 
     Raises `TaskNotFound` and `DatabaseUnavailable`.
     """
-    return await _fetch(database, _TOGGLE, user_id, task_id)
+    return await _fetch(database, _RESTORE, user_id, task_id)
 
 
-async def remove(database: Database, user_id: str, task_id: str) -> None:
-    """Remove the user's task. Raises `TaskNotFound` and `DatabaseUnavailable`."""
-    await _fetch(database, _DELETE, user_id, task_id)
+async def clear_completed(database: Database, user_id: str, *, permanently: bool) -> int:
+    """Put all completed tasks of the user into the trash, or remove them for good. Returns how many.
+
+    Raises `DatabaseUnavailable`.
+    """
+    statement = _REMOVE_COMPLETED if permanently else _TRASH_COMPLETED
+    return await _count(database, statement, {"user_id": user_id})
 
 
-async def _fetch(
-    database: Database, statement: Statement, user_id: str, task_id: str, parameters: Mapping[str, Any] | None = None
-) -> Row:
-    row = await database.fetch_first(statement, {"user_id": user_id, "id": task_id, **(parameters or {})})
+async def complete_all(database: Database, user_id: str, *, completed: bool) -> int:
+    """Complete, or reopen, all tasks of the user that are not yet so. Returns how many.
+
+    Raises `DatabaseUnavailable`.
+    """
+    return await _count(database, _COMPLETE_ALL, {"user_id": user_id, "new_completed": completed})
+
+
+async def _count(database: Database, statement: Statement, parameters: Mapping[str, Any]) -> int:
+    count: int = (await database.fetch_one(statement, parameters, seconds=MANY_SECONDS))["count"]
+    return count
+
+
+async def _fetch(database: Database, statement: Statement, user_id: str, task_id: str) -> Row:
+    row = await database.fetch_first(statement, {"user_id": user_id, "id": task_id})
     if row is None:
         raise TaskNotFound
     return row
+
+
+async def _change(
+    database: Database, change: _Change, user_id: str, task_id: str, versions: Versions, **values: Any
+) -> Row:
+    parameters = {"user_id": user_id, "id": task_id, **values}
+    if versions is None:
+        row = await database.fetch_first(change.always, parameters)
+    elif versions:
+        row = await database.fetch_first(change.as_known, {**parameters, "versions": list(versions)})
+    else:
+        row = None
+    if row is not None:
+        return row
+    if versions is not None:
+        # Nothing was changed. What is left to tell is why, and that may be older by now than this answer.
+        await _fetch(database, change.find, user_id, task_id)
+        raise TaskChanged
+    raise TaskNotFound
 
 
 # A cursor is the place of the last task of a page: the letter of the order, in upper case where it descends; the

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from sqlalchemy import CTE, Select, Text, and_, bindparam, func, literal_column, or_, select
+from sqlalchemy import CTE, Select, Text, and_, bindparam, delete, func, literal_column, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
-from persistence.database import Database
+from persistence.database import MANY_SECONDS, Database
 from persistence.schema import tasks, users
 from persistence.statement import Row, Statement, compile_statement
 
@@ -49,7 +49,7 @@ def _with_counts(user: Select[Any]) -> Statement:
             func.count().filter(tasks.c.completed).label("completed"),
             func.count().filter(~tasks.c.completed).label("pending"),
         )
-        .where(tasks.c.user_id == _ID)
+        .where(tasks.c.user_id == _ID, tasks.c.deleted_at.is_(None))
         .subquery("counts")
     )
     return compile_statement(
@@ -69,6 +69,17 @@ def _first_seen() -> Select[Any]:
 
 _KNOWN = _with_counts(select(users).where(_AS_CLAIMED))
 _FIRST_SEEN = _with_counts(_first_seen())
+
+
+_REMOVE = compile_statement(delete(users).where(users.c.id == _ID))
+
+
+async def remove(database: Database, user_id: str) -> None:
+    """Remove everything that is kept of the user; the foreign keys see to what belongs to the row.
+
+    Raises `DatabaseUnavailable`.
+    """
+    await database.fetch_all(_REMOVE, {"user_id": user_id}, seconds=MANY_SECONDS)
 
 
 async def profile(database: Database, user_id: str, *, email: str | None, name: str | None) -> Row:

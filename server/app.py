@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import random
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from types import ModuleType
@@ -18,11 +19,14 @@ from prometheus_client import REGISTRY
 from starlette.types import ASGIApp
 
 from handlers import auth, health, tasks, users
+from handlers.exchange import Surroundings
 from handlers.security import KeySet, TokenVerifier
 from persistence import migrations
 from persistence.database import Database
 from persistence.embedded import embedded_server
-from server.contract import ContractError, load_document
+from persistence.errors import DatabaseUnavailable
+from persistence.purge import purge
+from server.contract import ContractError, larger_bodies, load_document
 from server.cors import CrossOriginMiddleware
 from server.guard import GuardMiddleware
 from server.observability import ObservabilityMiddleware, configure_logging
@@ -44,6 +48,7 @@ HANDLERS: Final[dict[str, ModuleType]] = {"tasks": tasks, "users": users, "auth"
 """The tags of the contract, in lower case, and the modules that answer them."""
 
 _MIGRATION_PAUSE = 5.0
+_PURGE_PAUSE = 3600.0
 _COLLECT_AFTER = 20_000
 
 
@@ -67,7 +72,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
             partial(ObservabilityMiddleware, root_path=settings.root_path),
             partial(CrossOriginMiddleware, origins=settings.cors_origins),
             ProblemMiddleware,
-            partial(GuardMiddleware, max_body_bytes=settings.max_body_bytes),
+            partial(GuardMiddleware, max_body_bytes=settings.max_body_bytes, larger_bodies=larger_bodies(document)),
             LifespanMiddleware,
             partial(RoutingMiddleware, pages=site),
             SecurityMiddleware,
@@ -83,7 +88,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
             base_path="",
             resolver=HandlerResolver(document, HANDLERS),
             validate_responses=settings.validate_responses,
-            database=database,
+            surroundings=Surroundings(database, keeps_trash=settings.trash_retention_days > 0),
             verifier=verifier,
         )
         # Connexion compiles its stages at the first request; here, so that a bad contract stops the start.
@@ -126,6 +131,7 @@ async def _lifespan(
     with database_address(settings) as url:
         await database.open(url)
         migrating = asyncio.create_task(_migrate(settings, url)) if settings.migrate_on_start else None
+        purging = asyncio.create_task(_purge(database, settings.trash_retention_days))
         try:
             if migrating is not None and settings.database_url is None:
                 # Long enough for an embedded database, and not for ever: a service that starts cannot be stopped.
@@ -133,6 +139,7 @@ async def _lifespan(
             _spare_garbage_collection()
             yield
         finally:
+            purging.cancel()
             if migrating is not None:
                 migrating.cancel()
             await verifier.aclose()
@@ -147,6 +154,19 @@ def _spare_garbage_collection() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
+
+
+async def _purge(database: Database, retention_days: int) -> None:
+    """Remove now and then what is kept for a time only. Every process does, and they share the work."""
+    while True:
+        # Not all at the same moment, though they may have started together.
+        await asyncio.sleep(_PURGE_PAUSE * random.uniform(0.5, 1.5))  # noqa: S311  nothing depends on it
+        try:
+            purged = await purge(database, retention_days=retention_days)
+        except DatabaseUnavailable as error:
+            _log.warning("purge.postponed", reason=str(error))
+        else:
+            _log.info("purge.done", tasks=purged.tasks, keys=purged.keys)
 
 
 async def _migrate(settings: Settings, url: str) -> None:

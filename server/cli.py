@@ -1,5 +1,6 @@
 """`tasks-api`, the command."""
 
+import asyncio
 import contextlib
 import os
 import sys
@@ -16,6 +17,10 @@ from uvicorn.supervisors import Multiprocess
 
 from handlers.security import issue_token
 from persistence import migrations
+from persistence.database import Database
+from persistence.errors import DatabaseUnavailable
+from persistence.purge import Purged
+from persistence.purge import purge as purge_database
 from server.app import create_app, database_address
 from server.contract import ContractError, load_document, to_yaml
 from server.observability import configure_logging
@@ -119,6 +124,32 @@ def migrate(revision: str | None) -> None:
             else:
                 migrations.downgrade(url, revision)
     click.echo(f"The database is at revision {revision or migrations.head()}.")
+
+
+@main.command()
+def purge() -> None:
+    """Remove what has been in the trash for TRASH_RETENTION_DAYS, and idempotency keys of yesterday.
+
+    The service does so by itself, every hour. Any number of these may run at once.
+    """
+    with _explained():
+        settings = load_settings()
+        configure_logging(level=settings.log_level, json=settings.environment == "production")
+        with database_address(settings) as url:
+            purged = asyncio.run(_purged(url, settings.trash_retention_days))
+    click.echo(f"Removed {purged.tasks} tasks and {purged.keys} idempotency keys.")
+
+
+async def _purged(url: str, retention_days: int) -> Purged:
+    database = Database(size=1)
+    await database.open(url)
+    try:
+        return await purge_database(database, retention_days=retention_days)
+    except DatabaseUnavailable as error:
+        message = f"the database cannot be reached, or its migrations are not applied ({error})"
+        raise _OperatorError(message) from error
+    finally:
+        await database.close()
 
 
 @main.command()

@@ -10,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
+import inflection
 import jsonschema_rs
 import structlog
 import yaml
@@ -21,6 +22,9 @@ _log = structlog.get_logger()
 
 JSON: Final = "application/json"
 """The media type of every body that is no error."""
+
+IF_NONE_MATCH: Final = "If-None-Match"
+"""The header parameter that the dispatch stage sees to: every answer is compared with it in the same way."""
 
 METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 """The members of a Path Item that are operations (OpenAPI 3.0.3, section 4.7.9)."""
@@ -101,6 +105,14 @@ def resolved(document: Mapping[str, Any], item: Mapping[str, Any]) -> Mapping[st
     for step in item["$ref"].split("/")[1:]:
         document = document[step]
     return document
+
+
+def larger_bodies(document: Mapping[str, Any]) -> list[tuple[re.Pattern[bytes], int]]:
+    """The paths whose bodies may be longer than others, by the document's `x-max-bytes`, and how long in bytes."""
+    bodies = (
+        (path, resolved(document, operation.get("requestBody", {}))) for path, _, operation in operations(document)
+    )
+    return [(compile_path(path), body["x-max-bytes"]) for path, body in bodies if "x-max-bytes" in body]
 
 
 # JSON Schema
@@ -264,7 +276,9 @@ class Parameter:
 
     name: str
     place: str
-    """`path` or `query`."""
+    """`path`, `query` or `header`."""
+    argument: str | None
+    """What the handler calls it; None where no handler gets to see it."""
     required: bool
     default: Any
     type: str
@@ -292,10 +306,17 @@ def compile_parameter(parameter: Mapping[str, Any]) -> Parameter:
     """
     name, place, schema = parameter["name"], parameter["in"], parameter.get("schema", {})
     kind = schema.get("type")
-    if place not in ("path", "query") or kind not in _COERCIONS or schema.get("nullable"):
+    if place not in ("path", "query", "header") or kind not in _COERCIONS or schema.get("nullable"):
         raise ContractError(f"the parameter {name} ({kind} in {place}) is of a kind that is not enforced")
-    required = parameter.get("required", False)
-    return Parameter(name, place, required, schema.get("default"), kind, _COERCIONS[kind], Validator(schema))
+    required, default, coerce = parameter.get("required", False), schema.get("default"), _COERCIONS[kind]
+    return Parameter(name, place, argument_of(parameter), required, default, kind, coerce, Validator(schema))
+
+
+def argument_of(parameter: Mapping[str, Any]) -> str | None:
+    """What the handler calls a parameter, or None where the stages around the handler see to it."""
+    if token_claim(parameter) or parameter["name"] == IF_NONE_MATCH:
+        return None
+    return inflection.underscore(parameter["name"])
 
 
 def token_claim(parameter: Mapping[str, Any]) -> str | None:

@@ -1,14 +1,19 @@
 """What the stages of one request tell each other, kept in the ASGI scope."""
 
 import re
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import orjson
 from starlette.types import Receive, Scope
 
 from handlers.security import Principal
 
 _KEY: Final = "tasks_api.exchange"
+
+MOMENTS: Final = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
+"""How orjson writes moments: those of `persistence` are naive and in UTC."""
 
 Headers = list[tuple[bytes, bytes]]
 """Header fields as ASGI has them: names in lower case."""
@@ -46,12 +51,22 @@ _NOT_OF_A_PATH: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9._~!$&'()*+
 
 
 @dataclass(frozen=True, slots=True)
+class Stream:
+    """Content that is made while it is sent."""
+
+    pages: AsyncIterator[list[Any]]
+    """What it is made of, some JSON values at a time. Taking one may fail, the first before anything is sent."""
+    write: Callable[[list[Any]], bytes]
+    """How a page becomes content. It is called once for each page, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
 class Response:
     """A success, ready to be sent."""
 
     status: int
     headers: Headers
-    body: bytes
+    body: bytes | Stream
 
 
 def fields_of(headers: Headers) -> dict[bytes, bytes]:

@@ -1,5 +1,7 @@
 """Checks of the transport, ahead of any meaning: sizes, `Host`, the path's and the body's encoding, strict JSON."""
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import jiter
@@ -27,9 +29,12 @@ DEPTH = 64
 class GuardMiddleware:
     """Refuses what no operation could want, before anything looks at what it means."""
 
-    def __init__(self, app: ASGIApp, *, max_body_bytes: int) -> None:
+    def __init__(
+        self, app: ASGIApp, *, max_body_bytes: int, larger_bodies: Sequence[tuple[re.Pattern[bytes], int]] = ()
+    ) -> None:
         self.app = app
         self.max_body_bytes = max_body_bytes
+        self.larger_bodies = larger_bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check the head now, and the body's size as it arrives."""
@@ -42,14 +47,19 @@ class GuardMiddleware:
             raise Problem(HEADERS_TOO_LARGE)
         exchange = exchange_of(scope)
         length = exchange.fields.get(b"content-length")
-        if length is not None and _exceeds(length, self.max_body_bytes):
+        if length is not None and _exceeds(length, self.max_body_bytes) and _exceeds(length, self._most(scope)):
             raise Problem(CONTENT_TOO_LARGE)
         if not _fewest_hosts(scope) <= _hosts(exchange) <= 1:
             raise Problem(MALFORMED_REQUEST, "The request needs exactly one Host header field.")
-        exchange.receive = self._limited(receive)
+        exchange.receive = self._limited(receive, scope)
         await self.app(scope, exchange.receive, send)
 
-    def _limited(self, receive: Receive) -> Receive:
+    def _most(self, scope: Scope) -> int:
+        """The longest body that the path takes."""
+        path = scope["raw_path"]
+        return max([self.max_body_bytes, *(most for pattern, most in self.larger_bodies if pattern.fullmatch(path))])
+
+    def _limited(self, receive: Receive, scope: Scope) -> Receive:
         """Count what arrives: a chunked body does not say its length beforehand."""
         seen = 0
 
@@ -57,7 +67,7 @@ class GuardMiddleware:
             nonlocal seen
             message = await receive()
             seen += len(message.get("body", b""))
-            if seen > self.max_body_bytes:
+            if seen > self.max_body_bytes and seen > self._most(scope):
                 raise Problem(CONTENT_TOO_LARGE)
             return message
 

@@ -11,7 +11,7 @@ import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handlers.security import InvalidToken, KeysUnavailable
-from persistence.errors import DatabaseUnavailable, InvalidCursor, TaskNotFound
+from persistence.errors import DatabaseUnavailable, InvalidCursor, KeyInUse, KeyReused, TaskChanged, TaskNotFound
 from server.exchange import exchange_of
 
 _log = structlog.get_logger()
@@ -25,6 +25,7 @@ CURSOR_IN_WORDS = "taken from a Link header of a list with the same sort"
 _MEDIA_TYPE = b"application/problem+json"
 _INSTANCE_LENGTH = 512
 _POINTER_LENGTH = 1024
+_DETAIL_LENGTH = 1024
 _MOST_VIOLATIONS = 100
 
 
@@ -48,6 +49,18 @@ METHOD_NOT_ALLOWED = Kind(
 )
 NOT_ACCEPTABLE = Kind("not-acceptable", 406, "Not acceptable", "This service answers in application/json.")
 REQUEST_TIMEOUT = Kind("request-timeout", 408, "Request timeout", "The request did not arrive in time.")
+REQUEST_IN_PROGRESS = Kind(
+    "request-in-progress",
+    409,
+    "Request in progress",
+    "A request with the same Idempotency-Key is still under way.",
+)
+PRECONDITION_FAILED = Kind(
+    "precondition-failed",
+    412,
+    "Precondition failed",
+    "The task has changed since the version that If-Match names.",
+)
 CONTENT_TOO_LARGE = Kind("content-too-large", 413, "Content too large", "The body is larger than this service takes.")
 URI_TOO_LONG = Kind(
     "uri-too-long", 414, "URI too long", "The address of the request is longer than this service takes."
@@ -86,16 +99,18 @@ KINDS = tuple(value for value in list(vars().values()) if isinstance(value, Kind
 class Violation:
     """One way in which a request breaks the contract: where, and what would be right.
 
-    `place` is `pointer` (into the body, RFC 6901) or `parameter` (a name). The value is never repeated.
+    `place` is `pointer` (into the body, RFC 6901), `parameter` (a name) or `line` (its number, from 1). The value is
+    never repeated.
     """
 
     place: str
-    where: str
+    where: str | int
     detail: str
 
-    def as_json(self) -> dict[str, str]:
+    def as_json(self) -> dict[str, str | int]:
         """The member of `errors`."""
-        return {self.place: self.where[:_POINTER_LENGTH], "detail": self.detail}
+        where = self.where if isinstance(self.where, int) else self.where[:_POINTER_LENGTH]
+        return {self.place: where, "detail": self.detail[:_DETAIL_LENGTH]}
 
 
 class Problem(Exception):
@@ -135,9 +150,9 @@ def _shortened(path: str) -> str:
     return path if len(path) <= _INSTANCE_LENGTH else re.sub("%.?$", "", path[:_INSTANCE_LENGTH])
 
 
-def validation_failed(violations: Sequence[Violation]) -> Problem:
+def validation_failed(violations: Sequence[Violation], *, most: int = _MOST_VIOLATIONS) -> Problem:
     """All the violations of one request, as far as the contract has room for them."""
-    return Problem(VALIDATION_FAILED, violations=list(dict.fromkeys(violations))[:_MOST_VIOLATIONS])
+    return Problem(VALIDATION_FAILED, violations=list(dict.fromkeys(violations))[:most])
 
 
 # RFC 6750, section 3: a request without a token gets no error code, so neither does one with a bad token, which
@@ -149,18 +164,25 @@ def problem_of(error: Exception) -> Problem:
     """The problem that an error of any room is to a client. What is not known is an opaque 500."""
     match error:
         case Problem():
-            return error
+            problem = error
         case TaskNotFound():
-            return Problem(TASK_NOT_FOUND)
+            problem = Problem(TASK_NOT_FOUND)
+        case TaskChanged():
+            problem = Problem(PRECONDITION_FAILED)
+        case KeyInUse():
+            problem = Problem(REQUEST_IN_PROGRESS, headers={"retry-after": "1"})
+        case KeyReused():
+            problem = validation_failed([Violation("parameter", "Idempotency-Key", "was used with another body")])
         case InvalidCursor():
-            return validation_failed([Violation("parameter", "cursor", f"must be {CURSOR_IN_WORDS}")])
+            problem = validation_failed([Violation("parameter", "cursor", f"must be {CURSOR_IN_WORDS}")])
         case InvalidToken():
-            return Problem(UNAUTHENTICATED, headers=_CHALLENGE)
+            problem = Problem(UNAUTHENTICATED, headers=_CHALLENGE)
         case DatabaseUnavailable() | KeysUnavailable():
             # A database says nothing of when it will be back.
-            return Problem(SERVICE_UNAVAILABLE, headers={"retry-after": str(getattr(error, "retry_after", 1))})
+            problem = Problem(SERVICE_UNAVAILABLE, headers={"retry-after": str(getattr(error, "retry_after", 1))})
         case _:
-            return Problem(INTERNAL_ERROR)
+            problem = Problem(INTERNAL_ERROR)
+    return problem
 
 
 class ProblemMiddleware:

@@ -9,7 +9,7 @@ import inflection
 from connexion.operations import AbstractOperation
 from connexion.resolver import Resolution, Resolver
 
-from server.contract import ContractError, operations, resolved, token_claim
+from server.contract import ContractError, argument_of, operations, resolved
 from server.pipeline import Handler
 
 
@@ -59,8 +59,7 @@ def _check_parameters(
 ) -> None:
     described = [resolved(document, item) for item in document["paths"][path].get("parameters", [])]
     described += [resolved(document, item) for item in operation.get("parameters", [])]
-    # The security stage has compared a parameter with a claim before a handler could need it.
-    expected = {parameter["name"] for parameter in described if not token_claim(parameter)}
+    expected = {argument for parameter in described if (argument := argument_of(parameter))}
     if "requestBody" in operation:
         expected.add("body")
     actual = set(inspect.signature(handler).parameters) - {"context"}

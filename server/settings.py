@@ -78,6 +78,12 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         default=Path("data"), description="Where the embedded PostgreSQL and the development secret are."
     )
+    trash_retention_days: int = Field(
+        default=30,
+        ge=0,
+        le=36500,
+        description="How many days a deleted task can be restored; with 0 it is removed at once.",
+    )
     openapi_overlays: _List = Field(
         default=(), description="Paths of OpenAPI Overlay 1.0 files to adapt the contract with, separated by commas."
     )

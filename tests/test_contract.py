@@ -76,7 +76,7 @@ def places(value: Any, where: str = "#") -> Iterator[tuple[str, Any]]:
 
 
 def test_operation_ids_are_unique() -> None:
-    assert len(OPERATIONS) == len(list(operations(DOCUMENT))) == 16
+    assert len(OPERATIONS) == len(list(operations(DOCUMENT))) == 27
 
 
 @every_operation
@@ -97,12 +97,13 @@ def test_summaries_tell_operations_apart() -> None:
 def test_every_error_is_a_shared_response(operation_id: str) -> None:
     _, operation = OPERATIONS[operation_id]
     errors = {status: response for status, response in operation["responses"].items() if status >= "4"}
-    for status, response in errors.items():
+    for response in errors.values():
         name = response["$ref"].removeprefix("#/components/responses/")
         shared = DOCUMENT["components"]["responses"][name]
         (schema,) = (media["schema"] for media in shared["content"].values())
         assert list(shared["content"]) == ["application/problem+json"]
-        assert schema["$ref"].endswith("ValidationProblem" if status == "422" else "/Problem")
+        expected = {"ImportFailed": "ImportProblem", "ValidationFailed": "ValidationProblem"}.get(name, "Problem")
+        assert schema["$ref"] == f"#/components/schemas/{expected}"
 
 
 @every_operation
@@ -121,6 +122,11 @@ def test_an_operation_lists_the_errors_that_it_can_answer_with(operation_id: str
         expected |= {"406"}
     if "requestBody" in operation:
         expected |= {"413", "415"}
+    parameters = {parameter["$ref"].rpartition("/")[2] for parameter in operation.get("parameters", ())}
+    if "IfMatch" in parameters:
+        expected |= {"412"}
+    if "IdempotencyKey" in parameters:
+        expected |= {"409"}
     assert {status for status in operation["responses"] if status >= "4"} == expected
 
 
@@ -375,9 +381,9 @@ SOME_SCHEMA = {"schema": {"type": "string"}}
             id="parameter compared with another claim",
         ),
         pytest.param(
-            [update("$.components.parameters.Limit", {"in": "header"})],
-            "listMyTasks: the parameter limit (integer in header) is of a kind that is not enforced",
-            id="parameter in a header",
+            [update("$.components.parameters.Limit", {"in": "cookie"})],
+            "listMyTasks: the parameter limit (integer in cookie) is of a kind that is not enforced",
+            id="parameter in a cookie",
         ),
         pytest.param(
             [update("$.components.parameters.Limit.schema", {"type": "number"})],
@@ -386,17 +392,17 @@ SOME_SCHEMA = {"schema": {"type": "string"}}
         ),
         pytest.param(
             [update("$.components.requestBodies.NewTask", {"required": False})],
-            "createMyTask: the request body is not enforced: it must be required JSON",
+            "createMyTask: the request body is not enforced: it must be required, and JSON or lines",
             id="optional body",
         ),
         pytest.param(
             [update("$.components.requestBodies.NewTask.content", {"text/plain": SOME_SCHEMA})],
-            "createMyTask: the request body is not enforced: it must be required JSON",
+            "createMyTask: the request body is not enforced: it must be required, and JSON or lines",
             id="body of another type",
         ),
         pytest.param(
             [update(f"{GET_HEALTH}.responses['200'].content", {"text/plain": SOME_SCHEMA})],
-            "getHealth: a success is not application/json",
+            "getHealth: a success is neither application/json nor lines",
             id="success of another type",
         ),
         pytest.param(

@@ -37,9 +37,20 @@ class Operation:
 
     def ask(self, client: httpx2.Client, path: str, **options: Any) -> httpx2.Response:
         """Send a request with a body that the operation takes, or what `options` say."""
-        if not options and self.name.startswith(("create", "update")):
-            options = {"json": {"title": "of an intruder", "completed": True}}
+        if not options:
+            options = self._valid_input()
         return client.request(self.method, path, **options)
+
+    def _valid_input(self) -> dict[str, Any]:
+        if self.name.startswith(("create", "update")):
+            return {"json": {"title": "of an intruder", "completed": True}}
+        if self.name.startswith("complete"):
+            return {"json": {"completed": True}}
+        if self.name.startswith("clear"):
+            return {"params": {"status": "completed"}}
+        if self.name.startswith("import"):
+            return {"content": b'{"title": "of an intruder"}\n', "headers": {"content-type": "application/x-ndjson"}}
+        return {}
 
 
 def secured_operations() -> Iterator[Operation]:

@@ -421,7 +421,9 @@ def json_fields(body: bytes) -> list[tuple[str, str]]:
         ),
         *(
             pytest.param(
-                f"status={value}", [("status", 'must be one of "all", "pending", "completed"')], id=f"status {value}"
+                f"status={value}",
+                [("status", 'must be one of "all", "pending", "completed", "trashed"')],
+                id=f"status {value}",
             )
             for value in ("", "Pending", "COMPLETED", "all%20", "pending%00", "pending,completed", "[]", "done")
         ),
@@ -452,7 +454,7 @@ def json_fields(body: bytes) -> list[tuple[str, str]]:
                 ("d", "is not a parameter that the contract knows"),
                 ("limit", "must be an integer"),
                 ("sort", 'must be one of "created", "-created", "title", "-title", "updated", "-updated"'),
-                ("status", 'must be one of "all", "pending", "completed"'),
+                ("status", 'must be one of "all", "pending", "completed", "trashed"'),
             ],
             id="all at once",
         ),
@@ -570,7 +572,7 @@ def test_a_path_answers_its_methods_and_lists_them_for_all_others(
     if method == "OPTIONS":
         assert (answer.status_code, answer.headers["allow"], answer.content) == (204, allow, b"")
     elif method in allowed(path):
-        assert answer.status_code in (200, 404, 415, 422)
+        assert answer.status_code in (200, 204, 404, 415, 422)
         assert "allow" not in answer.headers
     elif method == "HEAD":
         assert (answer.status_code, answer.headers["allow"], answer.content) == (405, allow, b"")
@@ -606,8 +608,10 @@ def test_head_is_get_without_a_body(service: Service, member: Member, path: str)
         head = wire.read(head=True)
         assert wire.rest() == b""
     assert head.status_code == got.status_code
-    assert without_date(head) == without_date(got)
-    assert head.headers["content-length"] == str(len(got.content))
+    # A stream has no length, and whether it would be chunked need not be said (RFC 9112, section 6.1).
+    streamed = without_date(got).pop("transfer-encoding", None) is not None
+    assert without_date(head) | ({"transfer-encoding": "chunked"} if streamed else {}) == without_date(got)
+    assert streamed or head.headers["content-length"] == str(len(got.content))
 
 
 def without_date(answer: Answer) -> dict[str, str]:
@@ -1069,7 +1073,7 @@ def test_a_preflight_permits_what_the_contract_needs(service: Service, member: M
 )
 def test_a_preflight_for_anything_else_permits_nothing(service: Service, headers: dict[str, str]) -> None:
     answer = service.client().options("/api/tasks", headers={"origin": ORIGIN, **headers})
-    assert (answer.status_code, answer.headers["allow"]) == (204, "GET, HEAD, OPTIONS, POST")
+    assert (answer.status_code, answer.headers["allow"]) == (204, "DELETE, GET, HEAD, OPTIONS, PATCH, POST")
     assert not [name for name in answer.headers if name.startswith("access-control-")]
 
 

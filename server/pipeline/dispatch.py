@@ -1,21 +1,25 @@
 """The innermost stage: it calls the handler and writes its answer."""
 
-from collections.abc import Awaitable, Callable
+import base64
+import hashlib
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
 from connexion.operations import AbstractOperation
 from starlette.routing import Router
 
-from handlers.exchange import Answer, Context
-from persistence.database import Database
-from server.contract import JSON
-from server.exchange import Exchange, Response
-from server.pipeline.stage import Operation, StageApi
+from handlers.exchange import Answer, Context, Rows, Surroundings
+from server.contract import IF_NONE_MATCH, JSON
+from server.exchange import MOMENTS, Exchange, Response, Stream
+from server.lines import FORMATS
+from server.pipeline.stage import Operation, StageApi, parameters_of
 
-_MOMENTS: Final = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 _NOT_KEPT: Final = (b"cache-control", b"no-store")
 _CONTENT_TYPE: Final = (b"content-type", JSON.encode())
+_OF_CONTENT: Final = (b"content-type", b"content-length")
+_OPAQUE_TAG: Final = re.compile(rb'"[^"]*"')
 
 Handler = Callable[..., Awaitable[Answer]]
 """A function of `handlers/`: it takes a `Context` and the parameters of its operation, by name."""
@@ -24,32 +28,81 @@ Handler = Callable[..., Awaitable[Answer]]
 class _DispatchOperation:
     """Calls the handler and writes its answer."""
 
-    def __init__(self, handler: Handler, database: Database) -> None:
+    def __init__(self, handler: Handler, surroundings: Surroundings, names: Mapping[str, Sequence[str]]) -> None:
         self.handler = handler
-        self.database = database
+        self.surroundings = surroundings
+        self.names = names
 
     async def __call__(self, exchange: Exchange) -> Response:
-        context = Context(self.database, exchange.path, exchange.principal)
-        answer = await self.handler(context, **exchange.arguments)
+        answer = await self.handler(Context(self.surroundings, exchange.path, exchange.principal), **exchange.arguments)
         headers = [_NOT_KEPT]
-        body = b""
-        if answer.body is not None:
-            body = orjson.dumps(answer.body, option=_MOMENTS)
-            headers += [_CONTENT_TYPE, (b"content-length", b"%d" % len(body))]
         for name, value in answer.headers.items():
             headers.append((name.encode(), value.encode()))
+        body: bytes | Stream = b""
+        if isinstance(answer.body, Rows):
+            media_type = answer.body.media_type
+            headers.append((b"content-type", media_type.encode()))
+            body = Stream(answer.body.pages, FORMATS[media_type].write(self.names[media_type]))
+        elif answer.body is not None:
+            body = orjson.dumps(answer.body, option=MOMENTS)
+            headers += [_CONTENT_TYPE, (b"content-length", b"%d" % len(body))]
         return Response(answer.status, headers, body)
+
+
+class _ConditionalOperation:
+    """Answers a read with its entity tag, and with 304 whoever has that already (RFC 9110, section 13.1.2)."""
+
+    def __init__(self, operation: Operation) -> None:
+        self.operation = operation
+
+    async def __call__(self, exchange: Exchange) -> Response:
+        response = await self.operation(exchange)
+        tag = dict(response.headers).get(b"etag")
+        if tag is None:
+            tag = _tag_of(response)
+            response.headers.append((b"etag", tag))
+        known = exchange.fields.get(b"if-none-match")
+        if known is None or not _matches(known, tag):
+            return response
+        return Response(304, [field for field in response.headers if field[0] not in _OF_CONTENT], b"")
+
+
+def _tag_of(response: Response) -> bytes:
+    """A strong entity tag of the content, and of where it goes on."""
+    if isinstance(response.body, Stream):
+        raise TypeError("a stream has no entity tag")
+    digest = hashlib.blake2b(response.body, digest_size=15)
+    digest.update(dict(response.headers).get(b"link", b""))
+    return b'"%s"' % base64.urlsafe_b64encode(digest.digest())
+
+
+def _matches(known: bytes, tag: bytes) -> bool:
+    """The comparison is weak: a `W/` makes no difference."""
+    return known in (tag, b"*") or tag in _OPAQUE_TAG.findall(known)
 
 
 class DispatchApi(StageApi):
     """The innermost stage: `resolver` has found a handler for each operation."""
 
-    def __init__(self, *args: Any, database: Database, **kwargs: Any) -> None:
-        self.database = database
+    def __init__(self, *args: Any, surroundings: Surroundings, **kwargs: Any) -> None:
+        self.surroundings = surroundings
         # Connexion mounts it for paths without an operation, which our routing stage never lets through.
         self.router = Router()
         super().__init__(*args, **kwargs)
 
     def make_operation(self, operation: AbstractOperation) -> Operation:
         """The handler, ready to be called."""
-        return _DispatchOperation(operation.function, self.database)
+        dispatch = _DispatchOperation(operation.function, self.surroundings, _names(operation))
+        if any(parameter["name"] == IF_NONE_MATCH for parameter in parameters_of(operation)):
+            return _ConditionalOperation(dispatch)
+        return dispatch
+
+
+def _names(operation: AbstractOperation) -> dict[str, list[str]]:
+    """The members of what stands on a line, for each media type that consists of lines."""
+    return {
+        media_type: list(media["schema"]["items"]["properties"])
+        for response in operation.responses.values()
+        for media_type, media in response.get("content", {}).items()
+        if media_type in FORMATS
+    }

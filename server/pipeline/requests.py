@@ -1,9 +1,10 @@
 """The stage that holds a request against the document, and puts the handler's arguments together."""
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl
 
 from connexion.middleware.abstract import RoutedMiddleware
@@ -24,7 +25,8 @@ from server.contract import (
 )
 from server.exchange import Exchange, Response
 from server.guard import parse_json
-from server.pipeline.stage import Operation, StageApi
+from server.lines import FORMATS, Line
+from server.pipeline.stage import Operation, StageApi, parameters_of
 from server.problems import (
     MALFORMED_REQUEST,
     NOT_ACCEPTABLE,
@@ -35,18 +37,26 @@ from server.problems import (
 )
 
 _JSON: Final = JSON.encode()
+_LINES_AT_ONCE: Final = 500
+
+
+class _Body(Protocol):
+    """A request body, compiled."""
+
+    async def read(self, exchange: Exchange, violations: list[Violation]) -> Any:
+        """The value for the handler. Raises `Problem` where there is nothing to validate (400, 413, 415)."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Body:
-    """A JSON request body, compiled."""
+class _JsonBody:
+    """A JSON request body."""
 
     validator: Validator
     defaults: Mapping[str, Any]
 
     async def read(self, exchange: Exchange, violations: list[Violation]) -> Any:
-        """The value for the handler. Raises `Problem` where there is no JSON to validate (400, 413, 415)."""
-        if not _is_json(exchange.fields):
+        """The value, with the defaults of its members."""
+        if _media_type(exchange.fields) != JSON:
             raise Problem(UNSUPPORTED_MEDIA_TYPE)
         value = parse_json(await _content(exchange.receive))
         violations += self.validator.violations(value, "pointer")
@@ -55,14 +65,60 @@ class _Body:
         return value
 
 
+@dataclass(frozen=True, slots=True)
+class _LinesBody:
+    """A body of many values, each on a line of its own."""
+
+    schema: Mapping[str, Any]
+    """That of a line."""
+    validator: Validator
+    defaults: Mapping[str, Any]
+    most: int
+    media_types: tuple[str, ...]
+
+    async def read(self, exchange: Exchange, violations: list[Violation]) -> list[Any]:
+        """The values of all lines. Raises `Problem` (422) with every line that is wrong."""
+        media_type = _media_type(exchange.fields)
+        if media_type not in self.media_types:
+            raise Problem(UNSUPPORTED_MEDIA_TYPE, f"The body must be {' or '.join(self.media_types)} in UTF-8.")
+        content = await _content(exchange.receive)
+        values: list[Any] = []
+        for line in FORMATS[media_type].read(content, self.schema):
+            if len(values) == self.most:
+                raise validation_failed([*violations, Violation("pointer", "", f"must have at most {self.most} lines")])
+            values.append(self._value(line, violations))
+            if len(values) % _LINES_AT_ONCE == 0:
+                # Others are served meanwhile.
+                await asyncio.sleep(0)
+        if violations:
+            raise validation_failed(violations, most=self.most)
+        return values
+
+    def _value(self, line: Line, violations: list[Violation]) -> Any:
+        error = line.error
+        if error is None and (found := self.validator.violations(line.value, "pointer")):
+            error = "; ".join(f"{violation.where} {violation.detail}".lstrip() for violation in found)
+        if error is not None:
+            violations.append(Violation("line", line.number, error))
+            return None
+        return {**self.defaults, **line.value}
+
+
 class _ValidationOperation:
     """Checks a request and puts the handler's arguments together. All violations are told at once."""
 
     def __init__(
-        self, next_operation: Operation, parameters: Sequence[Parameter], body: _Body | None, produces: str | None
+        self,
+        next_operation: Operation,
+        parameters: Sequence[Parameter],
+        body: _Body | None,
+        produces: tuple[str, ...],
     ) -> None:
         self.next_operation = next_operation
         self.path = [parameter for parameter in parameters if parameter.place == "path"]
+        self.headers = [
+            (parameter.name.lower().encode(), parameter) for parameter in parameters if parameter.place == "header"
+        ]
         self.query = {parameter.name: parameter for parameter in parameters if parameter.place == "query"}
         self.absent = {parameter.name: parameter.default for parameter in self.query.values()}
         self.query_required = any(parameter.required for parameter in self.query.values())
@@ -70,13 +126,18 @@ class _ValidationOperation:
         self.produces = produces
 
     async def __call__(self, exchange: Exchange) -> Response:
-        if self.produces is not None:
+        if self.produces:
             _check_accept(exchange.fields.get(b"accept"), self.produces)
         violations: list[Violation] = []
         arguments = {
             parameter.name: parameter.read(exchange.path_parameters[parameter.name], violations)
             for parameter in self.path
         }
+        for field, parameter in self.headers:
+            given = exchange.fields.get(field)
+            value = parameter.read(None if given is None else given.decode("latin-1"), violations)
+            if parameter.argument is not None:
+                arguments[parameter.argument] = value
         query_string = exchange.scope["query_string"]
         if query_string or self.query_required:
             arguments |= self._read_query(query_string, violations)
@@ -107,29 +168,30 @@ def _query_pairs(query_string: bytes) -> list[tuple[str, str]]:
         raise Problem(MALFORMED_REQUEST, "The query is not UTF-8 when decoded, or has too many fields.") from None
 
 
-def _is_json(fields: Mapping[bytes, bytes]) -> bool:
-    """Whether the content is `application/json`, without or in the charset UTF-8, and not encoded."""
+def _media_type(fields: Mapping[bytes, bytes]) -> str | None:
+    """That of the content in lower case, if it is not encoded, and without parameters but the charset UTF-8."""
+    if fields.get(b"content-encoding", b"identity") != b"identity":
+        return None
     content_type = fields.get(b"content-type", b"")
-    if content_type != _JSON:
-        media_type, options = parse_options_header(content_type.decode("latin-1"))
-        charset = options.pop("charset", "utf-8")
-        if media_type.lower() != JSON or options or charset.lower() != "utf-8":
-            return False
-    return fields.get(b"content-encoding", b"identity") == b"identity"
+    if content_type == _JSON:
+        return JSON
+    media_type, options = parse_options_header(content_type.decode("latin-1"))
+    charset = options.pop("charset", "utf-8")
+    return None if options or charset.lower() != "utf-8" else media_type.lower()
 
 
-def _check_accept(field: bytes | None, produces: str) -> None:
+def _check_accept(field: bytes | None, produces: tuple[str, ...]) -> None:
     if not field or field == b"*/*":
         return
     accept = field.decode("latin-1")
-    if accept == produces:
+    if accept in produces:
         return
     # JSON has no parameters that could make a difference (RFC 8259, section 11), but clients ask for a charset. And
     # Java's HttpURLConnection writes `q=.2`, which the grammar does not have (RFC 9110, section 12.4.2).
     accept = _PARAMETERS_OF_JSON.sub(r"\1", accept).replace("q=.", "q=0.")
     ranges = parse_accept_header(accept, MIMEAccept)
-    if ranges.quality(produces) <= 0:
-        raise Problem(NOT_ACCEPTABLE)
+    if all(ranges.quality(media_type) <= 0 for media_type in produces):
+        raise Problem(NOT_ACCEPTABLE, f"This is answered in {' or '.join(produces)}.")
 
 
 _PARAMETERS_OF_JSON: Final = re.compile(r"(application/json)(?:\s*;\s*(?!q=)[^;,\s]+)+", re.IGNORECASE)
@@ -157,7 +219,7 @@ def _stop_if_gone(message: Message) -> None:
 class _ValidationApi(StageApi):
     def make_operation(self, operation: AbstractOperation) -> Operation:
         try:
-            parameters = [compile_parameter(item) for item in operation.parameters if not token_claim(item)]
+            parameters = [compile_parameter(item) for item in parameters_of(operation) if not token_claim(item)]
             return _ValidationOperation(
                 self.next_operation(operation), parameters, _compile_body(operation), _produces(operation)
             )
@@ -170,23 +232,27 @@ def _compile_body(operation: AbstractOperation) -> _Body | None:
     body = operation.request_body
     if not body:
         return None
-    if list(body["content"]) != [JSON] or not body.get("required"):
-        raise ContractError("the request body is not enforced: it must be required JSON")
-    schema = body["content"][JSON]["schema"]
-    return _Body(Validator(schema), body_defaults(schema))
+    media_types = tuple(body["content"])
+    schema, *others = [media["schema"] for media in body["content"].values()]
+    if body.get("required") and media_types == (JSON,):
+        return _JsonBody(Validator(schema), body_defaults(schema))
+    if not body.get("required") or not FORMATS.keys() >= set(media_types) or any(other != schema for other in others):
+        raise ContractError("the request body is not enforced: it must be required, and JSON or lines")
+    line = schema["items"]
+    return _LinesBody(line, Validator(line), body_defaults(line), schema["maxItems"], media_types)
 
 
-def _produces(operation: AbstractOperation) -> str | None:
-    """The media type of a success, where it has content."""
-    types = {
+def _produces(operation: AbstractOperation) -> tuple[str, ...]:
+    """The media types of a success, where it has content."""
+    types = tuple(
         media_type
         for status, item in operation.responses.items()
-        if status < "3"
+        if status < "4"
         for media_type in item.get("content", ())
-    }
-    if types - {JSON}:
-        raise ContractError(f"a success is not {JSON}")
-    return JSON if types else None
+    )
+    if not {JSON, *FORMATS} >= set(types):
+        raise ContractError(f"a success is neither {JSON} nor lines")
+    return types
 
 
 class RequestValidationMiddleware(RoutedMiddleware[_ValidationApi]):

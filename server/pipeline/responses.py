@@ -1,6 +1,6 @@
 """The stage that holds a success against the document before it is sent."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -9,8 +9,8 @@ import structlog
 from connexion.middleware.abstract import RoutedMiddleware
 from connexion.operations import AbstractOperation
 
-from server.contract import JSON, Validator
-from server.exchange import Exchange, Headers, Response
+from server.contract import Validator
+from server.exchange import MOMENTS, Exchange, Headers, Response, Stream
 from server.pipeline.stage import Operation, StageApi
 
 _log = structlog.get_logger()
@@ -28,17 +28,24 @@ class _Success:
     required_headers: frozenset[bytes]
     headers: Mapping[bytes, Validator]
 
-    def check(self, headers: Headers, body: bytes) -> None:
-        """Raise `ResponseError` where the answer is not what the document says."""
-        if self.headers or self.required_headers:
-            self._check_headers(dict(headers))
+    def check(self, body: bytes) -> None:
+        """Raise `ResponseError` where the content is not what the document says, or should not be there."""
         if self.validator is None:
             if body:
                 _refuse("there is a body")
-        elif found := self.validator.violations(orjson.loads(body), "pointer"):
+        else:
+            self.check_value(orjson.loads(body))
+
+    def check_value(self, value: Any) -> None:
+        """Raise `ResponseError` where the content is not what the document says."""
+        if self.validator is not None and (found := self.validator.violations(value, "pointer")):
             _refuse("; ".join(f"{violation.where} {violation.detail}" for violation in found[:3]))
 
-    def _check_headers(self, present: Mapping[bytes, bytes]) -> None:
+    def check_headers(self, headers: Headers) -> None:
+        """Raise `ResponseError` where one is missing or not what the document says."""
+        if not self.headers and not self.required_headers:
+            return
+        present = dict(headers)
         if missing := self.required_headers - present.keys():
             _refuse(f"the headers {sorted(missing)} are missing")
         for name, validator in self.headers.items():
@@ -64,11 +71,27 @@ class _ResponseOperation:
             success = self.successes.get(response.status)
             if success is None:
                 _refuse(f"the status {response.status} is not described")
-            success.check(response.headers, response.body)
+            success.check_headers(response.headers)
+            if isinstance(response.body, Stream):
+                pages = self._checked(response.body.pages, success)
+                return Response(response.status, response.headers, Stream(pages, response.body.write))
+            success.check(response.body)
         except ResponseError as error:
-            _log.error("contract.response_violation", operation=self.operation_id, reason=str(error))
+            self._report(error)
             raise
         return response
+
+    async def _checked(self, pages: AsyncIterator[list[Any]], success: _Success) -> AsyncIterator[list[Any]]:
+        async for page in pages:
+            try:
+                success.check_value(orjson.loads(orjson.dumps(page, option=MOMENTS)))
+            except ResponseError as error:
+                self._report(error)
+                raise
+            yield page
+
+    def _report(self, error: ResponseError) -> None:
+        _log.error("contract.response_violation", operation=self.operation_id, reason=str(error))
 
 
 class _ResponseApi(StageApi):
@@ -81,16 +104,17 @@ class _ResponseApi(StageApi):
         if not self.validate_responses:
             return next_operation
         successes = {
-            int(status): _compile_success(item) for status, item in operation.responses.items() if status < "3"
+            int(status): _compile_success(item) for status, item in operation.responses.items() if status < "4"
         }
         return _ResponseOperation(next_operation, operation.operation_id, successes)
 
 
 def _compile_success(response: Mapping[str, Any]) -> _Success:
     content = response.get("content")
+    # The schemas of all media types of a stream are one, which the request stage has seen to.
     headers = {name.lower().encode(): header for name, header in response.get("headers", {}).items()}
     return _Success(
-        Validator(content[JSON]["schema"]) if content else None,
+        Validator(next(iter(content.values()))["schema"]) if content else None,
         frozenset(name for name, header in headers.items() if header.get("required")),
         {name: Validator(header["schema"]) for name, header in headers.items() if header["schema"]["type"] == "string"},
     )

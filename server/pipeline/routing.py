@@ -2,17 +2,18 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from connexion.middleware.abstract import SpecMiddleware
 from connexion.spec import Specification
+from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.contract import compile_path, operations
-from server.exchange import Exchange, Response, exchange_of
+from server.exchange import Exchange, Response, Stream, exchange_of
 from server.pipeline.stage import Operation, operation_of
 from server.problems import (
     MALFORMED_REQUEST,
@@ -76,9 +77,9 @@ class RoutingMiddleware(SpecMiddleware):
         found = resource.operations.get(method)
         if found is not None:
             exchange.operation_id, operation = found
-            await _send(await operation(exchange), send, head=method == "HEAD")
+            await _send(await operation(exchange), scope, receive, send)
         elif method == "OPTIONS":
-            await _send(Response(204, [(b"allow", resource.allow.encode())], b""), send)
+            await _send(Response(204, [(b"allow", resource.allow.encode())], b""), scope, receive, send)
         elif resource.page is not None and method in ("GET", "HEAD"):
             await resource.page({**scope, "method": "GET"}, receive, send if method == "GET" else _without_body(send))
         else:
@@ -104,10 +105,28 @@ def _decoded(segment: bytes) -> str:
         raise Problem(MALFORMED_REQUEST, "The path is not UTF-8 when decoded.") from None
 
 
-async def _send(response: Response, send: Send, *, head: bool = False) -> None:
+async def _send(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
     """HEAD is the answer to a GET without its content, the header fields unchanged (RFC 9110, section 9.3.2)."""
+    head = scope["method"] == "HEAD"
+    if isinstance(response.body, Stream):
+        pages = aiter(response.body.pages)
+        # Before the status is sent, for this may fail.
+        first = response.body.write(await anext(pages))
+        if not head:
+            streaming = StreamingResponse(_contents(first, pages, response.body.write), response.status)
+            streaming.raw_headers = response.headers
+            await streaming(scope, receive, send)
+            return
     await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
     await send({"type": "http.response.body", "body": b"" if head else response.body})
+
+
+async def _contents(
+    first: bytes, pages: AsyncIterator[list[Any]], write: Callable[[list[Any]], bytes]
+) -> AsyncIterator[bytes]:
+    yield first
+    async for page in pages:
+        yield write(page)
 
 
 def _without_body(send: Send) -> Send:

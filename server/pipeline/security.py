@@ -10,7 +10,7 @@ from connexion.operations import AbstractOperation
 from handlers.security import InvalidToken, TokenVerifier
 from server.contract import ContractError, token_claim
 from server.exchange import Exchange, Response
-from server.pipeline.stage import Operation, StageApi
+from server.pipeline.stage import Operation, StageApi, parameters_of
 from server.problems import FORBIDDEN, Problem
 
 _log = structlog.get_logger()
@@ -58,7 +58,7 @@ class _SecurityApi(StageApi):
         super().__init__(*args, **kwargs)
 
     def make_operation(self, operation: AbstractOperation) -> Operation:
-        owners = [parameter["name"] for parameter in operation.parameters if token_claim(parameter)]
+        owners = [parameter["name"] for parameter in parameters_of(operation) if token_claim(parameter)]
         if not operation.security:
             if owners:
                 raise ContractError(f"{operation.operation_id} is public, so it has no token to compare {owners} with")

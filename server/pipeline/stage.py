@@ -1,6 +1,6 @@
 """What the stages have in common: each turns an operation of the document into something to be called."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from connexion.middleware.abstract import RoutedAPI
@@ -22,6 +22,11 @@ class StageApi(RoutedAPI):
     def next_operation(self, operation: AbstractOperation) -> Operation:
         """What the next stage made of it. Connexion would look that up at every request."""
         return operation_of(self.next_app, operation.operation_id)
+
+
+def parameters_of(operation: AbstractOperation) -> list[Mapping[str, Any]]:
+    """Its parameters, each once. Connexion adds those of the path to the operation's own again for each stage."""
+    return list({(parameter["name"], parameter["in"]): parameter for parameter in operation.parameters}.values())
 
 
 def operation_of(stage: Any, operation_id: str) -> Operation:
