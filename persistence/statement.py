@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg import pq
 from psycopg.adapt import PyFormat
-from sqlalchemy import ARRAY, BindParameter, ClauseElement, Dialect, Integer, Text, Uuid
+from sqlalchemy import ARRAY, BindParameter, ClauseElement, Dialect, Integer, Uuid
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -48,8 +48,6 @@ def compile_statement(expression: ClauseElement) -> Statement:
 
 def _format(parameter: BindParameter[Any]) -> PyFormat:
     # psycopg writes an integer in as many bytes as it needs, and a binary one has to have the width of its type. The
-    # ids of requests are text, and PostgreSQL reads that faster than Python makes a UUID of it.
-    if isinstance(parameter.type, ARRAY):
-        # A binary array names the type of its items, and psycopg and SQLAlchemy have two names for text.
-        return PyFormat.TEXT if isinstance(parameter.type.item_type, Text) else PyFormat.BINARY
-    return PyFormat.TEXT if isinstance(parameter.type, Integer | Uuid) else PyFormat.BINARY
+    # ids of requests are text, and PostgreSQL reads that faster than Python makes a UUID of it. A binary array names
+    # the type of its items, which psycopg does not know where all of them are null.
+    return PyFormat.TEXT if isinstance(parameter.type, Integer | Uuid | ARRAY) else PyFormat.BINARY
