@@ -8,7 +8,7 @@ OPERATION ?= get
 SECONDS ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test fuzz lint types lint-contract check bench bench-all bench-check profile lock clean
+.PHONY: help install run test torture fuzz lint types lint-contract check bench bench-all bench-check profile lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ run: install ## Run the service; prints the address of its documentation and a t
 
 test: .venv/dev ## Run all tests, with a PostgreSQL and a service of their own
 	$(BIN)/python -m pytest --cov
+
+torture: .venv/dev ## Cause faults and send hostile input, and print what was survived; FIGURES=docs/reliability.md keeps it there
+	$(BIN)/python -m pytest $(wildcard tests/faults tests/hostile) --figures $(FIGURES)
 
 fuzz: .venv/dev ## Fuzz a running service over its socket, once for each of SEEDS
 	$(BIN)/python -m tests.fuzz $(SEEDS)

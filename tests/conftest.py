@@ -20,6 +20,8 @@ from handlers.security import issue_token
 from persistence.embedded import embedded_server
 from tests.conformance import Conformance
 
+pytest_plugins = ["tests.figures"]
+
 ROOT = Path(__file__).parent.parent
 SECRET = "a-secret-of-the-tests-that-is-long-enough"  # noqa: S105
 START_SECONDS = 60

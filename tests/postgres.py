@@ -53,19 +53,29 @@ class Postgres:
 
     def start(self) -> None:
         """Start, if it does not run, and wait until it takes connections."""
-        if not (self._data / "postmaster.pid").exists():
+        if self._postmaster() is None:
             options = f"-h 127.0.0.1 -p {self.port} -k ''"
             self._run("pg_ctl", "-w", "-D", str(self._data), "-o", options, "-l", str(self._data / "log"), "start")
 
     def stop(self, mode: str = "fast") -> None:
         """Stop; `immediate` is a crash."""
-        if (self._data / "postmaster.pid").exists():
+        if self._postmaster() is not None:
             self._run("pg_ctl", "-w", "-D", str(self._data), "-m", mode, "stop")
+
+    def kill(self) -> None:
+        """Kill the postmaster, as the kernel does where memory runs out. The others notice, and end."""
+        postmaster = self._postmaster()
+        assert postmaster is not None
+        others = postmaster.children()
+        postmaster.kill()
+        _, alive = psutil.wait_procs(others, timeout=10)
+        assert alive == []
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
         """Let connections stand and answer nothing, like a network that swallows everything."""
-        postmaster = psutil.Process(int((self._data / "postmaster.pid").read_text().splitlines()[0]))
+        postmaster = self._postmaster()
+        assert postmaster is not None
         frozen = [postmaster, *postmaster.children()]
         try:
             for process in frozen:
@@ -76,6 +86,13 @@ class Postgres:
             for process in frozen:
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.resume()
+
+    def _postmaster(self) -> psutil.Process | None:
+        """The server, if it runs; one that was killed leaves its file behind."""
+        with contextlib.suppress(psutil.NoSuchProcess, FileNotFoundError):
+            process = psutil.Process(int((self._data / "postmaster.pid").read_text().splitlines()[0]))
+            return process if process.status() != psutil.STATUS_ZOMBIE else None
+        return None
 
     def _run(self, command: str, *arguments: str) -> None:
         # Into a file: a pipe would stay open for as long as the server that pg_ctl starts.

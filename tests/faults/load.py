@@ -1,0 +1,317 @@
+"""Clients that write and read while something breaks, and the check that what was acknowledged to them is there.
+
+Each client is a user of its own, so it knows what its tasks are. What it does not know is what became of a write that
+was answered with a 503, or not at all: such a task may be as before or as asked for, and is left alone from then on.
+Only a create is sent again, with the same `Idempotency-Key`, until it is acknowledged.
+"""
+
+import contextlib
+import random
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import httpx2
+
+from tests.conftest import Service, token
+from tests.faults.probes import assert_unavailable, until
+from tests.figures import Figures
+
+_CLIENTS = 6
+_PAUSE_SECONDS = 0.02
+_PATIENCE_SECONDS = 30
+_MOST_REQUESTS_OF_EACH = 10_000
+_OPERATIONS = ("create", "create", "read", "read", "list", "update", "update", "toggle", "delete")
+_SUCCESS = {200, 201, 204}
+
+
+class Version(NamedTuple):
+    """What there is to see of a task."""
+
+    title: str
+    completed: bool
+
+
+State = Version | None
+"""None is a task that is deleted."""
+
+
+class Attempt(NamedTuple):
+    """One request and its answer. Moments are those of `time.monotonic()`."""
+
+    client: int
+    operation: str
+    started_at: float
+    ended_at: float
+    status: int | None
+    """None where the connection broke instead."""
+
+    @property
+    def is_success(self) -> bool:
+        return self.status in _SUCCESS
+
+    @property
+    def is_survived(self) -> bool:
+        """A success, or what the document says of a service whose database is away, or of a create under way."""
+        return self.is_success or self.status == 503 or (self.status, self.operation) == (409, "create")
+
+
+@dataclass
+class Promise:
+    """What a client was told of a task."""
+
+    key: str
+    """Its idempotency key, with which its titles start."""
+    states: set[State]
+    """How it may be: one state, or two where the outcome of a write is not known."""
+
+
+@dataclass
+class Ledger:
+    """What one client was told."""
+
+    promises: dict[str, Promise] = field(default_factory=dict)
+    """By the task's id."""
+    acknowledged: int = 0
+    contradictions: list[str] = field(default_factory=list)
+    """Answers that were not as acknowledged before."""
+
+    def lost(self, found: Mapping[str, Version]) -> list[str]:
+        """What is not as acknowledged, where `found` are the client's tasks in the end."""
+        return self.contradictions + [
+            f"{task} is {found.get(task)} and not one of {promise.states}"
+            for task, promise in self.promises.items()
+            if found.get(task) not in promise.states
+        ]
+
+    def duplicates(self, found: Mapping[str, Version]) -> list[str]:
+        """The keys that made more than one task."""
+        made = {(task, version.title.partition(" ")[0]) for task, version in found.items()}
+        made |= {(task, promise.key) for task, promise in self.promises.items()}
+        return [key for key, count in Counter(key for _, key in made).items() if count > 1]
+
+
+class Load:
+    """A few clients at once; `authorize` makes the Authorization field of each from its user."""
+
+    def __init__(
+        self, service: Service, authorize: Callable[[str], str] = lambda user: f"Bearer {token(user)}"
+    ) -> None:
+        self._service = service
+        self._authorize = authorize
+        self._stopping = threading.Event()
+        self._started_at = time.monotonic()
+        self._ledgers = [Ledger() for _ in range(_CLIENTS)]
+        self.attempts: list[Attempt] = []
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Keep the clients busy for as long as the block runs. What is wrong with an answer is raised in the end."""
+        clients = [_Client(self, number, ledger) for number, ledger in enumerate(self._ledgers)]
+        with ThreadPoolExecutor(_CLIENTS) as threads:
+            work = [threads.submit(client.work) for client in clients]
+            try:
+                yield
+            finally:
+                self._stopping.set()
+            for one in work:
+                one.result()
+
+    def client(self, number: int) -> httpx2.Client:
+        return self._service.client(authorization=self._authorize(_user(number)))
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._stopping.is_set()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether even a create that was not acknowledged yet is given up."""
+        return self.is_stopping and self._service.process.poll() is not None
+
+    @property
+    def acknowledged(self) -> int:
+        return sum(ledger.acknowledged for ledger in self._ledgers)
+
+    @property
+    def cut(self) -> list[Attempt]:
+        """The requests whose connection broke."""
+        return [attempt for attempt in self.attempts if attempt.status is None]
+
+    def count(self, status: int) -> int:
+        return sum(attempt.status == status for attempt in self.attempts)
+
+    def goes_on(self, writes: int = 60) -> None:
+        """Wait until that many more writes are acknowledged."""
+        goal = self.acknowledged + writes
+        until(lambda: self.acknowledged >= goal)
+
+    def seconds_until_served(self, moment: float) -> float:
+        """How long after the moment every client has had a success that it asked for since then."""
+        until(lambda: len(self._served_since(moment)) == _CLIENTS)
+        return max(self._served_since(moment).values()) - moment
+
+    def _served_since(self, moment: float) -> dict[int, float]:
+        first: dict[int, float] = {}
+        for attempt in tuple(self.attempts):
+            if attempt.is_success and attempt.ended_at >= moment:
+                first.setdefault(attempt.client, attempt.ended_at)
+        return first
+
+    def record(
+        self, figures: Figures, group: str, *, on: Service | None = None, may_be_cut: int = 0, **more: float
+    ) -> None:
+        """Look for what was lost or made twice, put it into the table, and fail if there is anything."""
+        lost, duplicates = self.verdict(on or self._service)
+        cut = len(self.cut)
+        tried = len(self.attempts) - (cut if may_be_cut else 0)
+        survived = sum(attempt.is_survived for attempt in self.attempts)
+        extra = {"cut": cut} if may_be_cut else {}
+        unexpected = Counter((one.operation, one.status) for one in self.attempts if not one.is_survived)
+        try:
+            figures(
+                group,
+                tried,
+                survived,
+                acknowledged=self.acknowledged,
+                lost=len(lost),
+                duplicates=len(duplicates),
+                **extra,
+                **more,
+            )
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {dict(unexpected)}") from None
+        assert (lost, duplicates) == ([], [])
+        assert cut <= may_be_cut
+
+    def verdict(self, service: Service) -> tuple[list[str], list[str]]:
+        """What is lost, and what is there twice, of what all clients were told."""
+        lost: list[str] = []
+        duplicates: list[str] = []
+        for number, ledger in enumerate(self._ledgers):
+            client = service.client(authorization=self._authorize(_user(number)))
+            found = _everything(client, _user(number))
+            lost += ledger.lost(found)
+            duplicates += ledger.duplicates(found)
+        return lost, duplicates
+
+
+class _Client:
+    """One of them, in a thread of its own."""
+
+    def __init__(self, load: Load, number: int, ledger: Ledger) -> None:
+        self._load = load
+        self._number = number
+        self._ledger = ledger
+        self._http = load.client(number)
+        self._tasks = f"/api/{_user(number)}/tasks"
+        self._random = random.Random(number)  # noqa: S311 - the same mixture each time
+        self._alive: list[str] = []
+        self._sent = 0
+
+    def work(self) -> None:
+        while not self._load.is_stopping and self._sent < _MOST_REQUESTS_OF_EACH:
+            operation = self._random.choice(_OPERATIONS) if self._alive else "create"
+            getattr(self, f"_{operation}")()
+
+    def _ask(self, operation: str, method: str, path: str, **how: Any) -> httpx2.Response | None:
+        """The answer where it is a success, else nothing; what it was is kept in `attempts`."""
+        self._sent += 1
+        started_at = time.monotonic()
+        answer = None
+        with contextlib.suppress(httpx2.TransportError):
+            answer = self._http.request(method, path, **how)
+        status = None if answer is None else answer.status_code
+        attempt = Attempt(self._number, operation, started_at, time.monotonic(), status)
+        self._load.attempts.append(attempt)
+        if status == 503 and answer is not None:
+            assert_unavailable(answer)
+        if attempt.is_success:
+            self._ledger.acknowledged += operation in ("create", "update", "toggle", "delete")
+            return answer
+        # A pause, as a client would make, so that an outage is not a race of refusals.
+        time.sleep(_PAUSE_SECONDS)
+        return None
+
+    def _create(self) -> None:
+        key = uuid.uuid4().hex
+        body = {"title": f"{key} 0"}
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        answer = None
+        while answer is None:
+            answer = self._ask("create", "POST", self._tasks, json=body, headers={"Idempotency-Key": key})
+            if answer is None and self._load.is_over:
+                return
+            assert time.monotonic() < deadline, f"not created within {_PATIENCE_SECONDS} seconds"
+        task = answer.json()["id"]
+        self._ledger.promises[task] = Promise(key, {_seen(answer.json())})
+        self._alive.append(task)
+
+    def _read(self) -> None:
+        task = self._random.choice(self._alive)
+        answer = self._ask("read", "GET", f"{self._tasks}/{task}")
+        if answer is not None:
+            self._compare(answer.json())
+
+    def _list(self) -> None:
+        answer = self._ask("list", "GET", f"{self._tasks}?limit=20&sort=-updated")
+        for task in answer.json() if answer is not None else ():
+            self._compare(task)
+
+    def _update(self) -> None:
+        task = self._random.choice(self._alive)
+        title = f"{self._ledger.promises[task].key} {self._sent}"
+        answer = self._ask("update", "PUT", f"{self._tasks}/{task}", json={"title": title})
+        self._settle(task, answer, lambda before: before._replace(title=title))
+
+    def _toggle(self) -> None:
+        task = self._random.choice(self._alive)
+        answer = self._ask("toggle", "PATCH", f"{self._tasks}/{task}/complete")
+        self._settle(task, answer, lambda before: before._replace(completed=not before.completed))
+
+    def _delete(self) -> None:
+        task = self._random.choice(self._alive)
+        answer = self._ask("delete", "DELETE", f"{self._tasks}/{task}")
+        self._settle(task, answer, lambda _: None)
+
+    def _settle(self, task: str, answer: httpx2.Response | None, change: Callable[[Version], State]) -> None:
+        """Note what the task is after a write, or what it may be."""
+        promise = self._ledger.promises[task]
+        (before,) = promise.states
+        assert before is not None
+        after = change(before)
+        promise.states = {after} if answer is not None else {before, after}
+        if answer is None or after is None:
+            self._alive.remove(task)
+        if answer is not None and after is not None:
+            self._compare(answer.json())
+
+    def _compare(self, task: dict[str, Any]) -> None:
+        promise = self._ledger.promises.get(task["id"])
+        if promise is None or _seen(task) not in promise.states:
+            self._ledger.contradictions.append(f"{task} was answered, acknowledged was {promise}")
+
+
+def _user(number: int) -> str:
+    return f"ada-{number}"
+
+
+def _seen(task: dict[str, Any]) -> Version:
+    return Version(task["title"], task["completed"])
+
+
+def _everything(client: httpx2.Client, user: str) -> dict[str, Version]:
+    """All tasks of the user, page by page."""
+    found: dict[str, Version] = {}
+    path: str | None = f"/api/{user}/tasks?limit=1000"
+    while path is not None:
+        page = client.get(path)
+        assert page.status_code == httpx2.codes.OK, page.text
+        found |= {task["id"]: _seen(task) for task in page.json()}
+        path = page.links.get("next", {}).get("url")
+    return found

@@ -1,0 +1,60 @@
+"""What the tests of faults look at."""
+
+import signal
+import time
+from collections.abc import Callable
+
+import httpx2
+import psutil
+import psycopg
+
+from tests.conftest import Service
+
+RECOVERY_SECONDS = 5
+"""How long the service may take to serve again once what it needs is there."""
+_MOST_SECONDS = 15
+
+
+def until(condition: Callable[[], object], seconds: float = _MOST_SECONDS) -> float:
+    """Poll until the condition holds, which it must soon. How many seconds it took."""
+    start = time.monotonic()
+    while not condition():
+        assert time.monotonic() - start < seconds, f"not within {seconds} seconds"
+        time.sleep(0.05)
+    return time.monotonic() - start
+
+
+def is_ready(service: Service) -> bool:
+    return service.client().get("/health/ready").status_code == httpx2.codes.OK
+
+
+def assert_unavailable(answer: httpx2.Response) -> None:
+    assert answer.status_code == httpx2.codes.SERVICE_UNAVAILABLE, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert int(answer.headers["retry-after"]) >= 1
+    assert (answer.json()["status"], answer.json()["code"]) == (503, "service-unavailable")
+
+
+def assert_nothing_unexpected(service: Service) -> None:
+    assert "unexpected_error" not in service.log.read_text()
+
+
+def answers(database: str) -> bool:
+    """Whether the database takes connections."""
+    try:
+        psycopg.connect(database, connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def seconds_to_end(service: Service, number: signal.Signals = signal.SIGTERM) -> float:
+    start = time.monotonic()
+    service.process.send_signal(number)
+    service.process.wait(30)
+    return time.monotonic() - start
+
+
+def is_gone(process: psutil.Process) -> bool:
+    # Where nobody inherits orphans, they stay behind as zombies.
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE

@@ -1,0 +1,87 @@
+"""PgBouncer between the service and its database."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from persistence import migrations
+from tests.conftest import free_port, running_service
+from tests.faults.probes import assert_nothing_unexpected, until
+from tests.postgres import SYSTEM_USER, Postgres, own
+
+
+@contextlib.contextmanager
+def _pgbouncer(directory: Path, database: str, server_port: int) -> Iterator[str]:
+    """PgBouncer as hosts run it: transactions of many clients take turns on two connections."""
+    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        reason = "pgbouncer is not installed"
+        if "CI" in os.environ:
+            pytest.fail(reason)
+        pytest.skip(reason)
+    own(directory)
+    port = free_port()
+    (directory / "users").write_text('"postgres" ""\n')
+    settings = directory / "pgbouncer.ini"
+    settings.write_text(
+        f"[databases]\n* = host=127.0.0.1 port={server_port}\n"
+        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+        f"auth_type = trust\nauth_file = {directory / 'users'}\n"
+        "pool_mode = transaction\ndefault_pool_size = 2\nmax_client_conn = 200\n"
+    )
+    process = subprocess.Popen([program, settings], user=SYSTEM_USER, stderr=subprocess.DEVNULL)  # noqa: S603
+    try:
+        until(lambda: _listens(port))
+        yield f"postgresql://postgres@127.0.0.1:{port}/{database.rpartition('/')[2]}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_the_service_works_behind_a_pooler_that_knows_no_prepared_statements(
+    postgres: Postgres, database: str, tmp_path: Path
+) -> None:
+    with _pgbouncer(tmp_path / "pgbouncer", database, postgres.port) as url:
+        with psycopg.connect(url, autocommit=True) as one, psycopg.connect(url, autocommit=True) as two:
+            # Else the test would prove nothing: two clients are given the same connection to the server.
+            one.execute("SELECT 1", prepare=True)
+            with pytest.raises(psycopg.errors.DuplicatePreparedStatement):
+                two.execute("SELECT 1", prepare=True)
+            one.execute("DEALLOCATE ALL")
+        with running_service(tmp_path, DATABASE_URL=url) as service:
+            clients = {name: service.as_user(name) for name in ("ada", "bob", "eve")}
+
+            def session(number: int) -> list[int]:
+                name = ("ada", "bob", "eve")[number % 3]
+                client = clients[name]
+                created = client.post(f"/api/{name}/tasks", json={"title": f"Task {number}"})
+                task = created.headers["location"]
+                return [
+                    created.status_code,
+                    client.get(f"/api/{name}/tasks?limit=5&sort=-title").status_code,
+                    client.get(task).status_code,
+                    client.put(task, json={"description": "Soon"}).status_code,
+                    client.patch(f"{task}/complete").status_code,
+                    client.get(f"/api/{name}").status_code,
+                    client.delete(task).status_code,
+                ]
+
+            with ThreadPoolExecutor(20) as threads:
+                sessions = list(threads.map(session, range(60)))
+            assert sessions == [[201, 200, 200, 200, 200, 200, 204]] * 60
+            assert_nothing_unexpected(service)
+        migrations.downgrade(url, "base")
+        migrations.upgrade(url)

@@ -1,0 +1,90 @@
+"""What the suites of faults and of hostile input have tried, and how much of it the service survived, as one table.
+
+`figures("Connections terminated", tried, survived, recovery_seconds=0.2)` adds to a row and fails where they differ.
+"""
+
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->\n"
+
+
+class Figures(Protocol):
+    """The fixture `figures`."""
+
+    def __call__(self, group: str, tried: int, survived: int, **more: float) -> None:
+        """Record it, and fail if something was not survived."""
+
+
+class Table:
+    """A row for each group. What is recorded again is added up; of what ends in `_seconds` the worst counts."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, dict[str, float]] = {}
+
+    def record(self, group: str, tried: int, survived: int, **more: float) -> None:
+        row = self._rows.setdefault(group, {})
+        for name, value in {"tried": tried, "survived": survived, **more}.items():
+            known = row.get(name, 0)
+            row[name] = max(known, value) if name.endswith("_seconds") else known + value
+        assert tried > 0, f"{group}: nothing was tried"
+        assert survived == tried, f"{group}: {tried - survived} of {tried} were not survived"
+
+    def __bool__(self) -> bool:
+        return bool(self._rows)
+
+    def __str__(self) -> str:
+        names = list(dict.fromkeys(name for row in self._rows.values() for name in row))
+        head = ["What was done", *(name.replace("_seconds", ", s").replace("_", " ") for name in names)]
+        body = [[group, *(_cell(name, row.get(name)) for name in names)] for group, row in self._rows.items()]
+        rule = ["---", *["---:"] * len(names)]
+        widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
+        return "".join(_line(cells, widths) for cells in [head, rule, *body])
+
+
+def _line(cells: list[str], widths: list[int]) -> str:
+    name, *numbers = cells
+    padded = [name.ljust(widths[0]), *(number.rjust(width) for number, width in zip(numbers, widths[1:], strict=True))]
+    return f"| {' | '.join(padded)} |\n"
+
+
+def _cell(name: str, value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.1f}" if name.endswith("_seconds") else f"{value:,.0f}"
+
+
+_TABLE = pytest.StashKey[Table]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--figures",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="print the table of what was tried and survived, and put it into FILE between its marks",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_TABLE] = Table()
+
+
+@pytest.fixture(scope="session")
+def figures(pytestconfig: pytest.Config) -> Figures:
+    return pytestconfig.stash[_TABLE].record
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
+    table, file = config.stash[_TABLE], config.getoption("--figures")
+    if file is None or not table:
+        return
+    terminalreporter.section("tried and survived")
+    terminalreporter.write(str(table))
+    if file and exitstatus == pytest.ExitCode.OK:
+        path = Path(file)
+        before, _, rest = path.read_text().partition(BEGIN)
+        path.write_text(f"{before}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}")
