@@ -5,6 +5,7 @@ import ipaddress
 import re
 from typing import TYPE_CHECKING, Final
 
+import structlog
 from limits import RateLimitItem, parse_many
 from prometheus_client import Counter
 
@@ -14,6 +15,8 @@ from server.windows import Standing, Windows
 
 if TYPE_CHECKING:
     from server.redis_windows import RedisWindows
+
+_log = structlog.get_logger()
 
 OFF: Final = "off"
 
@@ -104,6 +107,7 @@ class RateLimits:
         shared: "RedisWindows | None" = None,
     ) -> None:
         self._shared = shared
+        self._trusts_proxy = True
         self._user = _budget("user", user, shared, "The user has made too many requests. Try again later.")
         self._anonymous = _budget(
             "anonymous",
@@ -133,27 +137,32 @@ class RateLimits:
     async def count_anonymous(self, exchange: Exchange) -> None:
         """Count a request without one. Raises `Problem` (429)."""
         if self._anonymous is not None:
-            await self._anonymous.take(exchange, address_of(exchange))
+            await self._anonymous.take(exchange, self._address(exchange))
 
     async def count_refused_token(self, exchange: Exchange) -> None:
         """Count a token that was refused. Raises `Problem` (429) for one too many."""
         if self._refused_tokens is not None:
-            await self._refused_tokens.take(exchange, address_of(exchange))
+            await self._refused_tokens.take(exchange, self._address(exchange))
 
     async def before_verifying(self, exchange: Exchange) -> None:
         """Raise `Problem` (429) for the tokens of an address that too many were refused of."""
         if self._refused_tokens is not None:
-            await self._refused_tokens.require(exchange, address_of(exchange))
+            await self._refused_tokens.require(exchange, self._address(exchange))
 
+    def _address(self, exchange: Exchange) -> str:
+        """Whom a request without a valid token is counted for.
 
-def address_of(exchange: Exchange) -> str:
-    """Whom a request without a valid token is counted for.
-
-    uvicorn has looked at `X-Forwarded-For` by now, as far as a trusted proxy has written it.
-    """
-    client = exchange.scope.get("client")
-    host = client[0] if client else ""
-    return _network(host) if len(host) <= _LONGEST_ADDRESS else _NO_ADDRESS
+        uvicorn has looked at `X-Forwarded-For` by now, as far as a trusted proxy has written it.
+        """
+        client = exchange.scope.get("client")
+        host = client[0] if client else ""
+        forwarded = exchange.fields.get(b"x-forwarded-for")
+        if forwarded and self._trusts_proxy and host not in forwarded.decode("latin-1"):
+            # If it is a proxy's, all its clients share one budget, and one of them can use it up for all. Said once,
+            # for anybody can send this field.
+            self._trusts_proxy = False
+            _log.warning("rate_limit.proxy_not_trusted", address=host, setting="FORWARDED_ALLOW_IPS")
+        return _network(host) if len(host) <= _LONGEST_ADDRESS else _NO_ADDRESS
 
 
 @functools.lru_cache(maxsize=8192)

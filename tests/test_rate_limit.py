@@ -130,7 +130,7 @@ ANSWERS: dict[str, tuple[str, str, Callable[[str], str] | None, dict[str, Any], 
     "503 for a key that cannot be had": ("GET", "/api/tasks", lambda _: keyless(), {}, 503, "anonymous"),
     "404 for a path": ("GET", "/nothing/here", None, {}, 404, "anonymous"),
     "404 for a path, with a token": ("GET", "/nothing/here", token, {}, 404, "anonymous"),
-    "405": ("DELETE", "/api/tasks", token, {}, 405, "anonymous"),
+    "405": ("PUT", "/api/tasks", token, {}, 405, "anonymous"),
     "a page": ("GET", "/", None, {}, 200, "anonymous"),
     "HEAD of a page": ("HEAD", "/docs", None, {}, 200, "anonymous"),
     "the document": ("GET", "/openapi.json", None, {}, 200, "anonymous"),
@@ -264,6 +264,8 @@ def test_only_trusted_proxies_say_who_their_client_is(database_url: str, tmp_pat
         # Some were taken by whoever waited for the service and by the document that answers are held against.
         assert Counter(statuses).keys() == {200, 429}
         assert statuses == sorted(statuses)
+        # That may be a mistake, which the operator hears of, once.
+        assert service.log.read_text().count("rate_limit.proxy_not_trusted") == 1
 
 
 @pytest.mark.parametrize(
@@ -323,6 +325,26 @@ def test_of_parallel_forged_tokens_exactly_as_many_as_the_limit_says_are_refused
     clients = [limited.client(**bearer(forged()), **{"x-forwarded-for": address}) for _ in range(4 * REFUSED)]
     answers = in_parallel([functools.partial(client.get, "/api/tasks") for client in clients])
     assert Counter(answer.status_code for answer in answers) == {401: REFUSED, 429: 3 * REFUSED}
+
+
+def test_an_operation_that_needs_no_token_counts_for_the_address(database_url: str, tmp_path: Path) -> None:
+    """The contract has none but the probes. An overlay makes one, which then has nobody to tell of."""
+    overlay = tmp_path / "public.yaml"
+    overlay.write_text(
+        "overlay: 1.0.0\n"
+        "info: {title: A public operation, version: 1.0.0}\n"
+        "actions: [{target: '$.paths[\"/api/auth/verify\"].post', update: {security: []}}]\n"
+    )
+    settings = {"DATABASE_URL": database_url, "OPENAPI_OVERLAYS": str(overlay), "RATE_LIMIT_ANONYMOUS": "3/minute"}
+    with running_service(tmp_path, ready=True, RATE_LIMIT="1/minute", **settings) as service:
+        client = service.client(**{"x-forwarded-for": next(_addresses)})
+        answers = [client.post("/api/auth/verify") for _ in range(4)]
+        assert [standing(answer)[:2] for answer in answers[:3]] == [
+            ("anonymous", 2),
+            ("anonymous", 1),
+            ("anonymous", 0),
+        ]
+        assert_refused(service, answers[3], "anonymous")
 
 
 def test_a_page_may_read_what_is_left(limited: Service, address: str) -> None:
