@@ -46,7 +46,7 @@ CONTENDERS: tuple[Contender, ...] = (
         name="service",
         title="Tasks API (this service)",
         command=(sys.executable, "-m", "server", "serve"),
-        environment={"ENVIRONMENT": "production"},
+        environment={"ENVIRONMENT": "production", "RATE_LIMIT": "off"},
     ),
     Contender(
         name="floor",

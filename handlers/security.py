@@ -3,7 +3,7 @@
 A token is signed either with the shared secret (HS256) or with a key of the issuer's JWKS (EdDSA, ES256,
 RS256, PS256). Every key knows its one algorithm, and a token never chooses.
 
-    InvalidToken        the token proves nothing: 401
+    InvalidToken        the token proves nothing: 401; ExpiredToken, that it once did
     KeysUnavailable     nobody can tell at the moment, because the JWKS cannot be had: 503
 
 Messages of both are for the log. They hold neither the token nor anything that was in it.
@@ -75,6 +75,10 @@ _log = structlog.stdlib.get_logger()
 
 class InvalidToken(Exception):
     """The token names nobody. The message is for the log and never holds the token or its claims."""
+
+
+class ExpiredToken(InvalidToken):
+    """The token is one of ours and too old."""
 
 
 class KeysUnavailable(Exception):
@@ -247,6 +251,7 @@ class TokenVerifier:
         self._leeway = leeway
         self._cache_seconds = cache_seconds
         self._verified: TLRUCache[bytes, Principal, float] = TLRUCache(cache_size, self._forget_at, timer=clock)
+        self._once_verified: TLRUCache[bytes, float, float] = TLRUCache(cache_size, _expiry, timer=clock)
         self._jwt = _StrictJWT({"require": ["exp", "sub"], "verify_aud": audience is not None})
 
     async def verify(self, token: str) -> Principal:
@@ -254,16 +259,23 @@ class TokenVerifier:
 
         Raises `InvalidToken` for whatever is wrong with it, `KeysUnavailable` if its key cannot be had.
         """
-        if len(token) > MAX_TOKEN_BYTES or not token.isascii():
-            raise InvalidToken(_Reason.SIZE)
-        digest = hashlib.sha256(token.encode("ascii")).digest()
+        digest = _digest(token)
         try:
             return self._verified[digest]
         except KeyError:
             pass
         principal = await self._verify(token)
         self._verified[digest] = principal
+        self._once_verified[digest] = principal.expires_at.timestamp()
         return principal
+
+    def remembered(self, token: str) -> Principal | None:
+        """Return whom the token names, if it was verified a moment ago. Raises `InvalidToken` for its size."""
+        return self._verified.get(_digest(token))
+
+    def was_verified(self, token: str) -> bool:
+        """Whether this token was verified before, be it longer ago. Raises `InvalidToken` for its size."""
+        return _digest(token) in self._once_verified
 
     async def aclose(self) -> None:
         """Close the key set's connections."""
@@ -276,6 +288,9 @@ class TokenVerifier:
             return self._read(token, await self._key(algorithm, kid))
         except (InvalidToken, KeysUnavailable):
             raise
+        except jwt.ExpiredSignatureError as error:
+            # Its signature was looked at before.
+            raise ExpiredToken(type(error).__name__) from None
         except jwt.MissingRequiredClaimError as error:
             # Its words name a claim that we demand, nothing that was sent.
             raise InvalidToken(str(error)) from None
@@ -322,6 +337,17 @@ class TokenVerifier:
 
     def _forget_at(self, _digest: bytes, principal: Principal, now: float) -> float:
         return min(now + self._cache_seconds, principal.expires_at.timestamp())
+
+
+def _digest(token: str) -> bytes:
+    """Return what a token is remembered by. Raises `InvalidToken` for one that is not even looked at."""
+    if len(token) > MAX_TOKEN_BYTES or not token.isascii():
+        raise InvalidToken(_Reason.SIZE)
+    return hashlib.sha256(token.encode("ascii")).digest()
+
+
+def _expiry(_digest: bytes, expires_at: float, _now: float) -> float:
+    return expires_at
 
 
 def issue_token(  # noqa: PLR0913 - each is a claim, given by name

@@ -38,6 +38,7 @@ from server.pipeline import (
     SecurityMiddleware,
 )
 from server.problems import ProblemMiddleware
+from server.rate_limit import RateLimits, read_rate
 from server.resolver import HandlerResolver
 from server.settings import Settings, SettingsError, load_settings
 from server.site import pages
@@ -62,19 +63,20 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     document = load_document(settings.openapi_overlays, root_path=settings.root_path)
     database = Database(size=settings.database_pool_size, wait=settings.database_wait_seconds)
     verifier = token_verifier(settings)
+    limits = rate_limits(settings)
     metrics = None if "PROMETHEUS_MULTIPROC_DIR" in os.environ else REGISTRY
     site = pages(document, metrics=metrics)
 
     app = AsyncApp(
         __name__,
-        lifespan=partial(_lifespan, settings, database, verifier),
+        lifespan=partial(_lifespan, settings, database, verifier, limits),
         middlewares=[
             partial(ObservabilityMiddleware, root_path=settings.root_path),
             partial(CrossOriginMiddleware, origins=settings.cors_origins),
             ProblemMiddleware,
             partial(GuardMiddleware, max_body_bytes=settings.max_body_bytes, larger_bodies=larger_bodies(document)),
             LifespanMiddleware,
-            partial(RoutingMiddleware, pages=site),
+            partial(RoutingMiddleware, pages=site, limits=limits),
             SecurityMiddleware,
             RequestValidationMiddleware,
             ResponseValidationMiddleware,
@@ -90,6 +92,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
             validate_responses=settings.validate_responses,
             surroundings=Surroundings(database, keeps_trash=settings.trash_retention_days > 0),
             verifier=verifier,
+            limits=limits,
         )
         # Connexion compiles its stages at the first request; here, so that a bad contract stops the start.
         stack: ASGIApp
@@ -114,6 +117,25 @@ def token_verifier(settings: Settings) -> TokenVerifier:
         raise SettingsError(message) from None
 
 
+def rate_limits(settings: Settings) -> RateLimits:
+    """What the settings say of limits, counted in Redis where there is one."""
+    user = read_rate(settings.rate_limit)
+    if user is None:
+        return RateLimits(user=None, anonymous=None, refused_tokens=None)
+    shared = None
+    if settings.redis_url is not None:
+        # Takes a quarter of a second to import, which few need.
+        from server.redis_windows import RedisWindows  # noqa: PLC0415
+
+        shared = RedisWindows(settings.redis_url.get_secret_value())
+    return RateLimits(
+        user=user,
+        anonymous=read_rate(settings.rate_limit_anonymous),
+        refused_tokens=read_rate(settings.rate_limit_refused_tokens),
+        shared=shared,
+    )
+
+
 @contextlib.contextmanager
 def database_address(settings: Settings) -> Iterator[str]:
     """The address of the configured database, or that of the embedded one, which runs meanwhile."""
@@ -126,10 +148,11 @@ def database_address(settings: Settings) -> Iterator[str]:
 
 @contextlib.asynccontextmanager
 async def _lifespan(
-    settings: Settings, database: Database, verifier: TokenVerifier, _app: ASGIApp
+    settings: Settings, database: Database, verifier: TokenVerifier, limits: RateLimits, _app: ASGIApp
 ) -> AsyncIterator[None]:
     with database_address(settings) as url:
         await database.open(url)
+        await limits.open()
         migrating = asyncio.create_task(_migrate(settings, url)) if settings.migrate_on_start else None
         purging = asyncio.create_task(_purge(database, settings.trash_retention_days))
         try:
@@ -143,6 +166,7 @@ async def _lifespan(
             if migrating is not None:
                 migrating.cancel()
             await verifier.aclose()
+            await limits.aclose()
             await database.close()
 
 

@@ -17,7 +17,15 @@ _REQUEST_HEADERS: Final = (
     "If-None-Match",
     "Idempotency-Key",
 )
-_EXPOSED_HEADERS: Final = ("ETag", "Link", "Location", "Retry-After", "X-Request-ID")
+_EXPOSED_HEADERS: Final = (
+    "ETag",
+    "Link",
+    "Location",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "X-Request-ID",
+)
 
 
 class CrossOriginMiddleware(CORSMiddleware):

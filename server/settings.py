@@ -1,10 +1,12 @@
 """What an operator can set, read from the environment once. The table in README.md says the same."""
 
+import ipaddress
 import os
 import re
 import secrets
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -12,6 +14,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from handlers.security import MIN_SECRET_BYTES
+from server.rate_limit import read_rate
 
 _ORIGIN = r"(?i)https?://[^/?#\s]+/?"
 _List = Annotated[tuple[str, ...], NoDecode]
@@ -69,6 +72,30 @@ class Settings(BaseSettings):
         default="",
         description="The path below which a proxy shows the service, such as `/tasks-api`, and which it takes away.",
     )
+    forwarded_allow_ips: _List = Field(
+        default=("127.0.0.1",),
+        description="The addresses and networks of the proxies whose `X-Forwarded-For` is believed, separated by "
+        "commas. `*` believes everybody, who can then choose an address.",
+    )
+    rate_limit: str = Field(
+        default="1000/minute",
+        description="How often a user may call, such as `1000/minute` or `20/2 second`; `off` turns all limits off. "
+        "Without `REDIS_URL` each of the `WORKERS` counts by itself.",
+    )
+    rate_limit_anonymous: str = Field(
+        default="300/minute",
+        description="How often an address (IPv6: a /64) may call without a valid token; or `off`.",
+    )
+    rate_limit_refused_tokens: str = Field(
+        default="30/minute",
+        description="How many invalid tokens an address may send before its tokens are no longer looked at, except "
+        "those verified before; or `off`.",
+    )
+    redis_url: SecretStr | None = Field(
+        default=None,
+        description="Where Redis is, as `redis://` or `rediss://`, to count for all processes together. While it is "
+        "away each counts by itself.",
+    )
     max_body_bytes: int = Field(
         default=65536, ge=1024, description="The longest request body taken, in bytes; then 413."
     )
@@ -91,7 +118,7 @@ class Settings(BaseSettings):
         default=True, description="Whether an answer that breaks the contract is kept back (500) instead of sent."
     )
 
-    @field_validator("cors_origins", "openapi_overlays", mode="before")
+    @field_validator("cors_origins", "forwarded_allow_ips", "openapi_overlays", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
@@ -103,6 +130,31 @@ class Settings(BaseSettings):
             if origin != "*" and re.fullmatch(_ORIGIN, origin) is None:
                 raise ValueError(f"{origin!r} is not an origin such as http://localhost:3000")
         return tuple(map(_as_browsers_write, value))
+
+    @field_validator("forwarded_allow_ips")
+    @classmethod
+    def _is_network(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if value != ("*",):
+            for network in value:
+                try:
+                    ipaddress.ip_network(network)
+                except ValueError:
+                    # uvicorn would take it for a name, which no client ever has.
+                    raise ValueError(f"{network!r} is not an address such as 10.0.0.7 or 10.0.0.0/8") from None
+        return value
+
+    @field_validator("rate_limit", "rate_limit_anonymous", "rate_limit_refused_tokens")
+    @classmethod
+    def _is_rate(cls, value: str) -> str:
+        read_rate(value)
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _is_redis_address(value.get_secret_value()):
+            raise ValueError("must be an address such as redis://localhost:6379/0 or rediss://:password@host")
+        return value
 
     @field_validator("better_auth_secret")
     @classmethod
@@ -180,6 +232,14 @@ class Settings(BaseSettings):
         if self.environment == "production":
             return None
         return _kept_secret(self.data_dir / "secret")
+
+
+def _is_redis_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("redis", "rediss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def _as_browsers_write(origin: str) -> str:

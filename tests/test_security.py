@@ -30,6 +30,7 @@ from hypothesis import strategies as st
 from handlers.security import (
     MAX_KEY_SET_BYTES,
     MAX_TOKEN_BYTES,
+    ExpiredToken,
     InvalidToken,
     KeySet,
     KeysUnavailable,
@@ -1071,6 +1072,37 @@ async def test_a_late_token_is_not_remembered_at_all(withdrawn: Callable[..., Wi
     await case.remember(token)
     await case.withdraw()
     assert not await case.remembers(token)
+
+
+async def test_that_a_token_was_verified_is_known_until_it_expires() -> None:
+    clock = Clock(time.time())
+    tokens = verifier(clock=clock)
+    token = hs256(exp=int(clock.now) + 900)
+    assert (tokens.remembered(token), tokens.was_verified(token)) == (None, False)
+    principal = await tokens.verify(token)
+    assert (tokens.remembered(token), tokens.was_verified(token)) == (principal, True)
+    clock.now += 61
+    assert (tokens.remembered(token), tokens.was_verified(token)) == (None, True)
+    clock.now += 840
+    assert (tokens.remembered(token), tokens.was_verified(token)) == (None, False)
+
+
+async def test_that_a_token_was_refused_is_not_known() -> None:
+    tokens = verifier()
+    with pytest.raises(InvalidToken):
+        await tokens.verify(hs256(exp=1))
+    assert not tokens.was_verified(hs256(exp=1))
+
+
+@pytest.mark.parametrize(
+    ("token", "refusal"),
+    [(hs256(exp=1), ExpiredToken), (hs256(exp=1)[:-3] + "abc", InvalidToken)],
+    ids=["too old", "too old and forged"],
+)
+async def test_a_token_that_is_only_too_old_is_told_from_a_forged_one(token: str, refusal: type[InvalidToken]) -> None:
+    with pytest.raises(InvalidToken) as raised:
+        await verifier().verify(token)
+    assert raised.type is refusal
 
 
 async def test_the_least_recently_used_token_is_forgotten_first(withdrawn: Callable[..., Withdrawn]) -> None:

@@ -21,6 +21,7 @@ from server.problems import (
     NOT_FOUND,
     Problem,
 )
+from server.rate_limit import RateLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +47,13 @@ class RoutingMiddleware(SpecMiddleware):
     """Finds the operation for a method and a path, and answers OPTIONS itself.
 
     `pages` are the paths outside the contract, which answer GET and HEAD only. A trailing slash makes another path.
+    Whatever is not an operation counts for the client's address, except OPTIONS: an answer of 429 would take as much
+    work, and browsers ask before they call.
     """
 
-    def __init__(self, app: ASGIApp, *, pages: Mapping[str, ASGIApp]) -> None:
+    def __init__(self, app: ASGIApp, *, pages: Mapping[str, ASGIApp], limits: RateLimits) -> None:
         self.app = app
+        self.limits = limits
         self._exact = {path.encode(): _Resource({}, "GET, HEAD, OPTIONS", page) for path, page in pages.items()}
         self._templates: defaultdict[int, list[tuple[re.Pattern[bytes], _Resource]]] = defaultdict(list)
         """By the number of slashes, which no parameter adds to."""
@@ -72,8 +76,11 @@ class RoutingMiddleware(SpecMiddleware):
             await self.app(scope, receive, send)
             return
         exchange = exchange_of(scope)
-        resource = self._find(scope, exchange)
         method = scope["method"]
+        resource = self._find(scope, exchange)
+        if resource is None:
+            await self.limits.count_anonymous(exchange)
+            raise Problem(NOT_FOUND)
         found = resource.operations.get(method)
         if found is not None:
             exchange.operation_id, operation = found
@@ -81,11 +88,13 @@ class RoutingMiddleware(SpecMiddleware):
         elif method == "OPTIONS":
             await _send(Response(204, [(b"allow", resource.allow.encode())], b""), scope, receive, send)
         elif resource.page is not None and method in ("GET", "HEAD"):
+            await self.limits.count_anonymous(exchange)
             await resource.page({**scope, "method": "GET"}, receive, send if method == "GET" else _without_body(send))
         else:
+            await self.limits.count_anonymous(exchange)
             raise Problem(METHOD_NOT_ALLOWED, headers={"allow": resource.allow})
 
-    def _find(self, scope: Scope, exchange: Exchange) -> _Resource:
+    def _find(self, scope: Scope, exchange: Exchange) -> _Resource | None:
         path: bytes = scope["raw_path"]
         resource = self._exact.get(path)
         if resource is not None:
@@ -94,7 +103,7 @@ class RoutingMiddleware(SpecMiddleware):
             if match := pattern.fullmatch(path):
                 exchange.path_parameters = {name: _decoded(part) for name, part in match.groupdict().items()}
                 return resource
-        raise Problem(NOT_FOUND)
+        return None
 
 
 def _decoded(segment: bytes) -> str:

@@ -1,32 +1,44 @@
 """The stage that verifies the token, and that the path names the user whom it names."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from connexion.middleware.abstract import RoutedMiddleware
 from connexion.operations import AbstractOperation
 
-from handlers.security import InvalidToken, TokenVerifier
+from handlers.security import ExpiredToken, InvalidToken, KeysUnavailable, Principal, TokenVerifier
 from server.contract import ContractError, token_claim
 from server.exchange import Exchange, Response
 from server.pipeline.stage import Operation, StageApi, parameters_of
 from server.problems import FORBIDDEN, Problem
+from server.rate_limit import RateLimits
 
 _log = structlog.get_logger()
 
+# Whoever could have the probes of an orchestrator refused could have the service restarted.
+_PROBES: Final = ("/health", "/health/ready")
+
 
 class _SecurityOperation:
-    """Verifies the bearer token, and that the path names the user whom it names. No query is made."""
+    """Verifies the bearer token, and that the path names the user whom it names. No query is made.
 
-    def __init__(self, next_operation: Operation, verifier: TokenVerifier, owners: Sequence[str]) -> None:
+    Each request counts once: for the user, or for the address where there is no valid token. One with the path of
+    another user counts as well, for it is logged.
+    """
+
+    def __init__(
+        self, next_operation: Operation, verifier: TokenVerifier, limits: RateLimits, owners: Sequence[str]
+    ) -> None:
         self.next_operation = next_operation
         self.verifier = verifier
+        self.limits = limits
         self.owners = owners
 
     async def __call__(self, exchange: Exchange) -> Response:
-        principal = await self.verifier.verify(_bearer_token(exchange.fields.get(b"authorization")))
+        principal = await self._principal(exchange)
         exchange.principal = principal
+        await self.limits.count_user(exchange, principal.subject)
         for owner in self.owners:
             named = exchange.path_parameters[owner]
             if named != principal.subject:
@@ -38,6 +50,40 @@ class _SecurityOperation:
                     path_user=named[:255],
                 )
                 raise Problem(FORBIDDEN)
+        return await self.next_operation(exchange)
+
+    async def _principal(self, exchange: Exchange) -> Principal:
+        """Whom the token names. Raises `InvalidToken`, `KeysUnavailable` and `Problem` (429)."""
+        try:
+            token = _bearer_token(exchange.fields.get(b"authorization"))
+        except InvalidToken:
+            await self.limits.count_anonymous(exchange)
+            raise
+        try:
+            return self.verifier.remembered(token) or await self._verified(exchange, token)
+        except (ExpiredToken, KeysUnavailable):
+            # Nobody guesses here: a page that was left open must not cost its neighbours what guessing costs.
+            await self.limits.count_anonymous(exchange)
+            raise
+        except InvalidToken:
+            await self.limits.count_refused_token(exchange)
+            raise
+
+    async def _verified(self, exchange: Exchange, token: str) -> Principal:
+        if not self.verifier.was_verified(token):
+            await self.limits.before_verifying(exchange)
+        return await self.verifier.verify(token)
+
+
+class _PublicOperation:
+    """Needs no token, so that its requests count for the address."""
+
+    def __init__(self, next_operation: Operation, limits: RateLimits) -> None:
+        self.next_operation = next_operation
+        self.limits = limits
+
+    async def __call__(self, exchange: Exchange) -> Response:
+        await self.limits.count_anonymous(exchange)
         return await self.next_operation(exchange)
 
 
@@ -53,8 +99,9 @@ def _bearer_token(authorization: bytes | None) -> str:
 
 
 class _SecurityApi(StageApi):
-    def __init__(self, *args: Any, verifier: TokenVerifier, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, verifier: TokenVerifier, limits: RateLimits, **kwargs: Any) -> None:
         self.verifier = verifier
+        self.limits = limits
         super().__init__(*args, **kwargs)
 
     def make_operation(self, operation: AbstractOperation) -> Operation:
@@ -62,10 +109,12 @@ class _SecurityApi(StageApi):
         if not operation.security:
             if owners:
                 raise ContractError(f"{operation.operation_id} is public, so it has no token to compare {owners} with")
-            return self.next_operation(operation)
+            if operation.path in _PROBES:
+                return self.next_operation(operation)
+            return _PublicOperation(self.next_operation(operation), self.limits)
         if operation.security != [{"bearerAuth": []}]:
             raise ContractError(f"{operation.operation_id} asks for a security that is not enforced")
-        return _SecurityOperation(self.next_operation(operation), self.verifier, owners)
+        return _SecurityOperation(self.next_operation(operation), self.verifier, self.limits, owners)
 
 
 class SecurityMiddleware(RoutedMiddleware[_SecurityApi]):
