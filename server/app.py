@@ -25,6 +25,7 @@ from persistence.embedded import embedded_server
 from server.contract import ContractError, load_document
 from server.cors import CrossOriginMiddleware
 from server.guard import GuardMiddleware
+from server.headers import security_headers
 from server.observability import ObservabilityMiddleware, configure_logging
 from server.pipeline import (
     DispatchApi,
@@ -55,7 +56,11 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     settings = settings or load_settings()
     configure_logging(level=settings.log_level, json=settings.environment == "production")
     document = load_document(settings.openapi_overlays, root_path=settings.root_path)
-    database = Database(size=settings.database_pool_size, wait=settings.database_wait_seconds)
+    database = Database(
+        size=settings.database_pool_size,
+        wait=settings.database_wait_seconds,
+        statement_timeout=settings.database_statement_seconds,
+    )
     verifier = token_verifier(settings)
     metrics = None if "PROMETHEUS_MULTIPROC_DIR" in os.environ else REGISTRY
     site = pages(document, metrics=metrics)
@@ -64,7 +69,11 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         __name__,
         lifespan=partial(_lifespan, settings, database, verifier),
         middlewares=[
-            partial(ObservabilityMiddleware, root_path=settings.root_path),
+            partial(
+                ObservabilityMiddleware,
+                root_path=settings.root_path,
+                headers=security_headers(production=settings.environment == "production"),
+            ),
             partial(CrossOriginMiddleware, origins=settings.cors_origins),
             ProblemMiddleware,
             partial(GuardMiddleware, max_body_bytes=settings.max_body_bytes),

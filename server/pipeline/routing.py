@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.contract import compile_path, operations
 from server.exchange import Exchange, Response, exchange_of
+from server.headers import permit_page
 from server.pipeline.stage import Operation, operation_of
 from server.problems import (
     MALFORMED_REQUEST,
@@ -80,6 +81,7 @@ class RoutingMiddleware(SpecMiddleware):
         elif method == "OPTIONS":
             await _send(Response(204, [(b"allow", resource.allow.encode())], b""), send)
         elif resource.page is not None and method in ("GET", "HEAD"):
+            permit_page(exchange.answer_headers)
             await resource.page({**scope, "method": "GET"}, receive, send if method == "GET" else _without_body(send))
         else:
             raise Problem(METHOD_NOT_ALLOWED, headers={"allow": resource.allow})
