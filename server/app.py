@@ -29,6 +29,7 @@ from persistence.purge import purge
 from server.contract import ContractError, larger_bodies, load_document
 from server.cors import CrossOriginMiddleware
 from server.guard import GuardMiddleware
+from server.headers import security_headers
 from server.observability import ObservabilityMiddleware, configure_logging
 from server.pipeline import (
     DispatchApi,
@@ -61,7 +62,11 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     settings = settings or load_settings()
     configure_logging(level=settings.log_level, json=settings.environment == "production")
     document = load_document(settings.openapi_overlays, root_path=settings.root_path)
-    database = Database(size=settings.database_pool_size, wait=settings.database_wait_seconds)
+    database = Database(
+        size=settings.database_pool_size,
+        wait=settings.database_wait_seconds,
+        statement_timeout=settings.database_statement_seconds,
+    )
     verifier = token_verifier(settings)
     limits = rate_limits(settings)
     metrics = None if "PROMETHEUS_MULTIPROC_DIR" in os.environ else REGISTRY
@@ -71,7 +76,11 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         __name__,
         lifespan=partial(_lifespan, settings, database, verifier, limits),
         middlewares=[
-            partial(ObservabilityMiddleware, root_path=settings.root_path),
+            partial(
+                ObservabilityMiddleware,
+                root_path=settings.root_path,
+                headers=security_headers(production=settings.environment == "production"),
+            ),
             partial(CrossOriginMiddleware, origins=settings.cors_origins),
             ProblemMiddleware,
             partial(GuardMiddleware, max_body_bytes=settings.max_body_bytes, larger_bodies=larger_bodies(document)),

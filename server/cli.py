@@ -7,6 +7,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
+from typing import cast
 
 import click
 import orjson
@@ -23,13 +25,20 @@ from persistence.purge import Purged
 from persistence.purge import purge as purge_database
 from server.app import create_app, database_address
 from server.contract import ContractError, load_document, to_yaml
+from server.headers import security_headers
 from server.observability import configure_logging
-from server.protocol import ProblemProtocol
+from server.protocol import Limits, ProblemProtocol, Watch
 from server.settings import Settings, SettingsError, load_settings
 
+try:
+    import resource
+except ModuleNotFoundError:  # of Windows, which has no such limit
+    resource = None  # type: ignore[assignment]
+
 _DEMO_USER = "demo"
-_GRACE_SECONDS = 10
 _KEEP_ALIVE_SECONDS = 75
+_MOST_FILES = 65_536
+_FILES_OF_OUR_OWN = 256
 _YEAR_SECONDS = 366 * 24 * 3600
 
 
@@ -72,9 +81,9 @@ def _run(settings: Settings, app: ASGIApp) -> None:
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
-        timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_graceful_shutdown=settings.shutdown_seconds,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        http=ProblemProtocol,
+        http=cast("type[asyncio.Protocol]", partial(ProblemProtocol, watch=_watch(settings))),
         ws="none",
         access_log=False,
         log_config=None,
@@ -92,6 +101,32 @@ def _run(settings: Settings, app: ASGIApp) -> None:
     server.run(sockets=[listener])
     if not server.started:
         sys.exit(STARTUP_FAILURE)
+
+
+def _watch(settings: Settings) -> Watch:
+    limits = Limits(
+        head_seconds=settings.header_timeout_seconds,
+        body_seconds=settings.body_timeout_seconds,
+        request_seconds=settings.request_timeout_seconds,
+        shutdown_seconds=settings.shutdown_seconds,
+        connections=max(1, min(settings.max_connections, _allow_files() - _FILES_OF_OUR_OWN)),
+    )
+    return Watch(limits, security_headers(production=settings.environment == "production"))
+
+
+def _allow_files() -> int:
+    """How many files may be open, sockets too, once this process has allowed itself what it may."""
+    if resource is None:
+        return _MOST_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    wanted = _MOST_FILES if hard == unlimited else min(hard, _MOST_FILES)
+    if soft != unlimited and soft < wanted:
+        # Some systems name a limit that they do not grant.
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            return wanted
+    return _MOST_FILES if soft == unlimited else soft
 
 
 def _share_with_workers(settings: Settings, secret: str | None, stack: contextlib.ExitStack) -> None:

@@ -22,6 +22,9 @@ TARGET_BYTES = 8_192
 HEADER_BYTES = 32_768
 """The most that all header names and values may take together."""
 
+HEADER_FIELDS = 100
+"""The most header fields; browsers and proxies send about thirty."""
+
 DEPTH = 64
 """How deep arrays and objects may nest in a body."""
 
@@ -43,12 +46,16 @@ class GuardMiddleware:
             return
         if len(scope["raw_path"]) + len(scope["query_string"]) > TARGET_BYTES:
             raise Problem(URI_TOO_LONG)
+        if len(scope["headers"]) > HEADER_FIELDS:
+            raise Problem(HEADERS_TOO_LARGE, "The request has more header fields than this service takes.")
         if sum([len(name) + len(value) for name, value in scope["headers"]]) > HEADER_BYTES:
             raise Problem(HEADERS_TOO_LARGE)
         exchange = exchange_of(scope)
         length = exchange.fields.get(b"content-length")
         if length is not None and _exceeds(length, self.max_body_bytes) and _exceeds(length, self._most(scope)):
             raise Problem(CONTENT_TOO_LARGE)
+        if b"transfer-encoding" in exchange.fields:
+            _check_coding(exchange)
         if not _fewest_hosts(scope) <= _hosts(exchange) <= 1:
             raise Problem(MALFORMED_REQUEST, "The request needs exactly one Host header field.")
         exchange.receive = self._limited(receive, scope)
@@ -72,6 +79,13 @@ class GuardMiddleware:
             return message
 
         return limited_receive
+
+
+def _check_coding(exchange: Exchange) -> None:
+    """Refuse what another program might find the end of elsewhere (RFC 9112, sections 6.1 and 6.3)."""
+    if exchange.scope["http_version"] == "1.0" or exchange.fields[b"transfer-encoding"].lower() != b"chunked":
+        problem = "The only transfer coding that this service takes is chunked, of HTTP/1.1."
+        raise Problem(MALFORMED_REQUEST, problem, headers={"connection": "close"})
 
 
 def _fewest_hosts(scope: Scope) -> int:

@@ -13,11 +13,11 @@ from urllib.parse import quote
 
 import orjson
 import structlog
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils import uuid7
 
-from server.exchange import Exchange, begin, fields_of
+from server.exchange import Exchange, Headers, begin, fields_of
 
 # Long enough for a UUID, a ULID or a W3C trace id; nothing that could break a log line or a header.
 _SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}", re.ASCII)
@@ -29,14 +29,16 @@ _MOST_ENTRIES = 500
 
 REQUESTS = Counter("http_requests", "Requests answered.", ["method", "operation", "status"])
 DURATION = Histogram("http_request_duration_seconds", "Time to answer a request.", ["operation"])
+CONNECTIONS = Gauge("http_connections", "Connections of clients that are open.", multiprocess_mode="livesum")
 
 
 class ObservabilityMiddleware:
     """Sees every answer, errors too: the outermost stage."""
 
-    def __init__(self, app: ASGIApp, *, root_path: str) -> None:
+    def __init__(self, app: ASGIApp, *, root_path: str, headers: Headers) -> None:
         self.app = app
         self.root_path = root_path
+        self.headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Begin the exchange, call on, and write it down when it has ended."""
@@ -50,7 +52,7 @@ class ObservabilityMiddleware:
             scope["raw_path"] = quote(scope["path"]).encode()
         fields = fields_of(scope["headers"])
         request_id = _request_id(fields)
-        headers = [(b"x-request-id", request_id.encode()), (b"x-content-type-options", b"nosniff")]
+        headers = [(b"x-request-id", request_id.encode()), *self.headers]
         exchange = Exchange(scope, receive, self.root_path, request_id, fields, headers)
         begin(exchange)
 
@@ -109,6 +111,10 @@ class Journal:
             asyncio.get_running_loop().call_later(_DELAY, self.write)
         elif len(self._entries) >= _MOST_ENTRIES:
             self.write()
+
+    def add_refused(self, request_id: str, status: int) -> None:
+        """Keep what was answered before it was a request."""
+        self.add(_Entry(time.time(), 0.0, request_id, "other", None, status, None))
 
     def write(self) -> None:
         """Count and write what is kept."""

@@ -1,10 +1,11 @@
 """Every error as `application/problem+json` (RFC 9457). The only place that knows which error is which status."""
 
+import asyncio
 import re
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import structlog
@@ -12,9 +13,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handlers.security import InvalidToken, KeysUnavailable
 from persistence.errors import DatabaseUnavailable, InvalidCursor, KeyInUse, KeyReused, TaskChanged, TaskNotFound
-from server.exchange import exchange_of
+from server.exchange import Exchange, exchange_of
 
 _log = structlog.get_logger()
+
+INTERRUPTION: Final = "tasks_api.interruption"
+"""Where a server puts an `Interruption` into the scope of a request before it cancels the request's task."""
 
 PAGE = "/problems"
 """The page that explains the codes; a problem's `type` is a place in it."""
@@ -145,6 +149,13 @@ class Problem(Exception):
         return members
 
 
+@dataclass(frozen=True, slots=True)
+class Interruption:
+    """Why a request is ended from outside: as this problem, or as nothing where nobody can be told any more."""
+
+    problem: Problem | None
+
+
 def _shortened(path: str) -> str:
     """The path as far as there is room, without half of a percent-encoding at its end."""
     return path if len(path) <= _INSTANCE_LENGTH else re.sub("%.?$", "", path[:_INSTANCE_LENGTH])
@@ -204,11 +215,22 @@ class ProblemMiddleware:
             _report(error, problem, exchange.request_id)
             if exchange.status is not None:
                 raise
-            await _send_problem(problem, exchange.path, head=scope["method"] == "HEAD", send=send)
+            await _send_problem(problem, exchange, send)
+        except asyncio.CancelledError:
+            interruption: Interruption | None = scope.get(INTERRUPTION)
+            task = asyncio.current_task()
+            if interruption is None or task is None:
+                raise
+            task.uncancel()
+            exchange = exchange_of(scope)
+            code = interruption.problem.kind.code if interruption.problem else None
+            _log.warning("interrupted", request_id=exchange.request_id, code=code)
+            if interruption.problem is not None and exchange.status is None:
+                await _send_problem(interruption.problem, exchange, send)
 
 
-async def _send_problem(problem: Problem, path: str, *, head: bool, send: Send) -> None:
-    body = orjson.dumps(problem.as_json(path))
+async def _send_problem(problem: Problem, exchange: Exchange, send: Send) -> None:
+    body = orjson.dumps(problem.as_json(exchange.path))
     headers = [
         (b"content-type", _MEDIA_TYPE),
         (b"content-length", str(len(body)).encode()),
@@ -216,7 +238,7 @@ async def _send_problem(problem: Problem, path: str, *, head: bool, send: Send) 
         *((name.encode(), value.encode()) for name, value in problem.headers.items()),
     ]
     await send({"type": "http.response.start", "status": problem.kind.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head else body})
+    await send({"type": "http.response.body", "body": b"" if exchange.scope["method"] == "HEAD" else body})
 
 
 def _report(error: Exception, problem: Problem, request_id: str) -> None:

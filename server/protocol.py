@@ -1,32 +1,390 @@
-"""uvicorn's protocol, with its one answer of its own in the contract's shape."""
+"""uvicorn's protocol, with bounds to what a client may take of time and memory.
+
+What waits for a client, or for the service itself, waits for a bounded time:
+
+    the head of a request           `Limits.head_seconds`; 408, or the end of a connection that said nothing
+    its body                        `Limits.body_seconds`, and one more for each 32 KiB that have come; 408
+    the beginning of the answer     `Limits.request_seconds` of the service's own time; 503
+    the client taking the answer    as for the body, then the connection is cut
+    the end of the service          `Limits.shutdown_seconds` from the signal; 503
+
+A request that the stages work on is ended through them: `Interruption` is put into its scope and its task is
+cancelled, so that the one answer it gets has its request id, its CORS headers, its log line and its count. What never
+becomes a request is answered here, in the contract's shape.
+"""
+
+import asyncio
+import heapq
+from dataclasses import dataclass
+from typing import Any, Final
 
 import orjson
 from uuid_utils import uuid7
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from server.guard import TARGET_BYTES
-from server.problems import MALFORMED_REQUEST, URI_TOO_LONG, Problem
+from server.exchange import Headers
+from server.guard import HEADER_BYTES, HEADER_FIELDS, TARGET_BYTES
+from server.observability import CONNECTIONS, journal
+from server.problems import (
+    HEADERS_TOO_LARGE,
+    INTERRUPTION,
+    MALFORMED_REQUEST,
+    REQUEST_TIMEOUT,
+    SERVICE_UNAVAILABLE,
+    URI_TOO_LONG,
+    Interruption,
+    Problem,
+)
+
+_TICK: Final = 0.25
+_BYTES_PER_SECOND: Final = 32_768
+"""A client that sends or takes less is a slow one, and uses its seconds up."""
+
+_HEAD_BYTES: Final = TARGET_BYTES + HEADER_BYTES + 8_192
+"""Of a head that has no end yet. The guard is exact about those that have one."""
+
+_OVERHEAD: Final = 16
+"""The most bytes on the wire for one of a body: a chunk of one byte takes six."""
+
+_SLACK: Final = 65_536
+_FEW_SECONDS: Final = 2.0
+"""For a client to read why it was refused: closing at once may take an answer back (RFC 9112, section 9.6)."""
+
+_LINGER: Final = 0.5
+"""For a request that was on its way when the service began to end."""
+
+_RETRY: Final = {"retry-after": "1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much a client may take. Times are in seconds, connections those of one process."""
+
+    head_seconds: float = 10
+    body_seconds: float = 30
+    request_seconds: float = 30
+    shutdown_seconds: float = 10
+    connections: int = 10_000
+
+
+class Watch:
+    """Looks at every connection of a process four times a second.
+
+    A timer of its own would cost each request more than this does, and the time that the event loop itself stood
+    still must not be held against a client.
+    """
+
+    def __init__(self, limits: Limits, headers: Headers) -> None:
+        self.limits = limits
+        self.headers = headers
+        """What every answer carries."""
+        self.draining_since: float | None = None
+        """When the service was told to end, in seconds of the event loop's clock."""
+        self._connections: set[ProblemProtocol] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._looked_at = 0.0
+        self._made_room = False
+
+    def add(self, connection: "ProblemProtocol") -> bool:
+        """Look at this connection from now on. Returns whether there is room for it."""
+        if self._timer is None:
+            # uvicorn's own set, from which it takes what is closed.
+            self._connections = connection.connections  # type: ignore[assignment]
+            self._looked_at = connection.loop.time()
+            self._timer = connection.loop.call_later(_TICK, self._look, connection.loop)
+        return len(self._connections) <= self.limits.connections or self._make_room(connection)
+
+    def drain(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to count the seconds that are left."""
+        if self.draining_since is None:
+            self.draining_since = loop.time()
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        connections = [*self._connections]
+        CONNECTIONS.set(len(connections))
+        self._timer = loop.call_later(_TICK, self._look, loop) if connections else None
+        self._made_room = False
+        now = loop.time()
+        passed, self._looked_at = min(now - self._looked_at, 2 * _TICK), now
+        is_over = self._is_over(now)
+        for connection in connections:
+            if is_over:
+                connection.end()
+            else:
+                connection.look(passed)
+
+    def _is_over(self, now: float) -> bool:
+        """Whether the rest of the time to end is needed for the answers that say so."""
+        if self.draining_since is None:
+            return False
+        seconds = self.limits.shutdown_seconds
+        return now - self.draining_since > seconds - min(1, seconds / 4) - _TICK
+
+    def _make_room(self, newcomer: "ProblemProtocol") -> bool:
+        """End the connections that have waited for a request the longest. Not more than once between two looks."""
+        if self._made_room:
+            return False
+        self._made_room = True
+        idle = [one for one in self._connections if one is not newcomer and not one.is_busy]
+        for one in heapq.nlargest(max(1, self.limits.connections // 10), idle, key=lambda one: one.waited):
+            one.transport.abort()
+        return bool(idle)
 
 
 class ProblemProtocol(HttpToolsProtocol):
-    """Answers what is not HTTP, which never becomes a request that the stages could see."""
+    """Ends what takes too long or too much, and answers what never becomes a request that the stages could see."""
 
     url = b""
+    waited = 0.0
+    """For how many seconds the client has been waited for."""
+    _worked = 0.0
+    _stalled = 0.0
+    _unsent = 0
+    _waits_for: object = None
+    _works_on: object = None
+    _counted: object = None
+    _head_bytes = 0
+    _body_bytes = 0
+    _wire_bytes: int | None = None
+    _is_deaf = False
+    _running: RequestResponseCycle | None = None
+    _task: asyncio.Task[None] | None = None
+
+    def __init__(self, *args: Any, watch: Watch, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._watch = watch
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the stages work on a request of this connection."""
+        return self._running is not None and not self._running.response_complete
+
+    # What the event loop and the parser call.
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take the connection, if there is room."""
+        super().connection_made(transport)
+        if not self._watch.add(self):
+            self._refuse(Problem(SERVICE_UNAVAILABLE, headers=_RETRY))
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what has come, and see that what is kept of it does not grow without end."""
+        if self._is_deaf:
+            return
+        super().data_received(data)
+        cycle = self.cycle
+        if cycle is None or cycle.scope is not self.scope:
+            self._bound_head(len(data))
+        elif cycle.more_body:
+            self._bound_body(len(data))
+
+    def on_headers_complete(self) -> None:
+        """Begin the request."""
+        super().on_headers_complete()
+        # Fields that come behind the body must not be taken for those of the head (RFC 9110, section 6.5.1).
+        self.headers = []
+        self._body_bytes = 0
+        self._wire_bytes = None
+        if self._watch.draining_since is not None:
+            self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        """Keep a part of the body, which earns its sender more time."""
+        super().on_body(body)
+        if not self.cycle.response_complete:
+            self._body_bytes += len(body)
+
+    def resume_writing(self) -> None:
+        """Go on, for the client takes its answer."""
+        super().resume_writing()
+        self._stalled = 0.0
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        task = self.loop.create_task(cycle.run_asgi(app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+        self._running, self._task = cycle, task
+        if INTERRUPTION in cycle.scope:
+            self.loop.call_soon(task.cancel)
+
+    # What came is not a request.
 
     def send_400_response(self, msg: str) -> None:
-        """Send the problem and close the connection: where the next request would start is unknown."""
-        # A target beyond 65,535 bytes is one of the things that httptools does not read.
-        problem = Problem(URI_TOO_LONG) if len(self.url) > TARGET_BYTES else Problem(MALFORMED_REQUEST, msg)
-        body = orjson.dumps(problem.as_json("/"))
-        head = (
-            f"HTTP/1.1 {problem.kind.status} {problem.kind.title}\r\n"
-            "Content-Type: application/problem+json\r\n"
-            f"Content-Length: {len(body)}\r\n"
-            "Cache-Control: no-store\r\n"
-            "Vary: Origin\r\n"
-            f"X-Request-ID: {uuid7()}\r\n"
-            "X-Content-Type-Options: nosniff\r\n"
-            "Connection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
-        self.transport.close()
+        """Refuse what the parser could not read, and listen no more: where a next request starts is unknown."""
+        # A target beyond 65,535 bytes is one of the things that it does not read.
+        self._give_up(Problem(URI_TOO_LONG) if len(self.url) > TARGET_BYTES else Problem(MALFORMED_REQUEST, msg))
+
+    def _give_up(self, problem: Problem) -> None:
+        """End with the problem, unless an answer is due or has been given to what came before."""
+        self._is_deaf = True
+        cycle = self.cycle
+        if cycle is not None and cycle.scope is self.scope and cycle.more_body:
+            # It is in the body of a request.
+            if cycle.response_complete:
+                self.transport.close()
+            elif not cycle.response_started:
+                self._interrupt(cycle, problem)
+            cycle.keep_alive = False
+        elif self.is_busy:
+            cycle.keep_alive = False
+        else:
+            self._refuse(problem)
+
+    def _refuse(self, problem: Problem) -> None:
+        """Answer in the stages' place, and close the connection."""
+        self._is_deaf = True
+        if self.transport.is_closing():
+            return
+        request_id = str(uuid7())
+        self.transport.write(_as_bytes(problem, request_id, self._watch.headers))
+        journal.add_refused(request_id, problem.kind.status)
+        if self._watch.draining_since is not None or not self.transport.can_write_eof():
+            self.transport.close()
+        else:
+            self.transport.write_eof()
+            self.loop.call_later(_FEW_SECONDS, self.transport.close)
+
+    def _bound_head(self, received: int) -> None:
+        if self.scope is None or self._is_deaf:
+            return
+        many = len(self.headers) > HEADER_FIELDS
+        if self._counted is not self.scope:
+            # What came with it may belong to the request before.
+            self._counted = self.scope
+            received = len(self.url) + (0 if many else sum([len(name) + len(value) for name, value in self.headers]))
+            self._head_bytes = 0
+        self._head_bytes += received
+        if many or self._head_bytes > _HEAD_BYTES:
+            self._give_up(Problem(URI_TOO_LONG if len(self.url) > TARGET_BYTES else HEADERS_TOO_LARGE))
+
+    def _bound_body(self, received: int) -> None:
+        # The first part came with the head.
+        self._wire_bytes = 0 if self._wire_bytes is None else self._wire_bytes + received
+        if self._is_deaf or (len(self.headers) <= HEADER_FIELDS and not self._is_padded()):
+            return
+        self._give_up(Problem(MALFORMED_REQUEST, "The body comes with more around it than in it."))
+
+    def _is_padded(self) -> bool:
+        answered = self.cycle.response_complete
+        return not answered and (self._wire_bytes or 0) > _OVERHEAD * self._body_bytes + _SLACK
+
+    # What takes too long.
+
+    def look(self, passed: float) -> None:
+        """Hold the seconds that have passed against whoever is waited for."""
+        if self._takes_nothing(passed):
+            self._cut()
+            return
+        running = self._running
+        if running is None or running.response_complete:
+            self._look_at_client(passed)
+        elif not running.response_started and INTERRUPTION not in running.scope:
+            self._look_at_request(running, passed)
+
+    def end(self) -> None:
+        """The service ends: say so to whoever waits for an answer, and leave the others."""
+        running = self._running
+        if running is not None and not running.response_complete:
+            if running.response_started or INTERRUPTION in running.scope:
+                self._cut()
+            else:
+                self._interrupt(running, Problem(SERVICE_UNAVAILABLE, headers=_RETRY))
+        elif self._has_begun() and not self._is_deaf:
+            self._refuse(Problem(SERVICE_UNAVAILABLE, headers=_RETRY))
+        else:
+            self.transport.abort()
+
+    def shutdown(self) -> None:
+        """Answer what has come, and what is still on its way, for the last time."""
+        self._watch.drain(self.loop)
+        if self.is_busy:
+            self.cycle.keep_alive = False
+        else:
+            self.loop.call_later(_LINGER, self._close_if_idle)
+
+    def _close_if_idle(self) -> None:
+        if not self.is_busy and not self._has_begun():
+            self.transport.close()
+
+    def _has_begun(self) -> bool:
+        """Whether there is a head that has no end yet."""
+        return self.scope is not None and (self.cycle is None or self.cycle.scope is not self.scope)
+
+    def _look_at_client(self, passed: float) -> None:
+        cycle, limits = self.cycle, self._watch.limits
+        if self._is_deaf or self.transport.is_closing():
+            return
+        if cycle is not None and cycle.scope is self.scope and cycle.more_body:
+            # It has been answered, and goes on sending.
+            if self._has_waited(cycle, passed) > limits.body_seconds:
+                self.transport.close()
+        elif self.timeout_keep_alive_task is not None:
+            self._has_waited(self.timeout_keep_alive_task, passed)
+        elif self._has_waited(self.scope, passed) > limits.head_seconds:
+            if self._has_begun():
+                self._refuse(Problem(REQUEST_TIMEOUT))
+            else:
+                self.transport.close()
+
+    def _look_at_request(self, cycle: RequestResponseCycle, passed: float) -> None:
+        limits = self._watch.limits
+        if cycle.more_body and not cycle.body and not self.flow.read_paused and not self._is_deaf:
+            earned = self._body_bytes / _BYTES_PER_SECOND
+            if self._has_waited(cycle, passed) > limits.body_seconds + earned:
+                self._interrupt(cycle, Problem(REQUEST_TIMEOUT))
+            return
+        if self._works_on is not cycle:
+            self._works_on, self._worked = cycle, 0.0
+            return
+        self._worked += passed
+        if self._worked > limits.request_seconds:
+            self._interrupt(cycle, Problem(SERVICE_UNAVAILABLE, headers=_RETRY))
+
+    def _has_waited(self, what: object, passed: float) -> float:
+        """For how long the client has been waited for because of this. Nothing at first sight, which is late."""
+        self.waited = self.waited + passed if self._waits_for is what else 0.0
+        self._waits_for = what
+        return self.waited
+
+    def _takes_nothing(self, passed: float) -> bool:
+        """Whether the client leaves its answers lying for too long."""
+        unsent = self.transport.get_write_buffer_size()
+        if not unsent:
+            self._stalled = 0.0
+        elif self._unsent:
+            taken = max(0, self._unsent - unsent)
+            self._stalled = max(0.0, self._stalled + passed - taken / _BYTES_PER_SECOND)
+        self._unsent = unsent
+        return self._stalled > self._watch.limits.body_seconds
+
+    def _interrupt(self, cycle: RequestResponseCycle, problem: Problem | None) -> None:
+        cycle.keep_alive = False
+        cycle.scope[INTERRUPTION] = Interruption(problem)  # type: ignore[typeddict-unknown-key]
+        if cycle is self._running and self._task is not None:
+            # Not before the task has begun, or nothing would answer.
+            self.loop.call_soon(self._task.cancel)
+
+    def _cut(self) -> None:
+        """End the connection in the middle of an answer, or with one that nobody takes."""
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            if INTERRUPTION not in self._running.scope:
+                self._interrupt(self._running, None)
+        self.transport.abort()
+
+
+def _as_bytes(problem: Problem, request_id: str, headers: Headers) -> bytes:
+    body = orjson.dumps(problem.as_json("/"))
+    fields = [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+        (b"vary", b"Origin"),
+        (b"x-request-id", request_id.encode()),
+        *headers,
+        *((name.encode(), value.encode()) for name, value in problem.headers.items()),
+        (b"connection", b"close"),
+    ]
+    lines = [b"HTTP/1.1 %d %s" % (problem.kind.status, problem.kind.title.encode())]
+    lines += [b"%s: %s" % field for field in fields]
+    return b"\r\n".join([*lines, b"", body])

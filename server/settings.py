@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     database_wait_seconds: float = Field(
         default=5.0, gt=0, le=60, description="How long a request waits for a free connection before it gets a 503."
     )
+    database_statement_seconds: float = Field(
+        default=5.0, gt=0, le=3600, description="How long a statement may take before its request gets a 503."
+    )
     better_auth_secret: SecretStr | None = Field(
         default=None,
         description="The shared secret of HS256 tokens, at least 32 bytes. In development a missing one is made "
@@ -95,6 +98,33 @@ class Settings(BaseSettings):
         default=None,
         description="Where Redis is, as `redis://` or `rediss://`, to count for all processes together. While it is "
         "away each counts by itself.",
+    )
+    header_timeout_seconds: float = Field(
+        default=10.0, gt=0, le=3600, description="How long the head of a request may take to arrive; then 408."
+    )
+    body_timeout_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        le=3600,
+        description="How long a body may take to arrive, with one second more for each 32 KiB of it that have; then "
+        "408. A client that takes its answer more slowly than that is cut off.",
+    )
+    request_timeout_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        le=3600,
+        description="How long the service itself may take for a request until its answer begins; then 503.",
+    )
+    shutdown_seconds: int = Field(
+        default=10,
+        ge=1,
+        le=3600,
+        description="How long requests that are under way may still take when the service is told to end; then 503.",
+    )
+    max_connections: int = Field(
+        default=10000,
+        ge=1,
+        description="Connections of clients per process, at most; fewer where the system allows fewer open files.",
     )
     max_body_bytes: int = Field(
         default=65536, ge=1024, description="The longest request body taken, in bytes; then 413."

@@ -19,18 +19,7 @@ from server.contract import to_yaml
 from server.observability import journal
 from server.problems import KINDS, PAGE
 
-# Swagger UI writes styles into the page and draws its icons from data: addresses. Its pages may stand in a frame
-# of the host that shows a Space (Hugging Face), and of no other.
-_CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'self' https://huggingface.co https://*.hf.space"
-)
-_HEADERS = {
-    "cache-control": "no-cache",
-    "content-security-policy": _CONTENT_SECURITY_POLICY,
-    "referrer-policy": "no-referrer",
-}
+_HEADERS = {"cache-control": "no-cache"}
 _ASSETS = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png")
 
 

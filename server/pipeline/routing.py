@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.contract import compile_path, operations
 from server.exchange import Exchange, Response, Stream, exchange_of
+from server.headers import permit_page
 from server.pipeline.stage import Operation, operation_of
 from server.problems import (
     MALFORMED_REQUEST,
@@ -89,6 +90,7 @@ class RoutingMiddleware(SpecMiddleware):
             await _send(Response(204, [(b"allow", resource.allow.encode())], b""), scope, receive, send)
         elif resource.page is not None and method in ("GET", "HEAD"):
             await self.limits.count_anonymous(exchange)
+            permit_page(exchange.answer_headers)
             await resource.page({**scope, "method": "GET"}, receive, send if method == "GET" else _without_body(send))
         else:
             await self.limits.count_anonymous(exchange)
