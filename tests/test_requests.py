@@ -334,14 +334,6 @@ def test_a_chunked_body_is_taken(member: Member) -> None:
     assert (answer.status_code, answer.json()["title"]) == (201, "a")
 
 
-def test_a_body_in_chunks_of_one_byte_with_a_trailer_is_taken(member: Member, wire: Wire) -> None:
-    head = [bearer(member[0]), ("Content-Type", "application/json"), ("Transfer-Encoding", "chunked")]
-    chunks = [b"1;extension=1\r\n%c\r\n" % byte for byte in b'{"title": "a"}']
-    wire.send(request("POST", "/api/tasks", head), *chunks, b"0\r\nX-Trailer: 1\r\n\r\n")
-    answer = wire.read()
-    assert (answer.status_code, json.loads(answer.content)["title"]) == (201, "a")
-
-
 def test_a_chunked_body_beyond_the_limit_is_too_large(service: Service, member: Member) -> None:
     answer = member[1].post("/api/tasks", content=iter([b" " * 32_768] * 3), headers=JSON)
     problem(service, answer, "content-too-large")
@@ -777,15 +769,6 @@ def test_an_answer_without_content_is_acceptable_to_everybody(ada: Member) -> No
 # Transport
 
 
-@pytest.mark.parametrize(
-    "hosts",
-    [pytest.param([], id="none"), pytest.param(["a", "b"], id="two"), pytest.param(["a", "a"], id="twice the same")],
-)
-def test_a_request_needs_one_host(service: Service, hosts: list[str]) -> None:
-    fields = [("Host", host) for host in hosts]
-    problem(service, ask(service, request("GET", "/health", fields, host=None)), "malformed-request")
-
-
 def test_a_load_balancer_may_check_health_with_http_1_0(wire: Wire) -> None:
     wire.send(b"GET /health HTTP/1.0\r\n\r\n")
     answer = wire.read()
@@ -815,50 +798,6 @@ def test_an_address_beyond_the_limit_is_too_long(service: Service, start: str, l
 
 def test_an_address_of_exactly_the_limit_is_taken(service: Service) -> None:
     problem(service, ask(service, request("GET", "/".ljust(8_192, "a"))), "not-found")
-
-
-@pytest.mark.parametrize(
-    "sent",
-    [
-        pytest.param(b"hello\r\n\r\n", id="words"),
-        pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", id="TLS"),
-        pytest.param(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", id="HTTP/2"),
-        pytest.param(b"GET /health HTTP/9.9\r\nHost: a\r\n\r\n", id="unknown version"),
-        pytest.param(b"GET /health\r\n\r\n", id="HTTP/0.9"),
-        pytest.param(b"BREW /health HTTP/1.1\r\nHost: a\r\n\r\n", id="unknown method"),
-        pytest.param(b"get /health HTTP/1.1\r\nHost: a\r\n\r\n", id="method in lower case"),
-        pytest.param("GET /café HTTP/1.1\r\nHost: a\r\n\r\n".encode(), id="raw UTF-8 in the target"),
-        pytest.param(b"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", id="space in the target"),
-        pytest.param(b"GET /a\x00b HTTP/1.1\r\nHost: a\r\n\r\n", id="NUL in the target"),
-        pytest.param(b"GET /health HTTP/1.1\r\nHost: a\r\nX: a\x00b\r\n\r\n", id="NUL in a field"),
-        pytest.param(b"GET /health HTTP/1.1\r\nHost: a\r\nX-Request-ID: a\r\n b\r\n\r\n", id="folded field"),
-        pytest.param(b"GET /health HTTP/1.1\r\nHost : a\r\n\r\n", id="space before the colon"),
-        pytest.param(b"GET /health HTTP/1.1\r\nHost: a\r\nnonsense\r\n\r\n", id="field without a colon"),
-        pytest.param(
-            b"POST /api/tasks HTTP/1.1\r\nHost: a\r\nContent-Length: +5\r\n\r\nhello", id="length with a sign"
-        ),
-        pytest.param(b"POST /api/tasks HTTP/1.1\r\nHost: a\r\nContent-Length: -5\r\n\r\nhello", id="negative length"),
-        pytest.param(
-            b"POST /api/tasks HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999999\r\n\r\n",
-            id="endless length",
-        ),
-        pytest.param(
-            b"POST /api/tasks HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
-            id="two lengths",
-        ),
-        pytest.param(
-            b"POST /api/tasks HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-            id="length and chunks",
-        ),
-    ],
-)
-def test_what_is_not_http_gets_a_problem_and_the_end_of_the_connection(service: Service, sent: bytes) -> None:
-    with Wire(service) as wire:
-        wire.send(sent)
-        answer = wire.read()
-        problem(service, answer, "malformed-request")
-        assert answer.headers["connection"] == "close"
-        assert wire.rest() == b""
 
 
 @pytest.mark.parametrize(
@@ -1144,9 +1083,3 @@ def test_a_client_that_goes_away_is_malformed_and_no_defect(service: Service, me
         assert wire.rest() == b""
     (line,) = [line for line in service.read_log().splitlines() if request_id in line]
     assert "status=400" in line
-
-
-def test_a_length_may_begin_with_zeros(service: Service, member: Member) -> None:
-    body = b'{"title": "a"}'
-    fields = [bearer(member[0]), ("Content-Type", "application/json"), ("Content-Length", f"{len(body):09}")]
-    assert ask(service, request("POST", "/api/tasks", fields) + body).status_code == 201

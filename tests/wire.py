@@ -1,9 +1,10 @@
 """HTTP as it goes over the wire, for what a client would not send, and the one check that every error has to pass."""
 
+import contextlib
 import functools
 import json
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 from urllib.parse import urlsplit
@@ -45,6 +46,7 @@ class Wire:
     def __init__(self, service: Service) -> None:
         address = urlsplit(service.url)
         self._socket = socket.create_connection((address.hostname, address.port or 80), timeout=SECONDS)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader = self._socket.makefile("rb")
 
     def __enter__(self) -> Self:
@@ -67,6 +69,22 @@ class Wire:
         length = 0 if head else int(headers.get("content-length", "0"))
         return RawAnswer(status, headers, self._reader.read(length))
 
+    def read_all(self) -> list[RawAnswer]:
+        """Read all answers until the service closes the connection."""
+        received = b""
+        # It is reset when it is closed before all that was sent has been read.
+        with contextlib.suppress(ConnectionResetError):
+            while data := self._socket.recv(65_536):
+                received += data
+        return list(_answers(received))
+
+    def received(self) -> bytes:
+        """What has come by now."""
+        self._socket.setblocking(False)  # noqa: FBT003  it has no name
+        with contextlib.suppress(BlockingIOError):
+            return self._socket.recv(65_536)
+        return b""
+
     def stop(self) -> None:
         """Say that nothing more will be sent."""
         self._socket.shutdown(socket.SHUT_WR)
@@ -74,6 +92,17 @@ class Wire:
     def rest(self) -> bytes:
         """Read whatever else comes until the service closes the connection."""
         return self._reader.read()
+
+
+def _answers(received: bytes) -> Iterator[RawAnswer]:
+    while received:
+        head, end, rest = received.partition(b"\r\n\r\n")
+        status, *lines = head.split(b"\r\n")
+        assert (status[:9], end) == (b"HTTP/1.1 ", b"\r\n\r\n"), f"not an answer: {received[:200]!r}"
+        headers = httpx2.Headers([(name, value.strip()) for name, _, value in (line.partition(b":") for line in lines)])
+        length = int(headers.get("content-length", "0"))
+        yield RawAnswer(int(status.split(b" ")[1]), headers, rest[:length])
+        received = rest[length:]
 
 
 def request(
