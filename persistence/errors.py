@@ -6,8 +6,9 @@ PersistenceError
 ├── KeyReused
 ├── KeyInUse
 ├── InvalidCursor
-└── DatabaseUnavailable
-    └── Locked
+├── DatabaseUnavailable
+│   └── Locked
+└── BackupError
 """
 
 
@@ -41,3 +42,7 @@ class DatabaseUnavailable(PersistenceError):
 
 class Locked(DatabaseUnavailable):
     """Somebody else is at work on the same thing, for longer than the statement was ready to wait."""
+
+
+class BackupError(PersistenceError):
+    """A backup could not be made or restored, and nothing has changed. The message is for the operator."""

@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 import os
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 from typing import cast
 
 import click
@@ -18,9 +20,9 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from handlers.security import issue_token
-from persistence import migrations
+from persistence import backup, migrations
 from persistence.database import Database
-from persistence.errors import DatabaseUnavailable
+from persistence.errors import BackupError, DatabaseUnavailable
 from persistence.purge import Purged
 from persistence.purge import purge as purge_database
 from server.app import create_app, database_address
@@ -50,7 +52,7 @@ class _OperatorError(click.ClickException):
 def _explained() -> Iterator[None]:
     try:
         yield
-    except (SettingsError, ContractError, migrations.MigrationError, OSError) as error:
+    except (SettingsError, ContractError, migrations.MigrationError, BackupError, OSError) as error:
         raise _OperatorError(str(error)) from None
 
 
@@ -153,14 +155,73 @@ def migrate(revision: str | None) -> None:
     with _explained():
         settings = load_settings()
         configure_logging(level=settings.log_level, json=settings.environment == "production")
-        with contextlib.ExitStack() as stack:
-            separate = settings.migrations_database_url
-            url = separate.get_secret_value() if separate else stack.enter_context(database_address(settings))
+        with _direct_address(settings) as url:
             if revision is None:
                 migrations.upgrade(url)
             else:
                 migrations.downgrade(url, revision)
     click.echo(f"The database is at revision {revision or migrations.head()}.")
+
+
+@contextlib.contextmanager
+def _direct_address(settings: Settings) -> Iterator[str]:
+    """The address of the database itself, where DATABASE_URL is that of a pooler."""
+    if settings.migrations_database_url is not None:
+        yield settings.migrations_database_url.get_secret_value()
+        return
+    with database_address(settings) as url:
+        yield url
+
+
+_FILE = click.argument("file", type=click.Path(path_type=Path))
+
+
+@main.command("backup")
+@_FILE
+@click.option("--replace", is_flag=True, help="Replace FILE if there is one.")
+def make_backup(file: Path, *, replace: bool) -> None:
+    """Write all data of MIGRATIONS_DATABASE_URL, or else of DATABASE_URL, to FILE.
+
+    The service may run meanwhile. FILE is there once it is complete and was read back.
+    """
+    with _explained(), _ended_in_order():
+        settings = load_settings()
+        configure_logging(level=settings.log_level, json=settings.environment == "production")
+        with _direct_address(settings) as url:
+            made = backup.backup(url, file, replace=replace)
+    click.echo(f"{file} holds {_summary(made)}.")
+
+
+@main.command()
+@_FILE
+@click.option("--replace", is_flag=True, help="Replace what the database holds.")
+def restore(file: Path, *, replace: bool) -> None:
+    """Put the data of FILE into MIGRATIONS_DATABASE_URL, or else into DATABASE_URL: all of them, or none.
+
+    The database must hold none. The service may run; its requests wait, or get a 503.
+    """
+    with _explained(), _ended_in_order():
+        settings = load_settings()
+        configure_logging(level=settings.log_level, json=settings.environment == "production")
+        with _direct_address(settings) as url:
+            restored = backup.restore(url, file, replace=replace)
+    click.echo(f"The database holds {_summary(restored)} from {file}, and is at revision {migrations.head()}.")
+
+
+def _summary(manifest: backup.Manifest) -> str:
+    """What was compared."""
+    counts = ", ".join(f"{contents.rows} {table}" for table, contents in manifest.tables.items())
+    return f"{counts} (revision {manifest.revision}, compared)"
+
+
+@contextlib.contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Let SIGTERM end the command as an exception, so that what was begun is cleared away."""
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @main.command()

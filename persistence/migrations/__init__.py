@@ -1,14 +1,17 @@
 """The schema's history, and the commands that walk it. Alembic does the walking."""
 
+import contextlib
 import functools
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import text
+from sqlalchemy import Connection, create_engine, pool, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from persistence.database import Database
@@ -17,13 +20,16 @@ from persistence.statement import compile_statement
 LOCK = 7_205_759_403
 """The advisory lock that whoever migrates holds: any number that no other program uses in the same database."""
 
+_CONNECT_TIMEOUT = 10
+# Of the lock above, and of every lock that a migration takes: while it waits for a table, all others wait behind it.
+_LOCK_TIMEOUT = "5s"
 _CURRENT = compile_statement(text("SELECT version_num AS revision FROM alembic_version"))
 
 
-def _config(url: str | None = None, *, leave_newer: bool = False) -> Config:
+def _config(url: str | None = None, *, connection: Connection | None = None, leave_newer: bool = False) -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    config.attributes.update(url=url, leave_newer=leave_newer)
+    config.attributes.update(url=url, connection=connection, leave_newer=leave_newer)
     return config
 
 
@@ -42,6 +48,46 @@ def head() -> str:
     return _revisions()[0]
 
 
+def known(revision: str) -> bool:
+    """Whether this code has the revision. One that it has not is that of a newer release."""
+    return revision in _revisions()
+
+
+@contextlib.contextmanager
+def exclusive(url: str) -> Iterator[Connection]:
+    """A transaction on the database at `url` in which nobody else migrates. Waits five seconds at most for any lock.
+
+    Raises `sqlalchemy.exc.SQLAlchemyError` and `psycopg.Error`.
+    """
+    engine = create_engine(
+        "postgresql+psycopg://",
+        # libpq reads the address itself, so every form of it that psql takes is taken here.
+        creator=lambda: psycopg.connect(
+            url, connect_timeout=_CONNECT_TIMEOUT, prepare_threshold=None, application_name="tasks-api"
+        ),
+        poolclass=pool.NullPool,
+    )
+    with engine.begin() as connection:
+        connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
+        # Held until the transaction ends: of many workers that start at once, one migrates and the others find
+        # the work done. A lock of the transaction, not of the session, works behind a transaction-mode pooler.
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+        yield connection
+
+
+def current(connection: Connection) -> str | None:
+    """The revision at which the database stands, or None where no migration ever ran."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def move(connection: Connection, revision: str) -> None:
+    """Bring the database to a known revision, in whichever direction that is, in the transaction of `exclusive`."""
+    start = current(connection)
+    backward = start is not None and _revisions().index(start) < _revisions().index(revision)
+    walk = command.downgrade if backward else command.upgrade
+    walk(_config(connection=connection), revision)
+
+
 def upgrade(url: str) -> None:
     """Bring the database at `url` to `head()`; does nothing where it is there. Many may call this at once.
 
@@ -51,7 +97,7 @@ def upgrade(url: str) -> None:
     try:
         command.upgrade(_config(url, leave_newer=True), "head")
     except (psycopg.Error, SQLAlchemyError, CommandError) as error:
-        raise MigrationError(_reason(error)) from error
+        raise MigrationError(reason(error)) from error
 
 
 def downgrade(url: str, revision: str) -> None:
@@ -59,12 +105,14 @@ def downgrade(url: str, revision: str) -> None:
     try:
         command.downgrade(_config(url), revision)
     except (psycopg.Error, SQLAlchemyError, CommandError) as error:
-        raise MigrationError(_reason(error)) from error
+        raise MigrationError(reason(error)) from error
 
 
-def _reason(error: Exception) -> str:
-    """The driver's own message in one line: it names the host and what it said, and never the password."""
-    return " ".join(str(getattr(error, "orig", None) or error).split())
+def reason(error: Exception) -> str:
+    """The driver's own message in one line: it names the host and what it said, and neither passwords nor values."""
+    original = getattr(error, "orig", None) or error
+    said = original.diag.message_primary if isinstance(original, psycopg.Error) else None
+    return " ".join((said or str(original)).split())
 
 
 async def applied(database: Database) -> bool:

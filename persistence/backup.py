@@ -1,0 +1,324 @@
+"""Backups: everything that is kept, in one file, compared with the database when it is made and when it is restored.
+
+A file is an archive of `pg_dump`, which `pg_restore` reads as it stands, followed by a manifest (what each table
+holds) and a last line with the SHA-256 of all before it.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Final
+
+import psycopg
+from alembic.util import CommandError
+from psycopg import sql
+from psycopg.rows import TupleRow
+from pydantic import BaseModel, ConfigDict, ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+
+from persistence import dumps, migrations
+from persistence.errors import BackupError
+from persistence.schema import metadata
+
+TABLES: Final = tuple(table.name for table in metadata.sorted_tables)
+"""The tables that are backed up, each after those that it refers to."""
+
+_LAST_LINE = re.compile(rb"tasks-api backup 1 (\d{8}) ([0-9a-f]{64})\n")
+_LAST_LINE_BYTES = 93
+_LONGEST_MANIFEST = 1 << 20
+_BLOCK = 1 << 20
+_CONNECT_TIMEOUT = 10
+_LOCK_TIMEOUT = "5s"
+_VERSIONS = "alembic_version"
+
+# What a row looks like as text depends on these.
+_FORM: Final = {
+    "client_encoding": "UTF8",
+    "timezone": "UTC",
+    "datestyle": "ISO, YMD",
+    "intervalstyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+}
+# A server may end a session that takes long, or waits for a program beside it. Some of these came with PostgreSQL 17.
+_PATIENCE: Final = dict.fromkeys(
+    ("statement_timeout", "idle_in_transaction_session_timeout", "transaction_timeout"), "0"
+)
+_SET: Final = """
+    SELECT set_config(key, value, true) FROM json_each_text(%s::json)
+    WHERE key IN (SELECT lower(name) FROM pg_settings)
+"""
+_PLACE: Final = """
+    SELECT format('%%I.%%I', nspname, relname) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE pg_class.oid = to_regclass(%s)
+"""
+_COLUMNS: Final = """
+    SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped
+    ORDER BY attname COLLATE "C"
+"""
+# The sum does not depend on the order of the rows, and SHA-256 is the same in every version, which PostgreSQL's own
+# hash functions need not be.
+_CONTENTS: Final = """
+    SELECT count(*), coalesce(sum(('x' || encode(substr(digest, 1, 8), 'hex'))::bit(64)::bigint), 0)::text
+    FROM (SELECT sha256(convert_to(ROW({columns})::text, 'UTF8')) AS digest FROM {table}) AS digests
+"""
+
+_Connection = psycopg.Connection[TupleRow]
+
+
+class Contents(BaseModel):
+    """What a table holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    rows: int
+    columns: list[str]
+    checksum: str
+    """The sum, over all rows, of the first eight bytes of the SHA-256 of the row's columns as text."""
+
+
+class Manifest(BaseModel):
+    """What a backup holds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    made_at: str
+    revision: str
+    """The revision of the schema."""
+    postgresql: int
+    """The major version of the `pg_dump` that made the archive."""
+    tables: dict[str, Contents]
+
+
+def backup(url: str, file: Path, *, replace: bool = False) -> Manifest:
+    """Write everything that the database at `url` holds into `file`, as it is at one moment. Others go on meanwhile.
+
+    The file is there once it is complete and was read back, and not before. Raises `BackupError`, also where it
+    exists and is not to be replaced.
+    """
+    with _explained():
+        file = file.resolve()
+        _refuse_existing(file, replace=replace)
+        with _part_of(file) as part:
+            manifest = _write(url, part)
+            _read_back(part, manifest)
+            part.flush()
+            os.fsync(part.fileno())
+            _give_name(Path(part.name), file, replace=replace)
+    return manifest
+
+
+def restore(url: str, file: Path, *, replace: bool = False) -> Manifest:
+    """Put what `file` holds into the database at `url`, all of it or nothing, and bring it to the newest revision.
+
+    Nobody else uses the tables meanwhile. Raises `BackupError`, also where the database holds data and they are not
+    to be replaced.
+    """
+    with _explained(), file.open("rb") as archive:
+        manifest = _read(archive, file)
+        program, _ = dumps.oldest_program("pg_restore", manifest.postgresql)
+        with migrations.exclusive(url) as connection:
+            driver = connection.connection.driver_connection
+            assert isinstance(driver, psycopg.Connection)  # noqa: S101  what SQLAlchemy was told to connect by
+            _set(driver, _FORM | _PATIENCE)
+            _clear(driver, migrations.current(connection), replace=replace)
+            migrations.move(connection, manifest.revision)
+            for table in _places(driver, TABLES):
+                _load(driver, program, archive, table)
+            if _contents(driver) != manifest.tables:
+                raise BackupError(f"{file} does not restore to what its manifest says")
+            migrations.move(connection, migrations.head())
+            driver.execute(_naming("ANALYZE {}", _places(driver, TABLES)))
+    return manifest
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BackupError(": ".join(filter(None, (error.filename, error.strerror or str(error))))) from error
+    except (psycopg.Error, SQLAlchemyError, CommandError) as error:
+        raise BackupError(migrations.reason(error)) from error
+
+
+# What is in the database.
+
+
+def _set(connection: _Connection, settings: Mapping[str, str]) -> None:
+    """Set them for this transaction, those that the server knows."""
+    connection.execute(_SET, [json.dumps(settings)])
+
+
+def _places(connection: _Connection, tables: Iterable[str]) -> dict[str, str]:
+    """Those of the tables that are there, and their names with their schema, quoted where that is needed."""
+    found = {table: connection.execute(_PLACE, [table]).fetchone() for table in tables}
+    return {table: row[0] for table, row in found.items() if row is not None}
+
+
+def _naming(statement: str, places: Mapping[str, str]) -> sql.Composed:
+    """The statement about all these tables."""
+    return sql.SQL(statement).format(sql.SQL(", ").join(map(sql.SQL, places.values())))
+
+
+def _contents(connection: _Connection) -> dict[str, Contents]:
+    """What each table holds that is there. Reads every row, and keeps none."""
+    return {table: _contents_of(connection, table, place) for table, place in _places(connection, TABLES).items()}
+
+
+def _contents_of(connection: _Connection, table: str, place: str) -> Contents:
+    columns = [name for (name,) in connection.execute(_COLUMNS, [table])]
+    query = sql.SQL(_CONTENTS).format(columns=sql.SQL(", ").join(map(sql.Identifier, columns)), table=sql.SQL(place))
+    count, checksum = connection.execute(query).fetchone() or (0, "0")
+    return Contents(rows=count, columns=columns, checksum=checksum)
+
+
+# Backup.
+
+
+def _refuse_existing(file: Path, *, replace: bool) -> None:
+    if file.exists() and not (replace and file.is_file()):
+        raise BackupError(f"{file} exists already" if file.is_file() else f"{file} is not a file")
+
+
+@contextlib.contextmanager
+def _part_of(file: Path) -> Iterator[IO[bytes]]:
+    """A file beside `file` that only its owner can read, and which does not stay."""
+    with tempfile.NamedTemporaryFile(prefix=f".{file.name}.", suffix=".part", dir=file.parent, delete=False) as part:
+        try:
+            yield part
+        finally:
+            Path(part.name).unlink(missing_ok=True)
+
+
+def _write(url: str, part: IO[bytes]) -> Manifest:
+    with psycopg.connect(
+        url, connect_timeout=_CONNECT_TIMEOUT, prepare_threshold=None, application_name="tasks-api"
+    ) as connection:
+        program, version = dumps.oldest_program("pg_dump", connection.info.server_version // 10_000)
+        places = _places(connection, (*TABLES, _VERSIONS))
+        if _VERSIONS not in places:
+            raise BackupError("the database has no tables of this service")
+        connection.rollback()
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
+        # Before the first query, which decides what is seen: a table that is emptied in between would seem empty.
+        connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
+        connection.execute(_naming("LOCK TABLE {} IN ACCESS SHARE MODE", places))
+        _set(connection, _FORM | _PATIENCE)
+        if _places(connection, (*TABLES, _VERSIONS)) != places:
+            raise BackupError("the database was migrated at this moment; try again")
+        (revision,) = connection.execute(f"SELECT version_num FROM {_VERSIONS}").fetchone() or (None,)  # noqa: S608
+        if revision is None or not migrations.known(revision):
+            raise BackupError(f"the database is at revision {revision}, which this release does not know")
+        (snapshot,) = connection.execute("SELECT pg_export_snapshot()").fetchone() or ("",)
+        digest = hashlib.sha256()
+        for block in dumps.dump(program, url, places.values(), snapshot=snapshot):
+            digest.update(block)
+            part.write(block)
+        manifest = Manifest(
+            made_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            revision=revision,
+            postgresql=version,
+            tables=_contents(connection),
+        )
+    told = b"\n" + manifest.model_dump_json().encode() + b"\n"
+    digest.update(told)
+    part.write(told + b"tasks-api backup 1 %08d %s\n" % (len(told), digest.hexdigest().encode()))
+    return manifest
+
+
+def _read_back(part: IO[bytes], manifest: Manifest) -> None:
+    """Have every row of the archive read: the disk kept it, and `pg_restore` understands it."""
+    part.flush()
+    _read(part, Path(part.name))
+    program, _ = dumps.oldest_program("pg_restore", manifest.postgresql)
+    for table, contents in manifest.tables.items():
+        with dumps.rows(program, part, table) as (_, blocks):
+            count = sum(block.count(b"\n") for block in blocks)
+        if count != contents.rows:
+            raise BackupError(f"the dump has {count} rows of the table {table}, and the database {contents.rows}")
+
+
+def _give_name(part: Path, file: Path, *, replace: bool) -> None:
+    if replace:
+        part.replace(file)
+    else:
+        try:
+            # Unlike renaming, it never replaces what somebody else put there meanwhile.
+            file.hardlink_to(part)
+        except FileExistsError:
+            raise BackupError(f"{file} exists already") from None
+        except OSError:
+            # There are file systems that know no links.
+            _refuse_existing(file, replace=False)
+            part.rename(file)
+    with contextlib.suppress(PermissionError):
+        # Windows opens no directories.
+        directory = os.open(file.parent, os.O_RDONLY)
+        os.fsync(directory)
+        os.close(directory)
+
+
+# Restore.
+
+
+def _read(archive: IO[bytes], file: Path) -> Manifest:
+    """The manifest of a backup that is whole. Raises `BackupError`."""
+    end = max(0, archive.seek(0, os.SEEK_END) - _LAST_LINE_BYTES)
+    archive.seek(end)
+    last_line = _LAST_LINE.fullmatch(archive.read())
+    if last_line is None or not 0 < int(last_line[1]) <= min(end, _LONGEST_MANIFEST):
+        raise BackupError(f"{file} is not a backup of this service, or not all of it")
+    if _digest(archive, end) != last_line[2].decode():
+        raise BackupError(f"{file} is damaged: it is not what was written")
+    archive.seek(end - int(last_line[1]))
+    try:
+        manifest = Manifest.model_validate_json(archive.read(int(last_line[1])))
+    except ValidationError:
+        raise BackupError(f"{file} has a manifest that this release cannot read") from None
+    if not migrations.known(manifest.revision):
+        raise BackupError(f"{file} is of revision {manifest.revision}, which this release does not know")
+    return manifest
+
+
+def _digest(archive: IO[bytes], end: int) -> str:
+    digest = hashlib.sha256()
+    archive.seek(0)
+    while block := archive.read(min(_BLOCK, end - archive.tell())):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _clear(connection: _Connection, revision: str | None, *, replace: bool) -> None:
+    """Keep everybody else away from the tables, and empty them."""
+    if revision is not None and not migrations.known(revision):
+        raise BackupError(f"the database is at revision {revision}, which this release does not know")
+    places = _places(connection, TABLES)
+    if not places:
+        return
+    connection.execute(_naming("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", places))
+    held = [table for table, place in places.items() if _holds_rows(connection, place)]
+    if held and not replace:
+        raise BackupError(f"the database holds {' and '.join(held)} already")
+    connection.execute(_naming("TRUNCATE TABLE {}", places))
+
+
+def _holds_rows(connection: _Connection, place: str) -> bool:
+    return connection.execute(_naming("SELECT FROM {} LIMIT 1", {"": place})).fetchone() is not None
+
+
+def _load(connection: _Connection, program: Path, archive: IO[bytes], table: str) -> None:
+    with dumps.rows(program, archive, table) as (columns, blocks):
+        target = sql.SQL("COPY {} ({}) FROM STDIN").format(
+            sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
+        )
+        with connection.cursor().copy(target) as copy:
+            for block in blocks:
+                copy.write(block)
