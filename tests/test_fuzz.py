@@ -42,7 +42,14 @@ CHECKS = {
 def app(database_url: str) -> Iterator[ASGIApp]:
     """The service without a socket. Schemathesis starts it, and it is ended here."""
     yield create_app(
-        Settings.model_validate({"database_url": database_url, "better_auth_secret": SECRET, "log_level": "warning"})
+        Settings.model_validate(
+            {
+                "database_url": database_url,
+                "better_auth_secret": SECRET,
+                "log_level": "warning",
+                "rate_limit": "off",
+            }
+        )
     )
     asgi.shutdown_lifespans()
 
