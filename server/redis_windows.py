@@ -81,6 +81,7 @@ class RedisWindows:
 
     async def open(self) -> None:
         """Find out whether Redis is there, so that no request has to. Never fails."""
+        DOWN.set(0)
         await self.take(_PROBE, "")
 
     async def aclose(self) -> None:
