@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from tests.conftest import Service, running_service
-from tests.hostile.tally import tried
+from tests.figures import Figures
 from tests.hostile.tokens import (
     BINDINGS,
     CONFUSED,
@@ -258,76 +258,83 @@ def each(table: Mapping[str, object]) -> pytest.MarkDecorator:
 
 
 @each(TEXTS | OTHER_FORMS)
-def test_what_is_no_token_of_ours_is_refused(target: Target, make: Callable[[], str]) -> None:
+def test_what_is_no_token_of_ours_is_refused(figures: Figures, target: Target, make: Callable[[], str]) -> None:
     target.assert_token_refused(make())
+    figures("Hostile tokens", 1, 1)
 
 
 @each(NONE)
-def test_a_token_without_an_algorithm_is_refused(target: Target, make: Callable[[], str]) -> None:
+def test_a_token_without_an_algorithm_is_refused(figures: Figures, target: Target, make: Callable[[], str]) -> None:
     target.assert_token_refused(make())
+    figures("Hostile tokens", 1, 1)
 
 
 @each(CONFUSED)
-def test_a_key_is_good_for_its_own_algorithm_only(target: Target, make: Callable[[], str]) -> None:
+def test_a_key_is_good_for_its_own_algorithm_only(figures: Figures, target: Target, make: Callable[[], str]) -> None:
     target.assert_token_refused(make())
+    figures("Hostile tokens", 1, 1)
 
 
 @each(SIGNATURES)
-def test_a_signature_that_is_not_true_is_refused(target: Target, make: Callable[[], str]) -> None:
+def test_a_signature_that_is_not_true_is_refused(figures: Figures, target: Target, make: Callable[[], str]) -> None:
     reason = target.assert_token_refused(make())
     expected = {"InvalidSignatureError", "DecodeError", "not a signed token in compact form"}
     assert reason in expected | ({"no key is configured for this kind of algorithm"} if not target.issuer else set())
+    figures("Hostile tokens", 1, 1)
 
 
 @each(INJECTIONS)
-def test_a_token_does_not_say_what_verifies_it(target: Target, make: Callable[[str], str]) -> None:
+def test_a_token_does_not_say_what_verifies_it(figures: Figures, target: Target, make: Callable[[str], str]) -> None:
     target.assert_token_refused(make(target.canary.url))
     assert target.canary.visitors() == 0
+    figures("Hostile tokens", 1, 1)
 
 
 @each(PAYLOADS)
 def test_a_well_signed_token_is_refused_for_what_it_says(
-    request: pytest.FixtureRequest, target: Target, make: Callable[[], bytes]
+    figures: Figures, target: Target, make: Callable[[], bytes]
 ) -> None:
-    tried(request, len(target.algorithms))
     for algorithm in target.algorithms:
         header, signature = SIGNERS[algorithm]
         reason = target.assert_token_refused(seal(header, make(), signature))
         assert all(word not in reason for word in ("InvalidSignature", "Audience", "Issuer", '"aud"', '"iss"'))
+    figures("Hostile tokens", len(target.algorithms), len(target.algorithms))
 
 
 @each(COOKIES)
-def test_a_session_cookie_is_no_access_token(
-    request: pytest.FixtureRequest, target: Target, make: Callable[[], bytes]
-) -> None:
-    tried(request, len(target.algorithms))
+def test_a_session_cookie_is_no_access_token(figures: Figures, target: Target, make: Callable[[], bytes]) -> None:
     for algorithm in target.algorithms:
         header, signature = SIGNERS[algorithm]
         assert "InvalidSignature" not in target.assert_token_refused(seal(header, make(), signature))
+    figures("Hostile tokens", len(target.algorithms), len(target.algorithms))
 
 
 @each(BINDINGS)
 def test_an_audience_and_an_issuer_bind_every_token(
-    request: pytest.FixtureRequest, with_keys: Target, make: Callable[[], bytes]
+    figures: Figures, with_keys: Target, make: Callable[[], bytes]
 ) -> None:
-    tried(request, len(SIGNERS))
     for header, signature in SIGNERS.values():
         reason = with_keys.assert_token_refused(seal(header, make(), signature))
         assert any(word in reason for word in ("Audience", "Issuer", '"aud"', '"iss"'))
+    figures("Hostile tokens", len(SIGNERS), len(SIGNERS))
 
 
 @each(REQUESTS)
-def test_a_good_token_in_the_wrong_place_is_none(target: Target, make: Callable[[bytes], Lines]) -> None:
+def test_a_good_token_in_the_wrong_place_is_none(
+    figures: Figures, target: Target, make: Callable[[bytes], Lines]
+) -> None:
     token = hs256()
     assert accepts(target, token)
     target.assert_refused(make(token.encode()), words_of(token))
+    figures("Hostile tokens", 1, 1)
 
 
 @pytest.mark.parametrize("parameter", QUERIES)
-def test_a_good_token_in_the_query_is_none(target: Target, parameter: str) -> None:
+def test_a_good_token_in_the_query_is_none(figures: Figures, target: Target, parameter: str) -> None:
     token = hs256()
     target.assert_refused([], words_of(token), target=f"{PATH}?{parameter}={token}")
     target.assert_refused([], words_of(token), target=f"{PATH}?{parameter}=Bearer%20{token}")
+    figures("Hostile tokens", 2, 2)
 
 
 def test_a_good_token_in_a_form_is_none(target: Target) -> None:
@@ -348,7 +355,7 @@ def test_a_token_beyond_what_headers_may_hold_is_not_looked_at(target: Target) -
     assert target.relay.seen == before
 
 
-def test_every_secured_operation_refuses_alike(request: pytest.FixtureRequest, target: Target) -> None:
+def test_every_secured_operation_refuses_alike(figures: Figures, target: Target) -> None:
     """The refusals above are those of one operation; the others' differ in the path alone."""
     document = target.service.client().get("/openapi.json").json()
     count = 0
@@ -365,7 +372,7 @@ def test_every_secured_operation_refuses_alike(request: pytest.FixtureRequest, t
             assert target.relay.seen == before
             count += 1
     assert count > 10
-    tried(request, count)
+    figures("Secured operations without a good token", count, count)
 
 
 # What they cost, and what they reach.
