@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
 import jiter
@@ -88,6 +89,10 @@ class KeysUnavailable(Exception):
         """Say when another attempt is worth making: in `retry_after` seconds, at least 1."""
         super().__init__(f"the key set is unavailable, next attempt in {retry_after} s")
         self.retry_after = retry_after
+
+
+class _Unusable(Exception):
+    """What the issuer answered is no key set. The message is ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +199,7 @@ class KeySet:
                 self._keys = _public_keys(await self._download())
         except Exception as error:  # noqa: BLE001 - whatever goes wrong on the way to the issuer is an outage
             self._failed = True
-            _log.warning("security.jwks_fetch_failed", url=self._url, reason=f"{type(error).__name__}: {error}")
+            _log.warning("security.jwks_fetch_failed", url=_shown(self._url), reason=_outage(error))
         else:
             self._failed = False
             self._fetched_at = self._clock()
@@ -209,12 +214,12 @@ class KeySet:
         async with self._client.stream("GET", self._url) as response:
             if response.status_code != httpx2.codes.OK:
                 message = f"status {response.status_code}"
-                raise ValueError(message)
+                raise _Unusable(message)
             async for chunk in response.aiter_bytes():
                 body += chunk
                 if len(body) > MAX_KEY_SET_BYTES:
                     message = f"more than {MAX_KEY_SET_BYTES} bytes"
-                    raise ValueError(message)
+                    raise _Unusable(message)
         return bytes(body)
 
 
@@ -445,13 +450,29 @@ def _http_client(timeout: float) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(timeout=timeout, trust_env=False, headers={"Accept-Encoding": "identity"})
 
 
+def _shown(url: str) -> str:
+    """An address without its user, password and query, which may be secrets."""
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        return urlunsplit(parts._replace(netloc=host, query="", fragment=""))
+    except ValueError:
+        return "not an address"
+
+
+def _outage(error: Exception) -> str:
+    """Why the keys cannot be had: in the network's words or ours, for others quote the address or the answer."""
+    own = isinstance(error, httpx2.NetworkError | _Unusable)
+    return f"{type(error).__name__}: {error}" if own else type(error).__name__
+
+
 def _public_keys(body: bytes) -> tuple[jwt.PyJWK, ...]:
-    """Return the usable keys of a JWK set. Raises `ValueError` if it is none (RFC 7517, section 5)."""
+    """Return the usable keys of a JWK set. Raises `ValueError` or `_Unusable` if it is none (RFC 7517, section 5)."""
     members = _json_object(body).get("keys")
     if isinstance(members, list):
         return tuple(key for key in map(_public_key, members) if key is not None)
     message = "no list of keys"
-    raise ValueError(message)
+    raise _Unusable(message)
 
 
 def _public_key(member: object) -> jwt.PyJWK | None:

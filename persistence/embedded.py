@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import psycopg
 import structlog
 
 _log = structlog.get_logger()
@@ -46,6 +47,7 @@ def embedded_server(directory: Path) -> Iterator[str]:
             _forget_dead_server(directory)
             with _as_readable_as_before(directory, server.bin_path):
                 _start(server.start)
+            _keep_values_out_of_its_log(server.get_uri())
             with _kept_running(server, directory):
                 yield server.get_uri()
     finally:
@@ -78,6 +80,13 @@ def _kept_running(server: Any, directory: Path) -> Iterator[None]:
     finally:
         ended.set()
         watcher.join()
+
+
+def _keep_values_out_of_its_log(url: str) -> None:
+    """Have the server log errors without their details, which quote whole rows. It remembers that."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET log_error_verbosity = 'terse'")
+        connection.execute("SELECT pg_reload_conf()")
 
 
 def _start(start: Callable[[], None]) -> None:

@@ -2,11 +2,13 @@
 
 import asyncio
 import functools
+import io
 import logging
 import re
 import sys
 import time
-from collections.abc import Mapping
+import traceback
+from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -157,19 +159,62 @@ def _request_id(fields: Mapping[bytes, bytes]) -> str:
     return str(uuid7())
 
 
+def told_of(error: BaseException) -> dict[str, Any]:
+    """What the log may say of an error that nobody foresaw: its kind and its place.
+
+    Not its message, which may quote a title, and which somebody else may have written.
+    """
+    return {
+        "error": f"{type(error).__module__}.{type(error).__qualname__}",
+        "frames": [
+            f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
+        ],
+        # What PostgreSQL calls its error, where it is one of its own.
+        **({"sqlstate": error.sqlstate} if hasattr(error, "sqlstate") else {}),
+    }
+
+
+def _without_quotations(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Take from the lines of libraries what they quote: the messages of exceptions, and all but the first line."""
+    exc_info = event.pop("exc_info", None)
+    error = exc_info[1] if isinstance(exc_info, tuple) else exc_info
+    if isinstance(error, BaseException):
+        event.update(told_of(error))
+    text, *_ = str(event["event"]).splitlines() or [""]
+    event["event"] = text if text.isprintable() else repr(text)
+    return event
+
+
+_NOT_SEEN = re.compile(r"[^\x00-\x7e]")
+
+
+def _escaped(match: re.Match[str]) -> str:
+    """A character as JSON writes it in ASCII: in one or two units of UTF-16 (RFC 8259, section 7)."""
+    units = match[0].encode("utf-16-be").hex()
+    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
+
+
+def _line(event: Mapping[str, Any], **_: Any) -> str:
+    """One JSON object. In ASCII where not every character is: some end a line for some, or move a cursor."""
+    text = orjson.dumps(event, default=str).decode()
+    return text if text.isascii() and "\x7f" not in text else _NOT_SEEN.sub(_escaped, text)
+
+
 def configure_logging(*, level: str, json: bool) -> None:
     """Send structlog's and the standard library's lines to standard output in one form."""
     shared: list[Any] = [
         structlog.processors.add_log_level,
         structlog.processors.MaybeTimeStamper(fmt="iso", utc=True),
     ]
-    if json:
-        render: Any = structlog.processors.JSONRenderer(
-            serializer=lambda event, **_: orjson.dumps(event, default=str).decode()
-        )
-    else:
-        # Quoted, because a name that a client made up may hold what moves a terminal's cursor.
-        render = structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), repr_native_str=True)
+    # Quoted in development, because a name that a client made up may hold what moves a terminal's cursor.
+    render: Any = (
+        structlog.processors.JSONRenderer(serializer=_line)
+        if json
+        else structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), repr_native_str=True)
+    )
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Whatever the locale's encoding lacks: a line that could not be written would take those beside it along.
+        sys.stdout.reconfigure(errors="backslashreplace")
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -182,7 +227,7 @@ def configure_logging(*, level: str, json: bool) -> None:
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
+                _without_quotations,
                 render,
             ],
         )

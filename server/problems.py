@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from handlers.security import InvalidToken, KeysUnavailable
 from persistence.errors import DatabaseUnavailable, InvalidCursor, KeyInUse, KeyReused, TaskChanged, TaskNotFound
 from server.exchange import Exchange, exchange_of
+from server.observability import told_of
 
 _log = structlog.get_logger()
 
@@ -242,20 +242,10 @@ async def _send_problem(problem: Problem, exchange: Exchange, send: Send) -> Non
 
 
 def _report(error: Exception, problem: Problem, request_id: str) -> None:
-    """Log what an operator must know of. An exception's own message may quote a title, so it is left out."""
+    """Log what an operator must know of."""
     if isinstance(error, DatabaseUnavailable | KeysUnavailable):
         _log.warning("unavailable", request_id=request_id, reason=str(error))
     elif isinstance(error, InvalidToken):
         _log.info("security.token_refused", request_id=request_id, reason=str(error))
     elif problem.kind is INTERNAL_ERROR:
-        # What PostgreSQL calls its error, where it is one of its own.
-        facts = {"sqlstate": error.sqlstate} if hasattr(error, "sqlstate") else {}
-        _log.error(
-            "unexpected_error",
-            request_id=request_id,
-            error=f"{type(error).__module__}.{type(error).__qualname__}",
-            frames=[
-                f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
-            ],
-            **facts,
-        )
+        _log.error("unexpected_error", request_id=request_id, **told_of(error))

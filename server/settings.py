@@ -199,10 +199,16 @@ class Settings(BaseSettings):
         if value is not None and not value.get_secret_value().startswith(("postgres://", "postgresql://")):
             raise ValueError("must start with postgresql:// or postgres://")
         try:
-            conninfo_to_dict(value.get_secret_value() if value else "")
+            parts = conninfo_to_dict(value.get_secret_value() if value else "")
         except psycopg.ProgrammingError:
             # What libpq says of it may quote the password.
             raise ValueError("is not an address that PostgreSQL's client understands") from None
+        # A password with such a character in it is taken apart there, and libpq would name the parts when it connects.
+        names = (str(parts.get("host", "")), str(parts.get("dbname", "")))
+        if any("@" in name[1:] for name in names) or not re.fullmatch("[0-9,]*", str(parts.get("port", ""))):
+            raise ValueError(
+                "needs the characters @ : / ? # of its user and password percent-encoded, such as %40 for @"
+            )
         return value
 
     @field_validator("better_auth_url")

@@ -2,27 +2,19 @@
 
 import asyncio
 import gzip
-import hmac
 import json
-import math
-import re
-import threading
 import time
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import anyio
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP384R1, EllipticCurvePrivateKey
-from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as generate_ec_key
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa_key
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,75 +30,34 @@ from handlers.security import (
     TokenVerifier,
     issue_token,
 )
+from tests.hostile.tokens import COOKIES, NONE, OTHER_FORMS, PAYLOADS, TEXTS, UNSENDABLE
+from tests.issuer import (
+    COOKIE,
+    ED25519,
+    FRONT_END,
+    MARKER,
+    OTHER_ED25519,
+    P256,
+    P384,
+    RSA,
+    SECRET,
+    SHORT_RSA,
+    Change,
+    Issuer,
+    Jwk,
+    PrivateKey,
+    claims,
+    forge,
+    hs256,
+    jwk,
+    private_jwk,
+    raw_claims,
+    running_issuer,
+    segment,
+    sign,
+)
 
 pytestmark = pytest.mark.anyio
-
-PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey | RSAPrivateKey
-Jwk = dict[str, Any]
-Change = dict[str, Any]
-
-SECRET = "correct horse battery staple, twice over"  # noqa: S105 - of these tests only
-FRONT_END = "https://todo.example"
-COOKIE = "better-auth:session-cache"
-MARKER = "only-the-client-knows-this"
-
-ED25519 = Ed25519PrivateKey.generate()
-OTHER_ED25519 = Ed25519PrivateKey.generate()
-P256 = generate_ec_key(SECP256R1())
-P384 = generate_ec_key(SECP384R1())
-RSA = generate_rsa_key(65537, 2048)
-SHORT_RSA = generate_rsa_key(65537, 1024)  # noqa: S505 - to be refused
-
-
-def algorithm_of(key: PrivateKey) -> str:
-    if isinstance(key, Ed25519PrivateKey):
-        return "EdDSA"
-    return "ES256" if isinstance(key, EllipticCurvePrivateKey) else "RS256"
-
-
-def jwk(key: PrivateKey, kid: str | None = "k1", **members: object) -> Jwk:
-    """Return the public half, as an issuer publishes it; a member given as None is left out."""
-    public = jwt.get_algorithm_by_name(algorithm_of(key)).to_jwk(key.public_key(), as_dict=True)
-    chosen = {"kid": kid, "alg": algorithm_of(key), "use": "sig"} | members
-    return {"kty": public["kty"]} | public | {name: v for name, v in chosen.items() if v is not None}
-
-
-def private_jwk(key: PrivateKey, kid: str = "k1") -> Jwk:
-    private = jwt.get_algorithm_by_name(algorithm_of(key)).to_jwk(key, as_dict=True)
-    return {**private, "kid": kid, "key_ops": ["verify"]}
-
-
-def claims(**changes: object) -> Change:
-    """Return the claims of a good token; a claim given as None is left out."""
-    good = {"sub": "ada", "exp": int(time.time()) + 900, "note": MARKER}
-    return {name: value for name, value in (good | changes).items() if value is not None}
-
-
-def sign(key: PrivateKey, kid: str | None = "k1", algorithm: str | None = None, **changes: object) -> str:
-    """Sign with an issuer's key, as Better Auth does: no `typ`."""
-    headers: dict[str, Any] = {"typ": None} if kid is None else {"typ": None, "kid": kid}
-    return jwt.encode(claims(**changes), key, algorithm or algorithm_of(key), headers=headers)
-
-
-def segment(part: object) -> str:
-    """Encode raw bytes as they are and anything else as JSON."""
-    octets = part if isinstance(part, bytes) else json.dumps(part).encode()
-    return urlsafe_b64encode(octets).rstrip(b"=").decode()
-
-
-def forge(header: object, payload: object, key: bytes = SECRET.encode()) -> str:
-    """Put a token together by hand, with a true HS256 signature over whatever is in it."""
-    signed = f"{segment(header)}.{segment(payload)}"
-    return f"{signed}.{segment(hmac.digest(key, signed.encode(), 'sha256'))}"
-
-
-def hs256(header: object = None, **changes: object) -> str:
-    return forge({"alg": "HS256"} if header is None else header, claims(**changes))
-
-
-def raw_claims(json_text: str) -> str:
-    """Sign claims that are given as text, after `sub` and `exp`."""
-    return forge({"alg": "HS256"}, f'{{"sub":"ada","exp":{int(time.time()) + 900},{json_text}}}'.encode())
 
 
 class Clock:
@@ -119,67 +70,10 @@ class Clock:
         return self.now
 
 
-class Issuer:
-    """A JWKS over HTTP whose misbehaviour is set from the test."""
-
-    def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}/api/auth/jwks"
-        self.fetches = 0
-        self.status = 200
-        self.headers: dict[str, str] = {}
-        self.body = b""
-        self.dripping = False
-        self.answering = threading.Event()
-        self.answering.set()
-
-    def publish(self, *keys: object) -> None:
-        self.body = json.dumps({"keys": keys}).encode()
-
-    async def asked(self, times: int = 1) -> None:
-        with anyio.fail_after(10):
-            # Counted by the thread of the server, which cannot set an event of the loop.
-            while self.fetches < times:  # noqa: ASYNC110
-                await anyio.sleep(0.001)
-
-    def answer(self, request: BaseHTTPRequestHandler) -> None:
-        self.fetches += 1
-        self.answering.wait()
-        request.send_response(self.status)
-        for name, value in ({"Content-Length": str(len(self.body))} | self.headers).items():
-            request.send_header(name, value)
-        request.end_headers()
-        request.wfile.write(self.body)
-        while self.dripping:
-            request.wfile.write(b" ")
-            time.sleep(0.02)
-
-
-def handler_of(issuer: Callable[[], Issuer]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            # A client that has given up is part of the tests.
-            try:
-                issuer().answer(self)
-            except ConnectionError:
-                self.close_connection = True
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    return Handler
-
-
 @pytest.fixture
 def issuer() -> Iterator[Issuer]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler_of(lambda: served)) as server:
-        served = Issuer(server.server_port)
-        served.publish(jwk(ED25519))
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with running_issuer() as served:
         yield served
-        served.answering.set()
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -327,127 +221,18 @@ async def test_clocks_may_differ_by_half_a_minute(times: dict[str, int]) -> None
 
 # What is refused.
 
+
+def _with_payload(make: Callable[[], bytes]) -> str:
+    return forge({"alg": "HS256"}, make())
+
+
 HOSTILE: dict[str, Callable[[], str]] = {
-    # the text
-    "empty": lambda: "",
-    "dots": lambda: "..",
-    "two parts": lambda: hs256().rpartition(".")[0],
-    "four parts": lambda: hs256() + ".e30",
-    "five parts, encrypted": lambda: "e30.e30.e30.e30.e30",
-    "no signature": lambda: hs256().rpartition(".")[0] + ".",
-    "detached payload": lambda: re.sub(r"\..*\.", "..", hs256()),
-    "line break at the end": lambda: hs256() + "\n",
-    "space before": lambda: " " + hs256(),
-    "padded signature": lambda: hs256() + "=",
-    "padded header": lambda: hs256().replace(".", "=.", 1),
-    "impossible length": lambda: "a" + hs256(),
-    "standard base64": lambda: hs256().rpartition(".")[0] + "." + "+/" * 21 + "A",
-    "other bits in the last character": lambda: hs256()[:-1] + chr(ord(hs256()[-1]) ^ 1),
-    "not ASCII": lambda: hs256() + "é",
-    "lone surrogate": lambda: hs256() + "\ud800",
-    "NUL": lambda: hs256() + "\0",
-    "too long": lambda: hs256(pad="a" * MAX_TOKEN_BYTES),
-    # the header
-    "header not JSON": lambda: hs256(b"alg"),
-    "header not UTF-8": lambda: hs256(b'{"alg":"HS256","kid":"\xff"}'),
-    "header in UTF-16": lambda: hs256('{"alg":"HS256"}'.encode("utf-16")),
-    "header with a byte order mark": lambda: hs256(b'\xef\xbb\xbf{"alg":"HS256"}'),
-    "header a list": lambda: hs256([{"alg": "HS256"}]),
-    "header a string": lambda: hs256("HS256"),
-    "header null": lambda: hs256(b"null"),
-    "header empty": lambda: hs256({}),
-    "header nested deeply": lambda: hs256(b'{"alg":' * 900),
-    "header with alg twice": lambda: hs256(b'{"alg":"none","alg":"HS256"}'),
-    "header with alg twice, escaped": lambda: hs256(rb'{"\u0061lg":"none","alg":"HS256"}'),
-    "alg none": lambda: hs256({"alg": "none"}),
-    "alg None": lambda: hs256({"alg": "None"}),
-    "alg in lower case": lambda: hs256({"alg": "hs256"}),
-    "alg HS512": lambda: hs256({"alg": "HS512"}),
-    "alg HS384": lambda: hs256({"alg": "HS384"}),
-    "alg ES256K": lambda: hs256({"alg": "ES256K"}),
-    "alg a list": lambda: hs256({"alg": ["HS256"]}),
-    "alg null": lambda: hs256({"alg": None}),
-    "alg a number": lambda: hs256({"alg": 256}),
+    **TEXTS,
+    **OTHER_FORMS,
+    **UNSENDABLE,
+    **NONE,
     "alg of an issuer where there is none": lambda: sign(ED25519),
-    "crit with b64": lambda: hs256({"alg": "HS256", "crit": ["b64"], "b64": True}),
-    "crit empty": lambda: hs256({"alg": "HS256", "crit": []}),
-    "crit null": lambda: hs256({"alg": "HS256", "crit": None}),
-    "b64 false": lambda: hs256({"alg": "HS256", "b64": False}),
-    "typ of another token": lambda: hs256({"alg": "HS256", "typ": "dpop+jwt"}),
-    "typ twice prefixed": lambda: hs256({"alg": "HS256", "typ": "application/application/jwt"}),
-    "typ empty": lambda: hs256({"alg": "HS256", "typ": ""}),
-    "typ null": lambda: hs256({"alg": "HS256", "typ": None}),
-    "typ a list": lambda: hs256({"alg": "HS256", "typ": ["JWT"]}),
-    "kid a number": lambda: hs256({"alg": "HS256", "kid": 1}),
-    "kid an object": lambda: hs256({"alg": "HS256", "kid": {}}),
-    # the signature
-    "signed with another secret": lambda: forge({"alg": "HS256"}, claims(), b"another secret" * 4),
-    "signed with nothing": lambda: forge({"alg": "HS256"}, claims(), b""),
-    "signature cut": lambda: hs256()[:-4],
-    "payload of another token": lambda: ".".join(
-        [hs256().split(".")[0], segment(claims(sub="eve")), hs256().split(".")[2]]
-    ),
-    # the payload
-    "payload not JSON": lambda: forge({"alg": "HS256"}, b"sub"),
-    "payload a list": lambda: forge({"alg": "HS256"}, [claims()]),
-    "payload a string": lambda: forge({"alg": "HS256"}, "ada"),
-    "payload null": lambda: forge({"alg": "HS256"}, b"null"),
-    "payload empty": lambda: forge({"alg": "HS256"}, {}),
-    "payload nested deeply": lambda: raw_claims('"x":' + "[" * 4000 + "]" * 1000),
-    "payload nested deeply and complete": lambda: raw_claims('"x":' + "[" * 1500 + "]" * 1500),
-    "payload not UTF-8": lambda: forge({"alg": "HS256"}, b'{"sub":"\xff","exp":4102444800}'),
-    "payload in UTF-16": lambda: forge({"alg": "HS256"}, json.dumps(claims()).encode("utf-16")),
-    "payload cut": lambda: forge({"alg": "HS256"}, json.dumps(claims()).encode()[:-1]),
-    "payload with more after it": lambda: forge({"alg": "HS256"}, json.dumps(claims()).encode() + b"{}"),
-    "sub twice": lambda: raw_claims('"sub":"eve"'),
-    "exp twice": lambda: raw_claims('"exp":4102444800'),
-    "a claim inside twice": lambda: raw_claims('"user":{"id":1,"id":2}'),
-    "NaN": lambda: raw_claims('"x":NaN'),
-    "Infinity": lambda: raw_claims('"x":-Infinity'),
-    "number of 5000 digits": lambda: raw_claims('"nbf":' + "9" * 5000),
-    "lone surrogate in a claim": lambda: raw_claims(r'"email":"\ud800"'),
-    # sub
-    "no sub": lambda: hs256(sub=None),
-    "sub null": lambda: forge({"alg": "HS256"}, {"sub": None, "exp": time.time() + 900}),
-    "sub empty": lambda: hs256(sub=""),
-    "sub of 256 characters": lambda: hs256(sub="a" * 256),
-    "sub with NUL": lambda: hs256(sub="ada\0"),
-    "sub a number": lambda: hs256(sub=5),
-    "sub a list": lambda: hs256(sub=["ada"]),
-    "sub true": lambda: hs256(sub=True),
-    "sub a lone surrogate": lambda: hs256(sub="\ud800"),
-    # times
-    "no exp": lambda: hs256(exp=None),
-    "exp null": lambda: forge({"alg": "HS256"}, {"sub": "ada", "exp": None}),
-    "exp past": lambda: hs256(exp=time.time() - 31),
-    "exp zero": lambda: hs256(exp=0),
-    "exp negative": lambda: hs256(exp=-1),
-    "exp text": lambda: hs256(exp=str(int(time.time()) + 900)),
-    "exp text in other digits": lambda: hs256(exp="٤١٠٢٤٤٤٨٠٠"),
-    "exp true": lambda: hs256(exp=True),
-    "exp a list": lambda: hs256(exp=[4_102_444_800]),
-    "exp 1e308": lambda: hs256(exp=1e308),
-    "exp beyond floats": lambda: forge({"alg": "HS256"}, b'{"sub":"ada","exp":1e999}'),
-    "exp infinite": lambda: hs256(exp=math.inf),
-    "exp of 4000 digits": lambda: forge({"alg": "HS256"}, b'{"sub":"ada","exp":' + b"9" * 4000 + b"}"),
-    "exp in the year 10000": lambda: hs256(exp=253_402_300_800),
-    "exp that rounds into the year 10000": lambda: hs256(exp=253_402_300_799.9999999),
-    "nbf in the future": lambda: hs256(nbf=time.time() + 60),
-    "nbf text": lambda: hs256(nbf="0"),
-    "nbf true": lambda: hs256(nbf=True),
-    "nbf null": lambda: raw_claims('"nbf":null'),
-    "nbf 1e308": lambda: hs256(nbf=1e308),
-    "nbf infinite": lambda: raw_claims('"nbf":1e999'),
-    "iat in the future": lambda: hs256(iat=time.time() + 60),
-    "iat text": lambda: hs256(iat="0"),
-    "iat a list": lambda: hs256(iat=[]),
-    "iat false": lambda: hs256(iat=False),
-    "iat 1e308": lambda: hs256(iat=1e308),
-    "jti a number": lambda: hs256(jti=5),
-    # audience
-    "session cookie": lambda: hs256(aud=COOKIE),
-    "session cookie in a list": lambda: hs256(aud=["a", COOKIE]),
-    "another cookie of the front end": lambda: hs256(aud="better-auth:"),
+    **{name: partial(_with_payload, make) for name, make in (PAYLOADS | COOKIES).items()},
 }
 
 
