@@ -14,9 +14,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+import orjson
 from sqlalchemy import (
     ARRAY,
     CTE,
+    JSON,
     BindParameter,
     Boolean,
     ColumnElement,
@@ -162,36 +164,29 @@ _INSERT_ONCE: Final = compile_statement(
     .returning(*_VISIBLE)
 )
 
-# Columns of tasks as arrays, one for each, under the names of their parameters.
-_GIVEN_TYPES: Final[Mapping[str, TypeEngine[Any]]] = {
-    "ids": Uuid(),
-    "titles": Text(),
-    "title_keys": LargeBinary(),
-    "descriptions": Text(),
-    "completeds": Boolean(),
-    "created_ats": DateTime(timezone=True),
-    "updated_ats": DateTime(timezone=True),
+# Rows as one JSON text, which costs less to write than an array for each column.
+_GIVEN: Final[Mapping[str, TypeEngine[Any]]] = {
+    "id": Uuid(),
+    "title": Text(),
+    "title_key": LargeBinary(),
+    "description": Text(),
+    "completed": Boolean(),
+    "created_at": DateTime(timezone=True),
+    "updated_at": DateTime(timezone=True),
 }
 
 
 def _add_statement() -> Statement:
-    arrays = (bindparam(name, type_=ARRAY(type_)) for name, type_ in _GIVEN_TYPES.items())
-    columns = (column(name, type_) for name, type_ in _GIVEN_TYPES.items())
-    given = func.unnest(*arrays).table_valued(*columns, name="given").render_derived()
-    rows = select(
-        _OWNER,
-        given.c.ids,
-        given.c.titles,
-        given.c.title_keys,
-        given.c.descriptions,
-        given.c.completeds,
-        func.coalesce(given.c.created_ats, func.now()),
-        func.coalesce(given.c.updated_ats, func.now()),
-    )
-    names = ["user_id", "id", "title", "title_key", "description", "completed", "created_at", "updated_at"]
+    columns = (column(name, type_) for name, type_ in _GIVEN.items())
+    rows = func.json_to_recordset(cast(bindparam("rows", type_=Text), JSON))
+    given = rows.table_valued(*columns, name="given").render_derived(with_types=True)
+    moments = {
+        "created_at": func.coalesce(given.c.created_at, func.now()),
+        "updated_at": func.coalesce(given.c.updated_at, given.c.created_at, func.now()),
+    }
     added = (
         postgresql.insert(tasks)
-        .from_select(names, rows)
+        .from_select(["user_id", *_GIVEN], select(_OWNER, *(moments.get(name, given.c[name]) for name in _GIVEN)))
         .on_conflict_do_nothing(index_elements=[tasks.c.user_id, tasks.c.id])
         .returning(literal_column("1"))
         .cte("added")
@@ -371,33 +366,27 @@ async def add(database: Database, user_id: str, rows: Sequence[Row], *, email: s
     A row has a `title`, and may have `id`, `description`, `completed`, `created_at` and `updated_at`, the last two as
     RFC 3339 writes them. Raises `DatabaseUnavailable`.
     """
-    columns: dict[str, list[Any]] = {name: [] for name in _GIVEN_TYPES}
+    given = []
     for count, row in enumerate(rows, 1):
-        for name_of, value in _given(row).items():
-            columns[name_of].append(value)
+        given.append(_given(row))
         if count % _ROWS_AT_ONCE == 0:
             # Others are served meanwhile.
             await asyncio.sleep(0)
-    parameters = {"user_id": user_id, "email": email, "name": name, **columns}
-    count_of: int = (await database.fetch_one(_ADD, parameters, seconds=MANY_SECONDS))["count"]
-    return count_of
+    parameters = {"user_id": user_id, "email": email, "name": name, "rows": orjson.dumps(given).decode()}
+    added: int = (await database.fetch_one(_ADD, parameters, seconds=MANY_SECONDS))["count"]
+    return added
 
 
 def _given(row: Row) -> Row:
-    created_at = _moment(row.get("created_at"))
     return {
-        "ids": UUID(row["id"]) if "id" in row else uuid7(),
-        "titles": row["title"],
-        "title_keys": title_key(row["title"]),
-        "descriptions": row.get("description"),
-        "completeds": row.get("completed", False),
-        "created_ats": created_at,
-        "updated_ats": _moment(row.get("updated_at")) or created_at,
+        "id": row.get("id") or str(uuid7()),
+        "title": row["title"],
+        "title_key": rf"\x{title_key(row['title']).hex()}",
+        "description": row.get("description"),
+        "completed": row.get("completed", False),
+        "created_at": row.get("created_at"),
+        "updated_at": row.get("updated_at"),
     }
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
 
 
 def _new(  # noqa: PLR0913
