@@ -94,17 +94,19 @@ def rows(program: Path, archive: IO[bytes], table: str) -> Iterator[tuple[list[s
     """The table's columns, and its rows as COPY takes them, in blocks of whole lines. Raises `BackupError`."""
     archive.seek(0)
     arguments = ["--format=custom", "--data-only", f"--table={table}", "--file=-"]
+    found = False
     with _output(program, arguments, source=archive) as output:
         for line in output:
             if (header := re.fullmatch(rb"COPY \S+ \((.+)\) FROM stdin;\n", line)) is not None:
+                found = True
                 columns = header[1].decode(errors="replace").split(",")
                 yield [name.strip().strip('"') for name in columns], _until_the_end(output)
                 break
-        else:
-            raise BackupError(f"it has no rows of the table {table}")
         # What is not read would block the program.
         while output.read(_BLOCK):
             pass
+    if not found:
+        raise BackupError(f"the archive has no rows of the table {table}")
 
 
 def _until_the_end(output: IO[bytes]) -> Iterator[bytes]:
@@ -113,7 +115,7 @@ def _until_the_end(output: IO[bytes]) -> Iterator[bytes]:
             yield b"".join(lines[: lines.index(_END_OF_ROWS)])
             return
         yield b"".join(lines)
-    raise BackupError("it ends within a table")
+    raise BackupError("the archive ends within a table")
 
 
 @contextlib.contextmanager
