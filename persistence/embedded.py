@@ -54,6 +54,9 @@ def embedded_server(directory: Path) -> Iterator[str]:
         if users.acquire_write_lock(blocking=False):
             server.stop()
             users.release_write_lock()
+        elif users.lockfile is not None:
+            # A lock that was not got leaves its file open.
+            users.lockfile.close()
 
 
 @contextlib.contextmanager
