@@ -10,11 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx2
 import psutil
 import psycopg
 import pytest
 
+from server.lag import EventLoopLag
 from tests.conftest import Service, running_service, token
 from tests.postgres import fresh_database
 from tests.wire import Wire, problem, request
@@ -240,6 +242,46 @@ def test_a_request_that_takes_the_service_too_long_is_unavailable(hasty: Service
         assert answer.headers["connection"] == "close"
     assert ada.get("/api/tasks").status_code == 200
     assert "interrupted" in hasty.read_log()
+
+
+@pytest.mark.anyio
+async def test_a_long_wait_of_the_event_loop_is_remembered_for_a_while() -> None:
+    lag = EventLoopLag(remembered_seconds=1)
+    lag.start()
+    try:
+        await anyio.sleep(0.3)
+        assert lag.seconds < 0.3
+        time.sleep(0.6)  # noqa: ASYNC251 - what nothing should do
+        await anyio.sleep(0.05)
+        assert 0.3 < lag.seconds < 0.9
+        with anyio.fail_after(5):
+            while lag.seconds > 0.3:  # noqa: ASYNC110 - it tells nobody when it forgets
+                await anyio.sleep(0.05)
+    finally:
+        lag.stop()
+
+
+def test_the_database_itself_ends_a_statement_whose_service_was_killed(database: str, tmp_path: Path) -> None:
+    with (
+        running_service(tmp_path, DATABASE_URL=database, DATABASE_STATEMENT_SECONDS="1") as service,
+        ThreadPoolExecutor(1) as threads,
+        _locked(database) as lock,
+    ):
+        lost = threads.submit(service.as_user("ada").get, "/api/tasks")
+        _until(lambda: _waits(lock))
+        service.process.kill()
+        assert isinstance(lost.exception(), httpx2.TransportError)
+        _until(lambda: not _waits(lock))
+
+
+def test_a_statement_that_takes_too_long_is_unavailable(database: str, tmp_path: Path) -> None:
+    with running_service(tmp_path, DATABASE_URL=database, DATABASE_STATEMENT_SECONDS="0.5") as service:
+        ada = service.as_user("ada")
+        with _locked(database):
+            start = time.monotonic()
+            problem(service, ada.get("/api/tasks"), "service-unavailable")
+            assert 0.4 < time.monotonic() - start < 3
+        assert ada.get("/api/tasks").status_code == 200
 
 
 # Size
