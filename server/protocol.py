@@ -50,7 +50,7 @@ _SLACK: Final = 65_536
 _FEW_SECONDS: Final = 2.0
 """For a client to read why it was refused: closing at once may take an answer back (RFC 9112, section 9.6)."""
 
-_LINGER: Final = 0.5
+_LINGER: Final = 1.0
 """For a request that was on its way when the service began to end."""
 
 _RETRY: Final = {"retry-after": "1"}
