@@ -47,6 +47,9 @@ _OVERHEAD: Final = 16
 """The most bytes on the wire for one of a body: a chunk of one byte takes six."""
 
 _SLACK: Final = 65_536
+_MOST_QUEUED: Final = 100
+"""Requests that a client may send ahead of their answers. Thousands fit into what is read at once."""
+
 _FEW_SECONDS: Final = 2.0
 """For a client to read why it was refused: closing at once may take an answer back (RFC 9112, section 9.6)."""
 
@@ -193,6 +196,8 @@ class ProblemProtocol(HttpToolsProtocol):
         self._wire_bytes = None
         if self._watch.draining_since is not None:
             self.cycle.keep_alive = False
+        if self.pipeline and len(self.pipeline) > _MOST_QUEUED:
+            raise BufferError("too many requests are in line")  # the parser makes it one of its own errors
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body, which earns its sender more time."""

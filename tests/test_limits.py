@@ -339,6 +339,18 @@ def test_what_comes_around_a_body_is_bounded(service: Service, first: bytes, mor
             problem(service, wire.read(), "malformed-request")
 
 
+def test_a_client_may_not_send_thousands_of_requests_ahead(service: Service) -> None:
+    with Wire(service) as wire:
+        wire.send(request("GET", "/health") * 1000)
+        answers = [wire.read()]
+        while answers[-1].headers.get("connection") != "close":
+            answers.append(wire.read())
+        assert {answer.status_code for answer in answers} == {200}
+        assert 100 <= len(answers) < 200
+        with contextlib.suppress(ConnectionResetError):
+            assert wire.rest() == b""
+
+
 # Many of them
 
 
