@@ -23,6 +23,7 @@ _REPEATABLE_BY_STANDARD = (psycopg.errors.SerializationFailure, psycopg.errors.D
 # A user who was removed between two steps of a statement that keeps something of theirs is made again by the repeat.
 _REPEATABLE = (*_REPEATABLE_BY_STANDARD, psycopg.errors.ForeignKeyViolation)
 _ATTEMPTS = 3
+_GRACE = 1.0
 MANY_SECONDS: Final = 30.0
 """How long a statement may take that is about all the tasks of a user."""
 # What a server says when it cannot serve now, though it can be reached: a standby that was not promoted yet, and
@@ -67,7 +68,7 @@ class Database:
             # Short, so that the pool's growing pauses between attempts do not outlast an outage: the next
             # request starts a new round.
             reconnect_timeout=max(self._connect_timeout, self._wait),
-            configure=_configure,
+            configure=self._configure,
             check=self._check,
             open=False,
         )
@@ -136,10 +137,15 @@ class Database:
                 await self._pool.drain()
             raise psycopg.OperationalError("the connection is lost") from error
 
-
-async def _configure(connection: Connection) -> None:
-    """Prepare a new connection for use."""
-    cursor = await connection.execute("SELECT pg_backend_pid()")
-    # A pooler such as PgBouncer makes the process id up that it tells its client. In its transaction mode a
-    # prepared statement may be gone, or be someone else's, at the next call (PgBouncer before 1.22).
-    connection.watch(prepares=await cursor.fetchone() == (connection.info.backend_pid,))
+    async def _configure(self, connection: Connection) -> None:
+        """Prepare a new connection for use."""
+        cursor = await connection.execute("SELECT pg_backend_pid()")
+        # A pooler such as PgBouncer makes the process id up that it tells its client. In its transaction mode a
+        # prepared statement may be gone, or be someone else's, at the next call (PgBouncer before 1.22).
+        is_direct = await cursor.fetchone() == (connection.info.backend_pid,)
+        if is_direct:
+            # For a statement that this process can no longer cancel. Later than its own limit, which says more. A
+            # pooler would give the setting to others.
+            milliseconds = round((max(self._statement_timeout, MANY_SECONDS) + _GRACE) * 1000)
+            await connection.execute(f"SET statement_timeout = {milliseconds}".encode())
+        connection.watch(prepares=is_direct)

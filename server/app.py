@@ -30,6 +30,7 @@ from server.contract import ContractError, larger_bodies, load_document
 from server.cors import CrossOriginMiddleware
 from server.guard import GuardMiddleware
 from server.headers import security_headers
+from server.lag import EventLoopLag
 from server.observability import ObservabilityMiddleware, configure_logging
 from server.pipeline import (
     DispatchApi,
@@ -74,7 +75,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
 
     app = AsyncApp(
         __name__,
-        lifespan=partial(_lifespan, settings, database, verifier, limits),
+        lifespan=partial(_lifespan, settings, database, verifier, limits, EventLoopLag()),
         middlewares=[
             partial(
                 ObservabilityMiddleware,
@@ -157,11 +158,17 @@ def database_address(settings: Settings) -> Iterator[str]:
 
 @contextlib.asynccontextmanager
 async def _lifespan(
-    settings: Settings, database: Database, verifier: TokenVerifier, limits: RateLimits, _app: ASGIApp
+    settings: Settings,
+    database: Database,
+    verifier: TokenVerifier,
+    limits: RateLimits,
+    lag: EventLoopLag,
+    _app: ASGIApp,
 ) -> AsyncIterator[None]:
     with database_address(settings) as url:
         await database.open(url)
         await limits.open()
+        lag.start()
         migrating = asyncio.create_task(_migrate(settings, url)) if settings.migrate_on_start else None
         purging = asyncio.create_task(_purge(database, settings.trash_retention_days))
         try:
@@ -174,6 +181,7 @@ async def _lifespan(
             purging.cancel()
             if migrating is not None:
                 migrating.cancel()
+            lag.stop()
             await verifier.aclose()
             await limits.aclose()
             await database.close()

@@ -189,7 +189,7 @@ def make_backup(file: Path, *, replace: bool) -> None:
         configure_logging(level=settings.log_level, json=settings.environment == "production")
         with _direct_address(settings) as url:
             made = backup.backup(url, file, replace=replace)
-    click.echo(f"{file} holds {_summary(made)}.")
+    click.echo(f"{file} holds {_summary(made)}, and was read back.")
 
 
 @main.command()
@@ -205,13 +205,14 @@ def restore(file: Path, *, replace: bool) -> None:
         configure_logging(level=settings.log_level, json=settings.environment == "production")
         with _direct_address(settings) as url:
             restored = backup.restore(url, file, replace=replace)
-    click.echo(f"The database holds {_summary(restored)} from {file}, and is at revision {migrations.head()}.")
+    compared = f"{_summary(restored)} from {file}, compared"
+    click.echo(f"The database holds {compared}, and is at revision {migrations.head()}.")
 
 
 def _summary(manifest: backup.Manifest) -> str:
-    """What was compared."""
+    """What it says of the contents."""
     counts = ", ".join(f"{contents.rows} {table}" for table, contents in manifest.tables.items())
-    return f"{counts} (revision {manifest.revision}, compared)"
+    return f"{counts} (revision {manifest.revision})"
 
 
 @contextlib.contextmanager

@@ -47,10 +47,13 @@ _OVERHEAD: Final = 16
 """The most bytes on the wire for one of a body: a chunk of one byte takes six."""
 
 _SLACK: Final = 65_536
+_MOST_QUEUED: Final = 100
+"""Requests that a client may send ahead of their answers. Thousands fit into what is read at once."""
+
 _FEW_SECONDS: Final = 2.0
 """For a client to read why it was refused: closing at once may take an answer back (RFC 9112, section 9.6)."""
 
-_LINGER: Final = 0.5
+_LINGER: Final = 1.0
 """For a request that was on its way when the service began to end."""
 
 _RETRY: Final = {"retry-after": "1"}
@@ -167,6 +170,12 @@ class ProblemProtocol(HttpToolsProtocol):
         if not self._watch.add(self):
             self._refuse(Problem(SERVICE_UNAVAILABLE, headers=_RETRY))
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let the request under way know, which need not be the last that came."""
+        if self.is_busy and self._running is not None:
+            self._running.disconnected = True
+        super().connection_lost(exc)
+
     def data_received(self, data: bytes) -> None:
         """Parse what has come, and see that what is kept of it does not grow without end."""
         if self._is_deaf:
@@ -187,6 +196,8 @@ class ProblemProtocol(HttpToolsProtocol):
         self._wire_bytes = None
         if self._watch.draining_since is not None:
             self.cycle.keep_alive = False
+        if self.pipeline and len(self.pipeline) > _MOST_QUEUED:
+            raise BufferError("too many requests are in line")  # the parser makes it one of its own errors
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body, which earns its sender more time."""
@@ -278,17 +289,17 @@ class ProblemProtocol(HttpToolsProtocol):
         running = self._running
         if running is None or running.response_complete:
             self._look_at_client(passed)
-        elif not running.response_started and INTERRUPTION not in running.scope:
+        elif self._can_be_answered(running):
             self._look_at_request(running, passed)
 
     def end(self) -> None:
         """The service ends: say so to whoever waits for an answer, and leave the others."""
         running = self._running
         if running is not None and not running.response_complete:
-            if running.response_started or INTERRUPTION in running.scope:
-                self._cut()
-            else:
+            if self._can_be_answered(running):
                 self._interrupt(running, Problem(SERVICE_UNAVAILABLE, headers=_RETRY))
+            else:
+                self._cut()
         elif self._has_begun() and not self._is_deaf:
             self._refuse(Problem(SERVICE_UNAVAILABLE, headers=_RETRY))
         else:
@@ -309,6 +320,10 @@ class ProblemProtocol(HttpToolsProtocol):
     def _has_begun(self) -> bool:
         """Whether there is a head that has no end yet."""
         return self.scope is not None and (self.cycle is None or self.cycle.scope is not self.scope)
+
+    def _can_be_answered(self, cycle: RequestResponseCycle) -> bool:
+        """Whether a problem can still be the answer, and would not stand in line behind those that nobody takes."""
+        return not cycle.response_started and INTERRUPTION not in cycle.scope and not self.flow.write_paused
 
     def _look_at_client(self, passed: float) -> None:
         cycle, limits = self.cycle, self._watch.limits

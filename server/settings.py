@@ -10,13 +10,27 @@ from urllib.parse import urlsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from handlers.security import MIN_SECRET_BYTES
 from server.rate_limit import read_rate
 
 _ORIGIN = r"(?i)https?://[^/?#\s]+/?"
+# How the secrets begin that documentation, templates and Better Auth itself have for want of a real one.
+_EXAMPLE = (
+    r"(?i)(change|replace)[-_ ]?(me|this|it|with)|better[-_ ]auth[-_ ]secret|your[-_ ]|password|placeholder|insecure"
+    r"|example|((default|dev|jwt|my|some|super|test|the)[-_ ]?)?secret"
+)
+_FEW_CHARACTERS = 8
 _List = Annotated[tuple[str, ...], NoDecode]
 
 
@@ -30,7 +44,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
 
     environment: Literal["development", "production"] = Field(
-        default="development", description="`production` refuses to start without a way to check tokens, and logs JSON."
+        default="development",
+        description="`production` refuses to start without a way to check tokens, with an example as the secret, with "
+        "`*` in `CORS_ORIGINS` or with `LOG_LEVEL=debug`; it logs JSON and asks browsers for TLS.",
     )
     database_url: SecretStr | None = Field(
         default=None,
@@ -155,7 +171,9 @@ class Settings(BaseSettings):
 
     @field_validator("cors_origins")
     @classmethod
-    def _is_origin(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _is_origin(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if "*" in value and _is_production(info):
+            raise ValueError("in production, must name the origins instead of `*`")
         for origin in value:
             if origin != "*" and re.fullmatch(_ORIGIN, origin) is None:
                 raise ValueError(f"{origin!r} is not an origin such as http://localhost:3000")
@@ -188,9 +206,11 @@ class Settings(BaseSettings):
 
     @field_validator("better_auth_secret")
     @classmethod
-    def _is_long_enough(cls, value: SecretStr | None) -> SecretStr | None:
+    def _is_secret(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if value is not None and len(value.get_secret_value().encode()) < MIN_SECRET_BYTES:
             raise ValueError(f"must be at least {MIN_SECRET_BYTES} bytes long (try: openssl rand -base64 32)")
+        if value is not None and _is_production(info) and _can_be_guessed(value.get_secret_value()):
+            raise ValueError("in production, must be neither an example nor a pattern (try: openssl rand -base64 32)")
         return value
 
     @field_validator("database_url", "migrations_database_url")
@@ -230,6 +250,13 @@ class Settings(BaseSettings):
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
+
+    @field_validator("log_level")
+    @classmethod
+    def _is_discreet(cls, value: str, info: ValidationInfo) -> str:
+        if value == "debug" and _is_production(info):
+            raise ValueError("in production, must not be `debug`, which may write down what is nobody's business")
+        return value
 
     @field_validator("root_path")
     @classmethod
@@ -276,6 +303,16 @@ def _is_redis_address(url: str) -> bool:
         return parts.scheme in ("redis", "rediss") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         return False
+
+
+def _is_production(info: ValidationInfo) -> bool:
+    return info.data.get("environment") == "production"
+
+
+def _can_be_guessed(secret: str) -> bool:
+    """Whether it is what somebody wrote down for others, or repeats itself. What is random is neither."""
+    repeats = len(set(secret)) < _FEW_CHARACTERS or secret in (secret + secret)[1:-1]
+    return repeats or re.match(_EXAMPLE, secret) is not None
 
 
 def _as_browsers_write(origin: str) -> str:

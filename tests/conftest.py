@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import socket
 import ssl
 import subprocess
@@ -141,6 +142,17 @@ def service(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def new_user() -> Callable[[str], str]:
     """Make the id of a user whom nobody has seen, readable by its first part."""
     return lambda name: f"{name}-{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """Room for more open files than select(2) knows of. The service makes room for itself."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 4096:
+        pytest.skip(f"only {hard} open files are allowed here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4096), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.fixture

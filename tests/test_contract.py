@@ -2,6 +2,7 @@
 
 import json
 import re
+import secrets
 import stat
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import jwt
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from handlers.exchange import Answer, Context
@@ -549,6 +551,19 @@ def serve(directory: Path, **environment: str) -> subprocess.CompletedProcess[st
     )
 
 
+GUESSABLE = (
+    "better-auth-secret-12345678901234567890",
+    "changeme-changeme-changeme-changeme!",
+    "Change_this_to_something_long_and_random",
+    "secret-secret-secret-secret-secret-1",
+    "supersecretsupersecretsupersecret123",
+    "your-secret-key-of-at-least-32-characters",
+    "x" * 40,
+    "0123456789abcdef" * 2,
+    "12341234123412341234123412341234567",
+)
+
+
 @pytest.mark.parametrize(
     ("environment", "sentence"),
     [
@@ -561,6 +576,28 @@ def serve(directory: Path, **environment: str) -> subprocess.CompletedProcess[st
             {"ENVIRONMENT": "production", "BETTER_AUTH_SECRET": None},
             "in production, set BETTER_AUTH_SECRET (at least 32 bytes), BETTER_AUTH_URL or JWKS_URL",
             id="production without a secret",
+        ),
+        *(
+            pytest.param(
+                {"ENVIRONMENT": "production", "BETTER_AUTH_SECRET": secret},
+                "BETTER_AUTH_SECRET: in production, must be neither an example nor a pattern "
+                "(try: openssl rand -base64 32)",
+                id=f"the secret {secret[:20]}",
+            )
+            for secret in GUESSABLE
+        ),
+        *(
+            pytest.param(
+                {"ENVIRONMENT": "production", "CORS_ORIGINS": origins},
+                "CORS_ORIGINS: in production, must name the origins instead of `*`",
+                id=f"{origins} in production",
+            )
+            for origins in ("*", "https://app.example.com,*")
+        ),
+        pytest.param(
+            {"ENVIRONMENT": "production", "LOG_LEVEL": "DEBUG"},
+            "LOG_LEVEL: in production, must not be `debug`, which may write down what is nobody's business",
+            id="debug in production",
         ),
         pytest.param(
             {"ENVIRONMENT": "prod"}, "ENVIRONMENT: Input should be 'development' or 'production'", id="environment"
@@ -626,6 +663,30 @@ def test_everything_that_is_wrong_with_the_environment_is_told_at_once(tasks_api
         "PORT",
         "ROOT_PATH",
     ]
+
+
+def test_everything_that_production_refuses_is_told_at_once(tasks_api: TasksApi) -> None:
+    result = tasks_api(
+        "serve", ENVIRONMENT="production", BETTER_AUTH_SECRET=GUESSABLE[0], CORS_ORIGINS="*", LOG_LEVEL="debug"
+    )
+    assert [line.removeprefix("Error: ").partition(":")[0] for line in result.stderr.splitlines()] == [
+        "BETTER_AUTH_SECRET",
+        "CORS_ORIGINS",
+        "LOG_LEVEL",
+    ]
+
+
+@pytest.mark.parametrize("secret", GUESSABLE)
+def test_development_takes_a_secret_that_is_an_example(secret: str) -> None:
+    assert Settings(_env_file=None, better_auth_secret=SecretStr(secret)).secret() == secret
+
+
+def test_production_takes_whatever_is_random(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    for make in (secrets.token_urlsafe, secrets.token_hex):
+        for _ in range(1000):
+            secret = make(32)
+            assert Settings(_env_file=None, better_auth_secret=SecretStr(secret)).secret() == secret
 
 
 def test_the_process_ends_with_one_sentence_and_no_stack(tmp_path: Path) -> None:

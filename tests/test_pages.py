@@ -17,7 +17,8 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from server.contract import load_document, operations
 from server.problems import KINDS
-from tests.conftest import Service, token
+from tests.conftest import Service, running_service, token
+from tests.wire import Wire
 
 HTML_PAGES = ("/", "/docs", "/problems")
 DOCUMENT = load_document()
@@ -81,8 +82,24 @@ def test_a_page_may_load_from_the_service_only_and_be_framed_by_hugging_face(ser
     assert policy["script-src"] == policy["connect-src"] == "'self'"
     assert policy["frame-ancestors"] == "'self' https://huggingface.co https://*.hf.space"
     assert "x-frame-options" not in headers
+    assert headers.get_list("content-security-policy") == [headers["content-security-policy"]]
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cross-origin-opener-policy"] == headers["cross-origin-resource-policy"] == "same-origin"
+
+
+def test_no_answer_tells_browsers_to_insist_on_tls_in_development(service: Service) -> None:
+    for path in ("/", "/health", "/nowhere"):
+        assert "strict-transport-security" not in service.client().get(path).headers
+
+
+def test_every_answer_tells_browsers_to_insist_on_tls_in_production(database_url: str, tmp_path: Path) -> None:
+    with running_service(tmp_path, DATABASE_URL=database_url, ENVIRONMENT="production") as production:
+        answers = [production.client().get(path) for path in ("/", "/health", "/nowhere")]
+        with Wire(production) as wire:
+            wire.send(b"hello\r\n\r\n")
+            fields = [*(answer.headers for answer in answers), wire.read().headers]
+    assert [one["strict-transport-security"] for one in fields] == ["max-age=31536000; includeSubDomains"] * 4
 
 
 @pytest.mark.parametrize(
@@ -154,6 +171,8 @@ def test_metrics_count_requests_by_operation_and_never_by_what_a_client_makes_up
         assert count(after, **labels) - count(before, **labels) == 1
     assert 'http_request_duration_seconds_count{operation="listTasks"}' in after
     assert "made-up-path" not in after
+    assert re.search(r"^http_connections [1-9]", after, re.MULTILINE)
+    assert re.search(r"^event_loop_lag_seconds \d", after, re.MULTILINE)
     assert "PROPFIND" not in after
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from server.contract import load_document
 from tests.conftest import Service, token
-from tests.wire import Answer, Wire, ask, problem, request, violations
+from tests.wire import SECURITY_HEADERS, Answer, Wire, ask, problem, request, violations
 
 Member = tuple[str, httpx2.Client]
 
@@ -971,6 +971,22 @@ def test_a_problem_is_in_the_log_under_its_request_id(service: Service, new_user
     ask(service, request("GET", "/nowhere", [("X-Request-ID", request_id)]))
     (line,) = [line for line in service.read_log().splitlines() if request_id in line]
     assert "status=404" in line
+
+
+# What browsers are told
+
+
+@answers_of_every_kind
+def test_every_answer_tells_browsers_what_they_must_not_do_and_nobody_what_serves(
+    service: Service, method: str, target: str, headers: dict[str, str]
+) -> None:
+    answer = ask(service, request(method, target, headers.items()))
+    told = {name: answer.headers.get_list(name) for name in SECURITY_HEADERS}
+    expected = {name: [value] for name, value in SECURITY_HEADERS.items()}
+    if target == "/docs":  # a page, whose policy has a test of its own
+        del told["content-security-policy"], expected["content-security-policy"]
+    assert told == expected
+    assert {"server", "x-powered-by", "via"} & answer.headers.keys() == set()
 
 
 # Origins

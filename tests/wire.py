@@ -18,6 +18,13 @@ from tests.conftest import Service
 STATUS = {kind.code: kind.status for kind in KINDS}
 LONGEST_PROBLEM = 16_384
 SECONDS = 30
+SECURITY_HEADERS = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+}
+"""What every answer carries that is no page."""
 
 
 class Answer(Protocol):
@@ -140,7 +147,8 @@ def problem(service: Service, answer: Answer, code: str) -> dict[str, Any]:
     assert (answer.status_code, headers["content-type"]) == (STATUS[code], "application/problem+json"), answer.content
     assert len(answer.content) == int(headers["content-length"]) <= LONGEST_PROBLEM
     assert headers["x-request-id"]
-    assert headers["x-content-type-options"] == "nosniff"
+    assert {name: headers.get(name) for name in SECURITY_HEADERS} == SECURITY_HEADERS
+    assert "server" not in headers
     assert headers["cache-control"] == "no-store"
     assert "Origin" in headers["vary"]
     assert ("www-authenticate" in headers) == (answer.status_code == 401)

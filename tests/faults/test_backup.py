@@ -187,7 +187,9 @@ def test_what_was_kept_here_is_found_there(source: str, target: str, database: s
             _use(service)
             seen = _seen(service)
             said = _succeed("backup", file, cwd=tmp_path, **here)
-            assert said == f"{file} holds {_counts(_rows_in(here))} (revision {migrations.head()}, compared).\n"
+            assert (
+                said == f"{file} holds {_counts(_rows_in(here))} (revision {migrations.head()}), and was read back.\n"
+            )
         kept = _rows_in(here)
         assert min(map(len, kept.values())) > 0
         assert file.stat().st_mode & 0o777 == 0o600

@@ -2,11 +2,10 @@
 
 import contextlib
 import os
-import resource
 import signal
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -143,17 +142,6 @@ def test_requests_wait_a_bounded_time_for_a_connection(database: str, tmp_path: 
             assert ada.get("/health").status_code == httpx2.codes.OK
         assert ada.get("/api/ada/tasks").status_code == httpx2.codes.OK
         assert_nothing_unexpected(service)
-
-
-@pytest.fixture
-def many_files() -> Iterator[None]:
-    """Room for more open files than select(2) knows of, here and in what is started from here."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < 4096:
-        pytest.skip(f"only {hard} open files are allowed here")
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 4096), hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.mark.usefixtures("many_files")
