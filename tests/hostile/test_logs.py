@@ -663,9 +663,12 @@ def forgeries(mark: str, good: str) -> Iterable[bytes]:
     yield _raw(b"GET", b"http://" + text.replace(b" ", b"") + b"/api/tasks")
     yield text
     yield b"GET / HTTP/9.9" + text + b"\r\n\r\n"
-    named = token(f"a{mark}{FORGED}") if "\0" not in mark else good
-    yield _raw(b"GET", b"/api/tasks", b"Authorization: Bearer " + named.encode())
-    yield _raw(b"GET", b"/api/ada/tasks", b"Authorization: Bearer " + named.encode())
+    # Without a space, too: with one, many a formatter puts quotation marks around the whole.
+    for name in (f"a{mark}{FORGED}", f"a{mark}forged"):
+        named = token(name) if "\0" not in name else good
+        yield _raw(b"GET", b"/api/tasks", b"Authorization: Bearer " + named.encode())
+        yield _raw(b"GET", b"/api/ada/tasks", b"Authorization: Bearer " + named.encode())
+        yield _raw(b"GET", f"/api/{quote(name)}/tasks".encode(), b"Authorization: Bearer " + good.encode())
     body = json.dumps({"title": "a", f"b{mark}{FORGED}": 1}).encode()
     yield (
         _raw(
