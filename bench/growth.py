@@ -198,7 +198,7 @@ class _Witness(Database):
         statement: Statement,
         parameters: Mapping[str, Any],
         *,
-        seconds: float | None = None,  # noqa: ARG002
+        many: bool = False,  # noqa: ARG002
     ) -> list[dict[str, Any]]:
         raise _Asked(statement, parameters)
 

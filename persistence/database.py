@@ -24,8 +24,8 @@ _REPEATABLE_BY_STANDARD = (psycopg.errors.SerializationFailure, psycopg.errors.D
 _REPEATABLE = (*_REPEATABLE_BY_STANDARD, psycopg.errors.ForeignKeyViolation)
 _ATTEMPTS = 3
 _GRACE = 1.0
-MANY_SECONDS: Final = 30.0
-"""How long a statement may take that is about all the tasks of a user."""
+# How many times as long as others a statement may take that is about all the tasks of a user.
+_MANY = 6
 # What a server says when it cannot serve now, though it can be reached: a standby that was not promoted yet, and
 # a database whose migrations are still to come.
 _UNREADY = (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
@@ -81,16 +81,14 @@ class Database:
             await self._loans.close()
             await self._pool.close(timeout=5)
 
-    async def fetch_all(
-        self, statement: Statement, parameters: Mapping[str, Any], *, seconds: float | None = None
-    ) -> list[Row]:
-        """Run the statement and return all its rows. It may take `seconds` instead of `statement_timeout`.
+    async def fetch_all(self, statement: Statement, parameters: Mapping[str, Any], *, many: bool = False) -> list[Row]:
+        """Run the statement and return all its rows. `many` is about all of a user's: it may take longer.
 
         Raises `Locked` where the statement itself bounds how long it waits for somebody else's.
         """
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return await self._execute(statement, parameters, seconds or self._statement_timeout)
+                return await self._execute(statement, parameters, self._statement_timeout * (_MANY if many else 1))
             except _REPEATABLE as error:
                 if attempt == _ATTEMPTS:
                     raise DatabaseUnavailable(type(error).__name__) from error
@@ -101,11 +99,9 @@ class Database:
         rows = await self.fetch_all(statement, parameters)
         return rows[0] if rows else None
 
-    async def fetch_one(
-        self, statement: Statement, parameters: Mapping[str, Any], *, seconds: float | None = None
-    ) -> Row:
+    async def fetch_one(self, statement: Statement, parameters: Mapping[str, Any], *, many: bool = False) -> Row:
         """Run a statement that always gives a row, and return it."""
-        (row,) = await self.fetch_all(statement, parameters, seconds=seconds)
+        (row,) = await self.fetch_all(statement, parameters, many=many)
         return row
 
     async def _execute(self, statement: Statement, parameters: Mapping[str, Any], seconds: float) -> list[Row]:
@@ -146,6 +142,6 @@ class Database:
         if is_direct:
             # For a statement that this process can no longer cancel. Later than its own limit, which says more. A
             # pooler would give the setting to others.
-            milliseconds = round((max(self._statement_timeout, MANY_SECONDS) + _GRACE) * 1000)
+            milliseconds = round((self._statement_timeout * _MANY + _GRACE) * 1000)
             await connection.execute(f"SET statement_timeout = {milliseconds}".encode())
         connection.watch(prepares=is_direct)

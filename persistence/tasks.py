@@ -50,7 +50,7 @@ from sqlalchemy.types import TypeEngine
 from uuid_utils.compat import uuid7
 
 from persistence.collation import KEY_BYTES, title_key
-from persistence.database import MANY_SECONDS, Database
+from persistence.database import Database
 from persistence.errors import InvalidCursor, KeyInUse, KeyReused, Locked, TaskChanged, TaskNotFound
 from persistence.schema import KEY_HOURS, idempotency_keys, tasks
 from persistence.statement import Row, Statement, compile_statement
@@ -373,7 +373,7 @@ async def add(database: Database, user_id: str, rows: Sequence[Row], *, email: s
             # Others are served meanwhile.
             await asyncio.sleep(0)
     parameters = {"user_id": user_id, "email": email, "name": name, "rows": orjson.dumps(given).decode()}
-    added: int = (await database.fetch_one(_ADD, parameters, seconds=MANY_SECONDS))["count"]
+    added: int = (await database.fetch_one(_ADD, parameters, many=True))["count"]
     return added
 
 
@@ -474,7 +474,7 @@ async def complete_all(database: Database, user_id: str, *, completed: bool) -> 
 
 
 async def _count(database: Database, statement: Statement, parameters: Mapping[str, Any]) -> int:
-    count: int = (await database.fetch_one(statement, parameters, seconds=MANY_SECONDS))["count"]
+    count: int = (await database.fetch_one(statement, parameters, many=True))["count"]
     return count
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import CTE, Select, Text, and_, bindparam, delete, func, literal_column, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
-from persistence.database import MANY_SECONDS, Database
+from persistence.database import Database
 from persistence.schema import tasks, users
 from persistence.statement import Row, Statement, compile_statement
 
@@ -79,7 +79,7 @@ async def remove(database: Database, user_id: str) -> None:
 
     Raises `DatabaseUnavailable`.
     """
-    await database.fetch_all(_REMOVE, {"user_id": user_id}, seconds=MANY_SECONDS)
+    await database.fetch_all(_REMOVE, {"user_id": user_id}, many=True)
 
 
 async def profile(database: Database, user_id: str, *, email: str | None, name: str | None) -> Row:
