@@ -1,6 +1,6 @@
 """What every handler takes and gives."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,8 @@ class Surroundings:
     database: Database
     keeps_trash: bool
     """Whether a deleted task can be restored."""
+    event_loop_lag: Callable[[], float]
+    """How late the event loop was at its worst lately, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)

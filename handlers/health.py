@@ -11,7 +11,11 @@ async def get_health(context: Context) -> Answer:  # noqa: ARG001  liveness must
 
 
 async def get_readiness(context: Context) -> Answer:
-    """Ready, if the database answers and the migrations are applied. Raises `DatabaseUnavailable`."""
+    """Ready, if the database answers and the migrations are applied, and how late the event loop is.
+
+    Raises `DatabaseUnavailable`.
+    """
     if not await migrations.applied(context.database):
         raise DatabaseUnavailable("the migrations are not applied")
-    return Answer(200, {"status": "ready"})
+    lag = context.surroundings.event_loop_lag()
+    return Answer(200, {"status": "ready", "event_loop_lag_ms": round(lag * 1000, 1)})

@@ -73,9 +73,10 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     metrics = None if "PROMETHEUS_MULTIPROC_DIR" in os.environ else REGISTRY
     site = pages(document, metrics=metrics)
 
+    lag = EventLoopLag()
     app = AsyncApp(
         __name__,
-        lifespan=partial(_lifespan, settings, database, verifier, limits, EventLoopLag()),
+        lifespan=partial(_lifespan, settings, database, verifier, limits, lag),
         middlewares=[
             partial(
                 ObservabilityMiddleware,
@@ -100,7 +101,9 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
             base_path="",
             resolver=HandlerResolver(document, HANDLERS),
             validate_responses=settings.validate_responses,
-            surroundings=Surroundings(database, keeps_trash=settings.trash_retention_days > 0),
+            surroundings=Surroundings(
+                database, keeps_trash=settings.trash_retention_days > 0, event_loop_lag=lambda: lag.seconds
+            ),
             verifier=verifier,
             limits=limits,
         )

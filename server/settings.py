@@ -65,7 +65,11 @@ class Settings(BaseSettings):
         default=5.0, gt=0, le=60, description="How long a request waits for a free connection before it gets a 503."
     )
     database_statement_seconds: float = Field(
-        default=5.0, gt=0, le=3600, description="How long a statement may take before its request gets a 503."
+        default=5.0,
+        gt=0,
+        le=3600,
+        description="How long a statement may take before its request gets a 503; six times that where it is about "
+        "all of a user's tasks.",
     )
     better_auth_secret: SecretStr | None = Field(
         default=None,
