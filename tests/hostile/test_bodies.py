@@ -589,7 +589,7 @@ def test_any_text_in_any_member_is_kept_or_refused(
     service: Service, caller: Caller, task_id: str, operation: Operation, tally: Tally
 ) -> None:
     for member in operation.strings:
-        for text in NAUGHTY:
+        for text in NAUGHTY[:: 1 if "{user_id}" in operation.template else 3]:
             for escaped in (True, False):
                 body = json.dumps(operation.valid(**{member: text}), ensure_ascii=escaped).encode()
                 answer = caller.ask(operation, body, task_id=task_id)
@@ -629,7 +629,7 @@ def test_any_text_in_any_parameter_is_understood_or_refused(
     body = json.dumps(operation.valid()).encode() if media_type else None
     for parameter in operation.parameters:
         name = parameter["name"]
-        for text in NAUGHTY:
+        for text in NAUGHTY[:: 1 if "{user_id}" in operation.template else 3]:
             given: dict[str, Any] = {"user_id": caller.subject, "task_id": ANY_ID}
             extra: list[tuple[str, str]] = []
             if parameter["in"] == "header":
