@@ -167,17 +167,18 @@ def test_no_operation_of_ones_own_shows_or_touches_what_is_somebody_elses(
 
 
 @pytest.mark.parametrize("template", ["/api/tasks", "/api/{user_id}/tasks"])
-def test_a_key_of_somebody_else_replays_nothing(ada: Ada, bob: Caller, template: str, figures: Figures) -> None:
+def test_a_key_of_somebody_else_replays_nothing(
+    service: Service, ada: Ada, bob: Caller, template: str, figures: Figures
+) -> None:
     fields = [("Content-Type", JSON), ("Idempotency-Key", ada.key)]
-    same = json.dumps({"title": MARK, "description": MARK}).encode()
-    answer = bob.send("POST", template.format(user_id=bob.subject), fields, same)
-    created = json.loads(answer.content)
-    assert (answer.status_code, created["user_id"]) == (201, bob.subject)
-    assert created["id"] != ada.live["id"]
-    assert "idempotent-replayed" not in answer.headers
-    other = bob.send("POST", template.format(user_id=bob.subject), fields, b'{"title":"another"}')
-    assert other.status_code == 422  # his own key by now
-    again = ada.caller.send("POST", "/api/tasks", fields, same)
+    hers, his = json.dumps({"title": MARK, "description": MARK}).encode(), b'{"title":"of bob"}'
+    target = template.format(user_id=bob.subject)
+    first, second = (bob.send("POST", target, fields, his) for _ in range(2))
+    assert (first.status_code, json.loads(first.content)["user_id"]) == (201, bob.subject)
+    assert "idempotent-replayed" not in first.headers
+    assert (second.status_code, second.content) == (201, first.content)
+    problem(service, bob.send("POST", target, fields, hers), "validation-failed")
+    again = ada.caller.send("POST", "/api/tasks", fields, hers)
     assert (json.loads(again.content)["id"], again.headers["idempotent-replayed"]) == (ada.live["id"], "true")
     figures(GROUP, 3, 3)
 
