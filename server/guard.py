@@ -88,7 +88,7 @@ def _check_head(version: str, fields: Mapping[bytes, bytes]) -> None:
         raise Problem(MALFORMED_REQUEST, "The request is not HTTP/1.1.", headers=_CLOSE)
     coding = fields.get(b"transfer-encoding")
     if coding is not None and (version == "1.0" or coding.strip().lower() != b"chunked"):
-        raise Problem(MALFORMED_REQUEST, "The only transfer coding is chunked, in HTTP/1.1.", headers=_CLOSE)
+        raise Problem(MALFORMED_REQUEST, "The only transfer coding is chunked, of HTTP/1.1.", headers=_CLOSE)
     # Two of them are a list by now, and no host has a comma in it.
     host = fields.get(b"host")
     if not _HOST.fullmatch(host) if host is not None else version == "1.1":

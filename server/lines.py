@@ -33,7 +33,7 @@ Writer = Callable[[Sequence[str]], Callable[[Iterable[Row]], bytes]]
 
 def _read_ndjson(content: bytes, _schema: Mapping[str, Any]) -> Iterator[Line]:
     for number, line in enumerate(content.split(b"\n"), 1):
-        if line.strip():
+        if line.strip(b" \t\r"):
             try:
                 yield Line(number, parse_json(line))
             except Problem as problem:

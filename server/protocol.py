@@ -194,7 +194,8 @@ class ProblemProtocol(HttpToolsProtocol):
         self.headers = []
         self._body_bytes = 0
         self._wire_bytes = None
-        if self._watch.draining_since is not None:
+        # What comes behind a request for another protocol may be of that one, and would be read as HTTP.
+        if self._watch.draining_since is not None or self.parser.should_upgrade():
             self.cycle.keep_alive = False
         if self.pipeline and len(self.pipeline) > _MOST_QUEUED:
             raise BufferError("too many requests are in line")  # the parser makes it one of its own errors

@@ -73,8 +73,16 @@ class Wire:
         status = int(self._reader.readline().split(b" ")[1])
         lines = iter(self._reader.readline, b"\r\n")
         headers = httpx2.Headers([(name, value.strip()) for name, _, value in (line.partition(b":") for line in lines)])
+        if headers.get("transfer-encoding") == "chunked" and not head:
+            return RawAnswer(status, headers, b"".join(self._chunks()))
         length = 0 if head else int(headers.get("content-length", "0"))
         return RawAnswer(status, headers, self._reader.read(length))
+
+    def _chunks(self) -> Iterator[bytes]:
+        while size := int(self._reader.readline(), 16):
+            yield self._reader.read(size)
+            self._reader.readline()
+        self._reader.readline()
 
     def read_all(self) -> list[RawAnswer]:
         """Read all answers until the service closes the connection."""
@@ -131,13 +139,13 @@ def ask(service: Service, *parts: bytes) -> RawAnswer:
 
 @functools.cache
 def _problem_schemas(url: str) -> Mapping[str, jsonschema_rs.Draft202012Validator]:
-    # Neither schema has a member that OpenAPI 3.0 and JSON Schema read differently.
+    # None of them has a member that OpenAPI 3.0 and JSON Schema read differently.
     components = httpx2.get(f"{url}/openapi.json", trust_env=False).json()["components"]
     return {
         name: jsonschema_rs.Draft202012Validator(
             {"$ref": f"#/components/schemas/{name}", "components": components}, validate_formats=True
         )
-        for name in ("Problem", "ValidationProblem")
+        for name in ("Problem", "ValidationProblem", "ImportProblem")
     }
 
 
@@ -155,7 +163,7 @@ def problem(service: Service, answer: Answer, code: str) -> dict[str, Any]:
     assert ("allow" in headers) == (answer.status_code == 405)
     assert ("retry-after" in headers) == (answer.status_code in (429, 503))
     members: dict[str, Any] = json.loads(answer.content)
-    _problem_schemas(service.url)["ValidationProblem" if code == "validation-failed" else "Problem"].validate(members)
+    _problem_schemas(service.url)[_schema_of(members)].validate(members)
     kind = next(kind for kind in KINDS if kind.code == code)
     assert members | {"detail": "", "instance": "", "errors": []} == {
         "type": f"/problems#{code}",
@@ -167,6 +175,12 @@ def problem(service: Service, answer: Answer, code: str) -> dict[str, Any]:
         "errors": [],
     }
     return members
+
+
+def _schema_of(members: Mapping[str, Any]) -> str:
+    if members["code"] != "validation-failed":
+        return "Problem"
+    return "ImportProblem" if any("line" in error for error in members["errors"]) else "ValidationProblem"
 
 
 def violations(service: Service, answer: Answer) -> list[tuple[str, str]]:

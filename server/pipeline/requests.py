@@ -11,7 +11,7 @@ from connexion.middleware.abstract import RoutedMiddleware
 from connexion.operations import AbstractOperation
 from starlette.types import Message, Receive
 from werkzeug.datastructures import MIMEAccept
-from werkzeug.http import parse_accept_header, parse_options_header
+from werkzeug.http import parse_accept_header
 
 from server.contract import (
     JSON,
@@ -175,9 +175,16 @@ def _media_type(fields: Mapping[bytes, bytes]) -> str | None:
     content_type = fields.get(b"content-type", b"")
     if content_type == _JSON:
         return JSON
-    media_type, options = parse_options_header(content_type.decode("latin-1"))
-    charset = options.pop("charset", "utf-8")
-    return None if options or charset.lower() != "utf-8" else media_type.lower()
+    declared = _CONTENT_TYPE.fullmatch(content_type)
+    return declared[1].decode().lower() if declared else None
+
+
+# RFC 9110, section 8.3. What is not of this form, or names a charset twice, others may read in another charset.
+_CONTENT_TYPE: Final = re.compile(
+    rb"([\w!#$%&'*+.^`|~-]+/[\w!#$%&'*+.^`|~-]+)[ \t]*"
+    rb'(?:(?:;[ \t]*)+charset=(?:utf-8|"utf-8")[ \t]*)?(?:;[ \t]*)*',
+    re.IGNORECASE,
+)
 
 
 def _check_accept(field: bytes | None, produces: tuple[str, ...]) -> None:
