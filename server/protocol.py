@@ -206,6 +206,12 @@ class ProblemProtocol(HttpToolsProtocol):
         if not self.cycle.response_complete:
             self._body_bytes += len(body)
 
+    def on_message_complete(self) -> None:
+        """End the body, unless more fields come behind it than a head may have."""
+        if self.headers and sum([len(name) + len(value) for name, value in self.headers]) > HEADER_BYTES:
+            raise BufferError("the trailers are too long")
+        super().on_message_complete()
+
     def resume_writing(self) -> None:
         """Go on, for the client takes its answer."""
         super().resume_writing()
