@@ -28,7 +28,7 @@ from persistence.purge import purge as purge_database
 from server.app import create_app, database_address
 from server.contract import ContractError, load_document, to_yaml
 from server.headers import security_headers
-from server.observability import configure_logging
+from server.observability import configure_logging, output
 from server.protocol import Limits, ProblemProtocol, Watch
 from server.settings import Settings, SettingsError, load_settings
 
@@ -143,9 +143,9 @@ def _greet(settings: Settings, port: int) -> None:
     local = settings.host in ("127.0.0.1", "::1", "0.0.0.0", "::")  # noqa: S104
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{'localhost' if local else host}:{port}"
-    click.echo(f"Documentation: {address}/docs")
-    click.echo(f"Token of the user {_DEMO_USER!r}, for an hour:\n\n{_token(settings, _DEMO_USER)}\n")
-    sys.stdout.flush()
+    output.write(f"Documentation: {address}/docs\n")
+    output.write(f"Token of the user {_DEMO_USER!r}, for an hour:\n\n{_token(settings, _DEMO_USER)}\n\n")
+    output.flush()
 
 
 @main.command()
