@@ -198,8 +198,7 @@ def test_a_service_that_is_told_to_end_answers_what_it_has_accepted(
             drain = time.monotonic() - told_at
         assert [one.result().status_code for one in held] == [200] * len(held)
         assert _problem(stalled) == "service-unavailable"
-        # The supervisor of several workers looks twice a second whether it was told to end.
-        assert drain < _SHUTDOWN_SECONDS + 1
+        assert drain < _SHUTDOWN_SECONDS
         assert_nothing_unexpected(service)
 
     load.forget_cut_after(told_at)
