@@ -112,10 +112,10 @@ class Principal:
 class KeySet:
     """The issuer's public keys, fetched over HTTP when they are needed (RFC 7517).
 
-    One fetch at a time, and none within `cooldown` seconds of the last, whatever the tokens say. Keys older
-    than `fresh_for` seconds are replaced in the background and used meanwhile; those older than `usable_for`
-    seconds are not used at all. `timeout` seconds bound a whole fetch. `clock` counts seconds and never goes
-    back. Belongs to one event loop.
+    One fetch at a time, and none within `cooldown` seconds of the last, or `pause` seconds where that failed,
+    whatever the tokens say. Keys older than `fresh_for` seconds are replaced in the background and used meanwhile;
+    those older than `usable_for` seconds are not used at all. `timeout` seconds bound a whole fetch. `clock` counts
+    seconds and never goes back. Belongs to one event loop.
     """
 
     def __init__(  # noqa: PLR0913 - all but the address are options
@@ -126,6 +126,7 @@ class KeySet:
         fresh_for: float = 300.0,
         usable_for: float = 3600.0,
         cooldown: float = 10.0,
+        pause: float = 3.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Remember where the keys are. Nothing is fetched before the first token asks for a key."""
@@ -134,6 +135,7 @@ class KeySet:
         self._fresh_for = fresh_for
         self._usable_for = usable_for
         self._cooldown = cooldown
+        self._pause = pause
         self._clock = clock
         self._keys: tuple[jwt.PyJWK, ...] = ()
         self._fetched_at = -math.inf
@@ -172,7 +174,10 @@ class KeySet:
         return self._clock() - self._fetched_at
 
     def _retry_after(self) -> int:
-        return math.ceil(max(1.0, self._tried_at + self._cooldown - self._clock()))
+        return math.ceil(max(1.0, self._next_try() - self._clock()))
+
+    def _next_try(self) -> float:
+        return self._tried_at + (self._pause if self._failed else self._cooldown)
 
     def _find(self, kid: str | None) -> jwt.PyJWK | None:
         if self._age() >= self._usable_for:
@@ -182,9 +187,9 @@ class KeySet:
         return next((key for key in self._keys if key.key_id == kid), None)
 
     def _refresh(self) -> None:
-        """Start a fetch, unless one is running or the last one ended less than a cooldown ago."""
+        """Start a fetch, unless one is running or it is too soon after the last one."""
         running = self._fetching is not None and not self._fetching.done()
-        if not running and self._clock() - self._tried_at >= self._cooldown:
+        if not running and self._clock() >= self._next_try():
             self._fetching = asyncio.create_task(self._fetch())
 
     async def _refreshed(self) -> None:

@@ -50,7 +50,8 @@ _log = structlog.get_logger()
 HANDLERS: Final[dict[str, ModuleType]] = {"tasks": tasks, "users": users, "auth": auth, "health": health}
 """The tags of the contract, in lower case, and the modules that answer them."""
 
-_MIGRATION_PAUSE = 5.0
+_MIGRATION_PAUSE = 2.0
+_EMBEDDED_WAIT = 5.0
 _PURGE_PAUSE = 3600.0
 _COLLECT_AFTER = 20_000
 
@@ -177,7 +178,7 @@ async def _lifespan(
         try:
             if migrating is not None and settings.database_url is None:
                 # Long enough for an embedded database, and not for ever: a service that starts cannot be stopped.
-                await asyncio.wait({migrating}, timeout=_MIGRATION_PAUSE)
+                await asyncio.wait({migrating}, timeout=_EMBEDDED_WAIT)
             _spare_garbage_collection()
             yield
         finally:

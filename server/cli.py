@@ -28,7 +28,7 @@ from persistence.purge import purge as purge_database
 from server.app import create_app, database_address
 from server.contract import ContractError, load_document, to_yaml
 from server.headers import security_headers
-from server.observability import configure_logging
+from server.observability import configure_logging, output
 from server.protocol import Limits, ProblemProtocol, Watch
 from server.settings import Settings, SettingsError, load_settings
 
@@ -39,6 +39,9 @@ except ModuleNotFoundError:  # of Windows, which has no such limit
 
 _DEMO_USER = "demo"
 _KEEP_ALIVE_SECONDS = 75
+# Many workers that start at once on few cores take longer than uvicorn's five seconds for it, and would be killed and
+# started for ever. One that has ended is noticed at once all the same.
+_WORKER_SECONDS = 30
 _MOST_FILES = 65_536
 _FILES_OF_OUR_OWN = 256
 _YEAR_SECONDS = 366 * 24 * 3600
@@ -85,6 +88,7 @@ def _run(settings: Settings, app: ASGIApp) -> None:
         workers=settings.workers,
         timeout_graceful_shutdown=settings.shutdown_seconds,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_worker_healthcheck=_WORKER_SECONDS,
         http=cast("type[asyncio.Protocol]", partial(ProblemProtocol, watch=_watch(settings))),
         ws="none",
         access_log=False,
@@ -106,11 +110,15 @@ def _run(settings: Settings, app: ASGIApp) -> None:
 
 
 def _watch(settings: Settings) -> Watch:
+    seconds = float(settings.shutdown_seconds)
+    if settings.workers > 1:
+        # The supervisor takes up to half a second to pass the signal on, and some time to end after its workers.
+        seconds -= min(1, seconds / 4)
     limits = Limits(
         head_seconds=settings.header_timeout_seconds,
         body_seconds=settings.body_timeout_seconds,
         request_seconds=settings.request_timeout_seconds,
-        shutdown_seconds=settings.shutdown_seconds,
+        shutdown_seconds=seconds,
         connections=max(1, min(settings.max_connections, _allow_files() - _FILES_OF_OUR_OWN)),
     )
     return Watch(limits, security_headers(production=settings.environment == "production"))
@@ -143,9 +151,9 @@ def _greet(settings: Settings, port: int) -> None:
     local = settings.host in ("127.0.0.1", "::1", "0.0.0.0", "::")  # noqa: S104
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{'localhost' if local else host}:{port}"
-    click.echo(f"Documentation: {address}/docs")
-    click.echo(f"Token of the user {_DEMO_USER!r}, for an hour:\n\n{_token(settings, _DEMO_USER)}\n")
-    sys.stdout.flush()
+    output.write(f"Documentation: {address}/docs\n")
+    output.write(f"Token of the user {_DEMO_USER!r}, for an hour:\n\n{_token(settings, _DEMO_USER)}\n\n")
+    output.flush()
 
 
 @main.command()

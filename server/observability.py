@@ -8,9 +8,9 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO, cast
 from urllib.parse import quote
 
 import orjson
@@ -35,6 +35,7 @@ LAG = Gauge(
     "event_loop_lag_seconds", "The longest that the event loop was late in the last 10 s.", multiprocess_mode="livemax"
 )
 CONNECTIONS = Gauge("http_connections", "Connections of clients that are open.", multiprocess_mode="livesum")
+UNWRITTEN = Counter("log_failures", "Times that the log could not be written.")
 
 
 class ObservabilityMiddleware:
@@ -96,6 +97,28 @@ class _Entry(NamedTuple):
     user: str | None
 
 
+class _Output:
+    """Standard output for log lines, which are not worth a request: where the disk is full, they are lost."""
+
+    def write(self, text: str) -> None:
+        """Write, or count that it could not be done."""
+        self._try(lambda: sys.stdout.write(text))
+
+    def flush(self) -> None:
+        """Likewise. What could not be written for lack of room may be written by the next one."""
+        self._try(sys.stdout.flush)
+
+    def _try(self, write: Callable[[], object]) -> None:
+        try:
+            write()
+        except OSError:
+            UNWRITTEN.inc()
+
+
+output = cast("TextIO", _Output())
+"""Where all log lines go."""
+
+
 class Journal:
     """Counts the requests that have ended, and writes their lines, some at a time.
 
@@ -126,8 +149,8 @@ class Journal:
         entries, self._entries = self._entries, []
         lines = [line for line in map(self._write_down, entries) if line is not None]
         if lines:
-            sys.stdout.write("\n".join(lines) + "\n")
-            sys.stdout.flush()
+            output.write("\n".join(lines) + "\n")
+            output.flush()
 
     def _write_down(self, entry: _Entry) -> str | None:
         operation = entry.operation_id or "none"
@@ -221,10 +244,10 @@ def configure_logging(*, level: str, json: bool) -> None:
     structlog.configure(
         processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(),
+        logger_factory=structlog.WriteLoggerFactory(file=output),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],

@@ -83,8 +83,13 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def running_service(directory: Path, *, ready: bool = True, **environment: str) -> Iterator[Service]:
-    """Run `tasks-api serve` in `directory` with these settings, and wait until it answers."""
+def running_service(
+    directory: Path, *, ready: bool = True, output: str | None = None, **environment: str
+) -> Iterator[Service]:
+    """Run `tasks-api serve` in `directory` with these settings, and wait until it answers.
+
+    It writes to `service.log` there, if not to `output`.
+    """
     port = free_port()
     log = directory / "service.log"
     settings = {
@@ -95,12 +100,13 @@ def running_service(directory: Path, *, ready: bool = True, **environment: str) 
         "RATE_LIMIT": "off",
         **environment,
     }
-    with log.open("wb") as output:
+    log.touch()
+    with Path(output or log).open("wb") as stdout:
         process = subprocess.Popen(
             [sys.executable, "-m", "server", "serve"],
             cwd=directory,
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **MEASURED, **settings},
-            stdout=output,
+            stdout=stdout,
             stderr=subprocess.STDOUT,
         )
     service = Service(f"http://127.0.0.1:{port}", log, process)

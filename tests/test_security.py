@@ -538,7 +538,7 @@ async def test_a_jwks_that_hangs_is_given_up(issuer: Issuer) -> None:
     keys = verifier(KeySet(issuer.url, timeout=0.2))
     with pytest.raises(KeysUnavailable) as outage, anyio.fail_after(10):
         await keys.verify(sign(ED25519))
-    assert outage.value.retry_after == 10
+    assert outage.value.retry_after == 3
     await keys.aclose()
 
 
@@ -627,13 +627,13 @@ async def test_an_outage_is_not_the_tokens_fault_and_passes(
     keys = verifier(key_set)
     with pytest.raises(KeysUnavailable) as unavailable:
         await keys.verify(sign(ED25519))
-    assert unavailable.value.retry_after == 10
+    assert unavailable.value.retry_after == 3
     vars(issuer).update(good, fetches=1)
-    clock.now += 7.5
+    clock.now += 1.5
     with pytest.raises(KeysUnavailable) as unavailable:
         await keys.verify(sign(ED25519))
-    assert (unavailable.value.retry_after, issuer.fetches) == (3, 1)
-    clock.now += 2.5
+    assert (unavailable.value.retry_after, issuer.fetches) == (2, 1)
+    clock.now += 1.5
     assert (await subject(keys, sign(ED25519)), issuer.fetches) == ("ada", 2)
 
 

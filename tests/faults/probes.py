@@ -58,3 +58,14 @@ def seconds_to_end(service: Service, number: signal.Signals = signal.SIGTERM) ->
 def is_gone(process: psutil.Process) -> bool:
     # Where nobody inherits orphans, they stay behind as zombies.
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+
+
+def waiting_for_locks(database: str) -> int:
+    """How many of the service's statements wait for a lock."""
+    with psycopg.connect(database) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+            "AND application_name = 'tasks-api' AND wait_event_type = 'Lock'"
+        ).fetchone()
+    assert row is not None
+    return int(row[0])

@@ -1,9 +1,18 @@
 """The log: what is kept for it, and a disk that is full."""
 
+import contextlib
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
-from tests.conftest import running_service
-from tests.faults.probes import seconds_to_end, until
+import httpx2
+import psutil
+import pytest
+
+from tests.conftest import Service, running_service
+from tests.faults.load import Load
+from tests.faults.probes import assert_nothing_unexpected, seconds_to_end, until
+from tests.figures import Figures
 
 
 def test_the_lines_of_the_last_requests_are_written_before_the_end(database: str, tmp_path: Path) -> None:
@@ -19,3 +28,61 @@ def test_the_line_of_a_request_is_written_soon(database: str, tmp_path: Path) ->
     with running_service(tmp_path, DATABASE_URL=database) as service:
         mark = service.client().get("/health").headers["x-request-id"]
         until(lambda: mark in service.log.read_text())
+
+
+@contextlib.contextmanager
+def _full_disk(service: Service) -> Iterator[None]:
+    """No file may grow beyond what the log has now: the same refusals of the kernel, from one process only."""
+    process = psutil.Process(service.process.pid)
+    unlimited = process.rlimit(resource.RLIMIT_FSIZE)
+    process.rlimit(resource.RLIMIT_FSIZE, (service.log.stat().st_size, unlimited[1]))
+    try:
+        yield
+    finally:
+        process.rlimit(resource.RLIMIT_FSIZE, unlimited)
+
+
+def _refuse_tokens(service: Service) -> None:
+    """Each has a line of its own, which is written while the request is under way."""
+    for _ in range(50):
+        answer = service.client(authorization="Bearer no.such.token").get("/api/ada/tasks")
+        assert answer.status_code == httpx2.codes.UNAUTHORIZED
+
+
+def test_a_full_disk_costs_lines_and_no_request(database: str, tmp_path: Path, figures: Figures) -> None:
+    with running_service(tmp_path, DATABASE_URL=database) as service:
+        load = Load(service)
+        with load.running():
+            load.goes_on()
+            with _full_disk(service):
+                size = service.log.stat().st_size
+                load.goes_on(600)
+                _refuse_tokens(service)
+                assert service.log.stat().st_size == size
+            load.goes_on()
+        assert load.count(503) == 0
+        load.record(figures, "The disk of the log full")
+        assert _failures(service) > 0
+        mark = service.client().get("/health").headers["x-request-id"]
+        until(lambda: mark in service.log.read_text())
+        assert_nothing_unexpected(service)
+
+
+@pytest.mark.parametrize("environment", ["development", "production"])
+def test_a_service_starts_although_its_log_has_no_room(
+    environment: str, database: str, tmp_path: Path, figures: Figures
+) -> None:
+    with running_service(tmp_path, output="/dev/full", DATABASE_URL=database, ENVIRONMENT=environment) as service:
+        _refuse_tokens(service)
+        load = Load(service)
+        with load.running():
+            load.goes_on()
+        assert load.count(503) == 0
+        load.record(figures, "The disk of the log full from the start")
+        assert _failures(service) > 0
+
+
+def _failures(service: Service) -> float:
+    metrics = service.client().get("/metrics").text
+    (line,) = (line for line in metrics.splitlines() if line.startswith("log_failures_total "))
+    return float(line.split()[1])

@@ -1,17 +1,33 @@
 """Processes that are killed, or told to end."""
 
 import contextlib
+import json
 import os
 import signal
 import socket
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import httpx2
 import psutil
+import psycopg
+import pytest
 
-from tests.conftest import running_service
-from tests.faults.probes import assert_nothing_unexpected, is_gone, is_ready, seconds_to_end, until
+from tests.conftest import Service, running_service
+from tests.faults.load import CLIENTS, Load
+from tests.faults.probes import (
+    RECOVERY_SECONDS,
+    assert_nothing_unexpected,
+    is_gone,
+    is_ready,
+    seconds_to_end,
+    until,
+    waiting_for_locks,
+)
+from tests.figures import Figures
 from tests.postgres import own
 
 
@@ -112,3 +128,107 @@ def test_two_services_on_one_directory_share_its_database_until_the_last_ends(tm
             assert [task["title"] for task in two.as_user("ada").get("/api/ada/tasks").json()] == ["Stay"]
             seconds_to_end(two)
         assert is_gone(postmaster)
+
+
+def _workers(service: Service) -> list[psutil.Process]:
+    """The processes that serve, without that of `multiprocessing` which looks after shared memory."""
+    children = psutil.Process(service.process.pid).children()
+    return [child for child in children if any("spawn_main" in argument for argument in child.cmdline())]
+
+
+def _has_said(service: Service, event: str, times: int) -> bool:
+    return service.log.read_text().count(event) == times
+
+
+@pytest.mark.parametrize("where", ["embedded", "remote"])
+def test_a_killed_worker_is_replaced_and_nothing_is_lost(
+    where: str, database: str, tmp_path: Path, figures: Figures
+) -> None:
+    """The connections to it break, which are those of all clients at most; they find the other one at once."""
+    url = database if where == "remote" else ""
+    with running_service(tmp_path, WORKERS="2", DATABASE_URL=url) as service:
+        until(partial(_has_said, service, "Application startup complete", 2))
+        load = Load(service)
+        recovery = 0.0
+        with load.running():
+            for kills in range(1, 3):
+                load.goes_on()
+                victim, _ = _workers(service)
+                victim.kill()
+                recovery = max(recovery, load.seconds_until_served(time.monotonic()))
+                until(partial(_has_said, service, "Application startup complete", 2 + kills))
+            load.goes_on()
+            assert len(_workers(service)) == 2
+        assert load.count(503) == 0
+        load.record(figures, f"A worker killed, {where} database", may_be_cut=2 * CLIENTS, recovery_seconds=recovery)
+        assert recovery < RECOVERY_SECONDS
+        assert_nothing_unexpected(service)
+
+
+_SHUTDOWN_SECONDS = 4
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_service_that_is_told_to_end_answers_what_it_has_accepted(
+    workers: int, database: str, tmp_path: Path, figures: Figures
+) -> None:
+    """Under load, with a body that never comes, and with requests that take until after the signal."""
+    seconds = str(_SHUTDOWN_SECONDS)
+    with contextlib.ExitStack() as stack:
+        service = stack.enter_context(
+            running_service(tmp_path, DATABASE_URL=database, WORKERS=str(workers), SHUTDOWN_SECONDS=seconds)
+        )
+        eve = service.as_user("eve")
+        task = eve.post("/api/eve/tasks", json={"title": "Held"}).headers["location"]
+        stalled = stack.enter_context(_stalled_body(service))
+        lock = stack.enter_context(psycopg.connect(database))
+        threads = stack.enter_context(ThreadPoolExecutor(4))
+        load = Load(service)
+        with load.running():
+            load.goes_on()
+            lock.execute("SELECT FROM tasks WHERE user_id = 'eve' FOR UPDATE")
+            held = [threads.submit(eve.patch, f"{task}/complete") for _ in range(4)]
+            until(lambda: waiting_for_locks(database) == len(held))
+
+            told_at = time.monotonic()
+            service.process.terminate()
+            until(partial(_has_said, service, "Shutting down", workers))
+            lock.commit()
+            service.process.wait(_SHUTDOWN_SECONDS + 10)
+            drain = time.monotonic() - told_at
+        assert [one.result().status_code for one in held] == [200] * len(held)
+        assert _problem(stalled) == "service-unavailable"
+        assert drain < _SHUTDOWN_SECONDS
+        assert_nothing_unexpected(service)
+
+    load.forget_cut_after(told_at)
+    own(tmp_path / "next")
+    with running_service(tmp_path / "next", DATABASE_URL=database) as successor:
+        group = f"SIGTERM under load with a stalled body, {workers} worker{'s' * (workers > 1)}"
+        load.record(figures, group, on=successor, drain_seconds=drain)
+
+
+def _address(service: Service) -> tuple[str, int]:
+    return "127.0.0.1", int(service.url.rpartition(":")[2])
+
+
+@contextlib.contextmanager
+def _stalled_body(service: Service) -> Iterator[socket.socket]:
+    """A create of which only the beginning of the body comes."""
+    authorization = service.as_user("mallory").headers["authorization"]
+    with socket.create_connection(_address(service), timeout=30) as connection:
+        connection.sendall(
+            "POST /api/mallory/tasks HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            f'Authorization: {authorization}\r\nContent-Length: 100\r\n\r\n{{"title": '.encode()
+        )
+        yield connection
+
+
+def _problem(connection: socket.socket) -> str:
+    """The code of the problem that is answered on this connection before it is closed."""
+    answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nretry-after: " in head.lower()
+    code: str = json.loads(body)["code"]
+    return code
