@@ -198,18 +198,22 @@ def test_head_tells_the_type_of_an_export_without_its_content(here: Home, format
 
 
 @pytest.mark.parametrize(
-    ("accept", "status"),
+    ("accept", "format", "status"),
     [
-        ("*/*", 200),
-        ("application/x-ndjson", 200),
-        ("application/*", 200),
-        ("text/csv;q=0.5, application/x-ndjson", 200),
-        ("text/html", 406),
-        ("application/json", 406),
+        ("*/*", "ndjson", 200),
+        ("*/*", "csv", 200),
+        ("application/x-ndjson", "ndjson", 200),
+        ("Text/CSV", "csv", 200),
+        ("application/*", "ndjson", 200),
+        ("text/csv, application/x-ndjson;q=0.5", "ndjson", 200),
+        ("text/html", "csv", 406),
+        ("application/json", "ndjson", 406),
+        ("text/csv", "ndjson", 406),
+        ("application/*, text/csv;q=0", "csv", 406),
     ],
 )
-def test_an_export_honours_accept(service: Service, here: Home, accept: str, status: int) -> None:
-    answer = here.client.get(f"{here.tasks}/export", headers={"accept": accept})
+def test_an_export_honours_accept(service: Service, here: Home, accept: str, format: str, status: int) -> None:  # noqa: A002
+    answer = here.client.get(f"{here.tasks}/export", params={"format": format}, headers={"accept": accept})
     assert answer.status_code == status
     if status == 406:
         problem(service, answer, "not-acceptable")

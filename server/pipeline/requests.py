@@ -135,7 +135,7 @@ class _ValidationOperation:
 
     async def __call__(self, exchange: Exchange) -> Response:
         if self.produces:
-            _check_accept(exchange.fields.get(b"accept"), self.produces)
+            check_accept(exchange.fields.get(b"accept"), self.produces)
         violations: list[Violation] = []
         arguments = {
             parameter.name: parameter.read(exchange.path_parameters[parameter.name], violations)
@@ -188,7 +188,8 @@ def _media_type(fields: Mapping[bytes, bytes]) -> str | None:
     return None if options or charset.lower() != "utf-8" else media_type.lower()
 
 
-def _check_accept(field: bytes | None, produces: tuple[str, ...]) -> None:
+def check_accept(field: bytes | None, produces: tuple[str, ...]) -> None:
+    """Raise `Problem` (406) where an `Accept` takes none of the types."""
     if not field or field == b"*/*":
         return
     accept = field.decode("latin-1")
