@@ -16,7 +16,7 @@ import structlog
 import yaml
 
 from persistence.tasks import is_cursor
-from server.problems import CURSOR_IN_WORDS, Violation
+from server.problems import CURSOR_IN_WORDS, MOST_VIOLATIONS, Violation
 
 _log = structlog.get_logger()
 
@@ -190,7 +190,7 @@ class Validator:
             case "required":
                 yield f"/{_escaped(facts['property'])}", "is required"
             case "additionalProperties":
-                for name in facts["unexpected"]:
+                for name in facts["unexpected"][:MOST_VIOLATIONS]:
                     yield f"/{_escaped(name)}", "is not a member that the contract knows"
             case "pattern":
                 schema = functools.reduce(lambda at, step: at[step], error.schema_path[:-1], self._schema)

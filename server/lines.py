@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -24,34 +25,70 @@ class Line:
     error: str | None = None
 
 
-Reader = Callable[[bytes, Mapping[str, Any]], Iterator[Line]]
-"""Reads content, given the schema of what is on a line. Never raises."""
+LINE_BYTES: Final = 65_536
+"""The longest line, and in CSV the most characters of a record: what is read at once holds up everybody else."""
+
+Reader = Callable[[bytes, Mapping[str, Any]], Iterator[Line | None]]
+"""Reads content, given the schema of what is on a line; a blank line is None. Never raises."""
 
 Writer = Callable[[Sequence[str]], Callable[[Iterable[Row]], bytes]]
 """Makes a function that writes pages of rows, one after the other, given the names of their members."""
 
 
-def _read_ndjson(content: bytes, _schema: Mapping[str, Any]) -> Iterator[Line]:
-    for number, line in enumerate(content.split(b"\n"), 1):
-        if line.strip(b" \t\r"):
-            try:
-                yield Line(number, parse_json(line))
-            except Problem as problem:
-                yield Line(number, error=problem.detail)
+_TOO_LONG: Final = f"must be at most {LINE_BYTES} bytes long"
+
+
+def _read_ndjson(content: bytes, _schema: Mapping[str, Any]) -> Iterator[Line | None]:
+    for number, line in enumerate(io.BytesIO(content), 1):
+        if len(line) > LINE_BYTES:
+            yield Line(number, error=_TOO_LONG)
+        elif not line.strip(b" \t\r\n"):
+            yield None
+        else:
+            yield _json_line(number, line.rstrip(b"\r\n"))
+
+
+def _json_line(number: int, line: bytes) -> Line:
+    try:
+        return Line(number, parse_json(line))
+    except Problem as problem:
+        # It speaks of the whole body, and of lines in it.
+        detail = problem.detail.removeprefix("The body ").removesuffix(".")
+        return Line(number, error=re.sub(r" at line \d+ column", " at column", detail))
 
 
 def _write_ndjson(_names: Sequence[str]) -> Callable[[Iterable[Row]], bytes]:
     return lambda rows: b"".join(orjson.dumps(row, option=MOMENTS | orjson.OPT_APPEND_NEWLINE) for row in rows)
 
 
-def _read_csv(content: bytes, schema: Mapping[str, Any]) -> Iterator[Line]:
-    try:
+class _RecordTooLong(Exception):
+    """A record of CSV goes on and on, most likely because a quote is not closed."""
+
+
+class _Records:
+    """The lines of CSV, for its reader, as long as those of one record are not too many."""
+
+    def __init__(self, content: bytes) -> None:
         # Spreadsheets begin a file in UTF-8 with a byte order mark.
-        text = content.decode("utf-8-sig")
+        self._lines = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline="")
+        self.length = 0
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            self.length += len(line)
+            if self.length > LINE_BYTES:
+                raise _RecordTooLong
+            yield line
+
+
+def _read_csv(content: bytes, schema: Mapping[str, Any]) -> Iterator[Line | None]:
+    try:
+        content.decode()
     except UnicodeDecodeError as undecodable:
         yield Line(content.count(b"\n", 0, undecodable.start) + 1, error="is not UTF-8")
         return
-    records = csv.reader(io.StringIO(text, newline=""), strict=True)
+    source = _Records(content)
+    records = csv.reader(source, strict=True)
     number = 1
     names: list[str] | None = None
     try:
@@ -61,11 +98,14 @@ def _read_csv(content: bytes, schema: Mapping[str, Any]) -> Iterator[Line]:
                 if error := _wrong_names(names, schema):
                     yield Line(number, error=error)
                     return
-            elif record:
-                yield _line_of(number, names, record, schema)
+            else:
+                yield _line_of(number, names, record, schema) if record else None
             number = records.line_num + 1
+            source.length = 0
     except csv.Error:
         yield Line(number, error="is not comma-separated values as RFC 4180 writes them")
+    except _RecordTooLong:
+        yield Line(number, error=_TOO_LONG)
 
 
 def _wrong_names(names: list[str], schema: Mapping[str, Any]) -> str | None:

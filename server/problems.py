@@ -30,7 +30,8 @@ _MEDIA_TYPE = b"application/problem+json"
 _INSTANCE_LENGTH = 512
 _POINTER_LENGTH = 1024
 _DETAIL_LENGTH = 1024
-_MOST_VIOLATIONS = 100
+MOST_VIOLATIONS = 100
+"""How many are told of one request, but for lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,7 @@ def _shortened(path: str) -> str:
     return path if len(path) <= _INSTANCE_LENGTH else re.sub("%.?$", "", path[:_INSTANCE_LENGTH])
 
 
-def validation_failed(violations: Sequence[Violation], *, most: int = _MOST_VIOLATIONS) -> Problem:
+def validation_failed(violations: Sequence[Violation], *, most: int = MOST_VIOLATIONS) -> Problem:
     """All the violations of one request, as far as the contract has room for them."""
     return Problem(VALIDATION_FAILED, violations=list(dict.fromkeys(violations))[:most])
 

@@ -161,7 +161,7 @@ def problem(service: Service, answer: Answer, code: str) -> dict[str, Any]:
     assert "Origin" in headers["vary"]
     assert ("www-authenticate" in headers) == (answer.status_code == 401)
     assert ("allow" in headers) == (answer.status_code == 405)
-    assert ("retry-after" in headers) == (answer.status_code in (429, 503))
+    assert ("retry-after" in headers) == (answer.status_code in (409, 429, 503))
     members: dict[str, Any] = json.loads(answer.content)
     _problem_schemas(service.url)[_schema_of(members)].validate(members)
     kind = next(kind for kind in KINDS if kind.code == code)

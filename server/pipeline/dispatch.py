@@ -14,6 +14,7 @@ from handlers.exchange import Answer, Context, Rows, Surroundings
 from server.contract import IF_NONE_MATCH, JSON
 from server.exchange import MOMENTS, Exchange, Response, Stream
 from server.lines import FORMATS
+from server.pipeline.requests import check_accept
 from server.pipeline.stage import Operation, StageApi, parameters_of
 
 _NOT_KEPT: Final = (b"cache-control", b"no-store")
@@ -41,6 +42,8 @@ class _DispatchOperation:
         body: bytes | Stream = b""
         if isinstance(answer.body, Rows):
             media_type = answer.body.media_type
+            # Which of the operation's types it is depends on its parameters.
+            check_accept(exchange.fields.get(b"accept"), (media_type,))
             headers.append((b"content-type", media_type.encode()))
             body = Stream(answer.body.pages, FORMATS[media_type].write(self.names[media_type]))
         elif answer.body is not None:

@@ -1,6 +1,5 @@
 """The stage that holds a request against the document, and puts the handler's arguments together."""
 
-import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from starlette.types import Message, Receive
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
+from persistence.slices import Slices
 from server.contract import (
     JSON,
     ContractError,
@@ -37,7 +37,7 @@ from server.problems import (
 )
 
 _JSON: Final = JSON.encode()
-_LINES_AT_ONCE: Final = 500
+_MOST_OF_A_LINE: Final = 3
 
 
 class _Body(Protocol):
@@ -83,13 +83,14 @@ class _LinesBody:
             raise Problem(UNSUPPORTED_MEDIA_TYPE, f"The body must be {' or '.join(self.media_types)} in UTF-8.")
         content = await _content(exchange.receive)
         values: list[Any] = []
+        slices = Slices()
         for line in FORMATS[media_type].read(content, self.schema):
+            await slices.pause()
+            if line is None:
+                continue
             if len(values) == self.most:
-                raise validation_failed([*violations, Violation("pointer", "", f"must have at most {self.most} lines")])
+                raise validation_failed([Violation("pointer", "", f"must have at most {self.most} lines"), *violations])
             values.append(self._value(line, violations))
-            if len(values) % _LINES_AT_ONCE == 0:
-                # Others are served meanwhile.
-                await asyncio.sleep(0)
         if violations:
             raise validation_failed(violations, most=self.most)
         return values
@@ -97,11 +98,18 @@ class _LinesBody:
     def _value(self, line: Line, violations: list[Violation]) -> Any:
         error = line.error
         if error is None and (found := self.validator.violations(line.value, "pointer")):
-            error = "; ".join(f"{violation.where} {violation.detail}".lstrip() for violation in found)
+            error = _in_one(found)
         if error is not None:
             violations.append(Violation("line", line.number, error))
             return None
         return {**self.defaults, **line.value}
+
+
+def _in_one(violations: Sequence[Violation]) -> str:
+    """What is wrong with a line, in few enough words for an answer about many lines."""
+    told = [f"{violation.where} {violation.detail}".lstrip() for violation in violations[:_MOST_OF_A_LINE]]
+    more = len(violations) - len(told)
+    return "; ".join([*told, f"and {more} more"] if more else told)
 
 
 class _ValidationOperation:
@@ -127,7 +135,7 @@ class _ValidationOperation:
 
     async def __call__(self, exchange: Exchange) -> Response:
         if self.produces:
-            _check_accept(exchange.fields.get(b"accept"), self.produces)
+            check_accept(exchange.fields.get(b"accept"), self.produces)
         violations: list[Violation] = []
         arguments = {
             parameter.name: parameter.read(exchange.path_parameters[parameter.name], violations)
@@ -187,7 +195,8 @@ _CONTENT_TYPE: Final = re.compile(
 )
 
 
-def _check_accept(field: bytes | None, produces: tuple[str, ...]) -> None:
+def check_accept(field: bytes | None, produces: tuple[str, ...]) -> None:
+    """Raise `Problem` (406) where an `Accept` takes none of the types."""
     if not field or field == b"*/*":
         return
     accept = field.decode("latin-1")

@@ -1,0 +1,36 @@
+"""Requests at the same moment, each on a connection of its own."""
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
+
+from tests.conftest import TLS, Service
+
+Call = Callable[[httpx2.Client], httpx2.Response]
+
+START_SECONDS = 30
+
+
+@contextlib.contextmanager
+def connected(service: Service, text: str) -> Iterator[httpx2.Client]:
+    """A client of its own that stands connected."""
+    headers = {"authorization": f"Bearer {text}"}
+    with httpx2.Client(base_url=service.url, headers=headers, timeout=30, trust_env=False, verify=TLS) as client:
+        assert client.get("/health").status_code == 200
+        yield client
+
+
+def at_once(service: Service, calls: Sequence[tuple[str, Call]]) -> list[httpx2.Response]:
+    """Make every call, each with a token and a connection of its own, at the same moment; the answers in order."""
+    start = threading.Barrier(len(calls), timeout=START_SECONDS)
+
+    def make(text: str, call: Call) -> httpx2.Response:
+        with connected(service, text) as client:
+            start.wait()
+            return call(client)
+
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return list(pool.map(make, *zip(*calls, strict=True)))
