@@ -188,7 +188,8 @@ def _add_statement() -> Statement:
         given.c.completed,
         func.coalesce(given.c.created_at, func.now()),
         func.coalesce(given.c.updated_at, given.c.created_at, func.now()),
-    )
+        # In one order whatever that of the lines is: two at once would otherwise wait for each other.
+    ).order_by(given.c.id)
     names = ["user_id", *_GIVEN]
     added = (
         postgresql.insert(tasks)
