@@ -107,11 +107,10 @@ def export(home: Home, format: str = "ndjson", status: str = "all") -> bytes:  #
     return answer.content
 
 
-def wrong(service: Service, answer: httpx2.Response) -> dict[int, str]:
+def wrong(answer: httpx2.Response) -> dict[int, str]:
     """The lines that are wrong, with the reasons."""
     assert (answer.status_code, answer.json()["code"]) == (422, "validation-failed"), answer.text[:500]
     assert answer.headers["content-type"] == "application/problem+json"
-    assert service is not None
     return {error["line"]: error["detail"] for error in answer.json()["errors"]}
 
 
@@ -513,12 +512,12 @@ NO_MOMENTS = [
 
 @pytest.mark.parametrize("text", NO_MOMENTS, ids=lambda text: text.strip() or "empty")
 @pytest.mark.parametrize("member", ["created_at", "updated_at"])
-def test_a_moment_that_is_none_is_refused(service: Service, here: Home, member: str, text: str) -> None:
-    assert set(wrong(service, send(here, lines([{"title": "a"}, {"title": "b", member: text}])))) == {2}
+def test_a_moment_that_is_none_is_refused(here: Home, member: str, text: str) -> None:
+    assert set(wrong(send(here, lines([{"title": "a"}, {"title": "b", member: text}])))) == {2}
     if text:
         record = io.StringIO()
         csv.writer(record).writerows([["title", member], ["b", text]])
-        assert set(wrong(service, send(here, record.getvalue().encode(), CSV))) == {2}
+        assert set(wrong(send(here, record.getvalue().encode(), CSV))) == {2}
     assert everything(here) == []
 
 
@@ -578,9 +577,9 @@ def test_a_moment_is_kept_to_the_microsecond(here: Home, text: str) -> None:
     ],
     ids=lambda value: repr(value[:24]) if isinstance(value, bytes) else "",
 )
-def test_a_line_of_json_that_is_wrong_is_named(service: Service, here: Home, line: bytes, reason: str) -> None:
+def test_a_line_of_json_that_is_wrong_is_named(here: Home, line: bytes, reason: str) -> None:
     answer = send(here, b'{"title":"a"}\n\n' + line + b'\n{"title":"b"}\n')
-    found = wrong(service, answer)
+    found = wrong(answer)
     assert set(found) == {3}
     assert reason in found[3]
     assert everything(here) == []
@@ -656,27 +655,25 @@ def test_csv_is_read_as_spreadsheets_write_it(here: Home, content: bytes, titles
     ],
     ids=lambda value: repr(value[:24]) if isinstance(value, bytes) else "",
 )
-def test_csv_that_is_wrong_is_named_by_the_line(
-    service: Service, here: Home, content: bytes, expected: dict[int, str]
-) -> None:
-    found = wrong(service, send(here, content, CSV))
+def test_csv_that_is_wrong_is_named_by_the_line(here: Home, content: bytes, expected: dict[int, str]) -> None:
+    found = wrong(send(here, content, CSV))
     assert set(found) == set(expected)
     for number, reason in expected.items():
         assert reason in found[number]
     assert everything(here) == []
 
 
-def test_one_bad_line_among_thousands_keeps_all_of_them_out(service: Service, here: Home) -> None:
+def test_one_bad_line_among_thousands_keeps_all_of_them_out(here: Home) -> None:
     rows: list[Json] = [{"title": str(number)} for number in range(5000)]
     rows[4321] = {"title": ""}
-    assert set(wrong(service, send(here, lines(rows)))) == {4322}
+    assert set(wrong(send(here, lines(rows)))) == {4322}
     assert everything(here) == []
 
 
-def test_every_bad_line_is_named_however_many_there_are(service: Service, here: Home) -> None:
+def test_every_bad_line_is_named_however_many_there_are(here: Home) -> None:
     rows = [{"title": "a"} if number % 3 else {"title": "a", "secret": "leaves no trace"} for number in range(1500)]
     answer = send(here, lines(rows))
-    assert wrong(service, answer) == {
+    assert wrong(answer) == {
         number + 1: "/secret is not a member that the contract knows" for number in range(0, 1500, 3)
     }
     assert b"leaves no trace" not in answer.content
