@@ -24,6 +24,7 @@ from sqlalchemy import (
     Delete,
     Integer,
     LargeBinary,
+    Select,
     Text,
     Update,
     Uuid,
@@ -50,7 +51,7 @@ from uuid_utils.compat import uuid7
 from persistence.collation import KEY_BYTES, title_key
 from persistence.database import Database
 from persistence.errors import InvalidCursor, KeyInUse, KeyReused, Locked, TaskChanged, TaskNotFound
-from persistence.schema import KEY_HOURS, idempotency_keys, tasks
+from persistence.schema import KEY_HOURS, idempotency_keys, tasks, users
 from persistence.slices import Slices
 from persistence.statement import Row, Statement, compile_statement
 from persistence.users import known_user
@@ -188,7 +189,8 @@ def _add_statement() -> Statement:
         given.c.completed,
         func.coalesce(given.c.created_at, func.now()),
         func.coalesce(given.c.updated_at, given.c.created_at, func.now()),
-    )
+        # In one order whatever that of the lines is: two at once would otherwise wait for each other.
+    ).order_by(given.c.id)
     names = ["user_id", *_GIVEN]
     added = (
         postgresql.insert(tasks)
@@ -251,9 +253,19 @@ _UPDATE: Final = {
 }
 
 
+def _in_turn() -> ColumnElement[bool]:
+    """Holds what is about all tasks of a user up while another such statement, or the end of the user, is under way.
+
+    Each takes rows in an order of its own, and they would wait for each other. Creates are not held up.
+    """
+    owner: Select[Any] = select(literal_column("1")).select_from(users).where(users.c.id == _OWNER)
+    turn = owner.with_for_update(key_share=True).cte("turn")
+    return select(literal_column("1")).select_from(turn).exists()
+
+
 def _count_of(changes: Update | Delete) -> Statement:
     """How many tasks a statement changes, without a list of them."""
-    changed = changes.returning(literal_column("1")).cte("changed")
+    changed = changes.where(_in_turn()).returning(literal_column("1")).cte("changed")
     return compile_statement(select(func.count().label("count")).select_from(changed))
 
 

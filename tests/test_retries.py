@@ -469,7 +469,7 @@ def test_no_connection_that_ends_in_the_middle_comes_between_a_task_and_its_key(
         psycopg.connect(url, autocommit=True) as connection,
     ):
         writers = Writers(service.url, 8)
-        for _ in range(12):
+        for _ in range(8):
             writers.wait(10)
             connection.execute(_END)
         writers.stop()
@@ -481,7 +481,7 @@ def test_no_connection_that_ends_in_the_middle_comes_between_a_task_and_its_key(
 def test_no_service_that_is_killed_comes_between_a_task_and_its_key(database_url: str, tmp_path: Path) -> None:
     with fresh_database(database_url) as url, psycopg.connect(url, autocommit=True) as connection:
         writers = None
-        for _ in range(3):
+        for _ in range(2):
             with running_service(tmp_path, DATABASE_URL=url) as service:
                 writers = writers or Writers(service.url, 8)
                 writers.url = service.url

@@ -397,6 +397,35 @@ def test_twenty_thousand_tasks_are_completed_cleared_and_removed_within_the_time
     assert connection.execute("SELECT count(*) FROM tasks WHERE user_id = %s", [home.subject]).fetchone() == (0,)
 
 
+def deadlocks(connection: Connection) -> int:
+    row = connection.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def test_changes_of_all_tasks_at_once_wait_for_each_other_and_not_in_a_circle(
+    service: Service, ada: Owner, connection: Connection
+) -> None:
+    home = both_homes(*ada)[1]
+    calls: list[Call] = [
+        lambda client: client.patch(home.tasks, json={"completed": True}),
+        lambda client: client.patch(home.tasks, json={"completed": False}),
+        lambda client: client.delete(home.tasks, params={"status": "completed"}),
+        lambda client: client.delete(f"/api/{home.subject}"),
+    ]
+    before = deadlocks(connection)
+    for _ in range(6):
+        fill(connection, home.subject, 2000)
+        # Rows lie in an order that no index has.
+        for _ in range(2):
+            connection.execute(
+                "UPDATE tasks SET completed = NOT completed WHERE user_id = %s AND random() < 0.5", [home.subject]
+            )
+        answers = at_once(service, [(token(home.subject), call) for call in calls * 3])
+        assert {answer.status_code for answer in answers} <= {200, 204}
+    assert deadlocks(connection) == before
+
+
 # Without a trash
 
 
