@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 from limits import RateLimitItem, parse_many
+from limits.strategies import MovingWindowRateLimiter
 from prometheus_client import Counter
 
 from server.exchange import Exchange
 from server.problems import TOO_MANY_REQUESTS, Problem
-from server.windows import Standing, Windows
+from server.windows import Standing, WindowStorage, standing_of
 
 if TYPE_CHECKING:
     from server.redis_windows import RedisWindows
@@ -56,7 +57,7 @@ class _Budget:
         # The name keeps the limits apart where they are shared.
         self._rate = type(rate)(rate.amount, rate.multiples, namespace=policy)
         self._shared = shared
-        self._windows = Windows(rate)
+        self._limiter = MovingWindowRateLimiter(WindowStorage())
         self._detail = detail
         self._refusals = REFUSALS.labels(policy)
         self._policy_field = (b"ratelimit-policy", f'"{policy}";q={rate.amount};w={rate.get_expiry()}'.encode())
@@ -66,7 +67,7 @@ class _Budget:
         """Count the request, and have its answer say so. Raises `Problem` (429) if there is nothing left."""
         standing = None if self._shared is None else await self._shared.take(self._rate, client)
         if standing is None:
-            standing = self._windows.take(client)
+            standing = self._standing(client, granted=self._limiter.hit(self._rate, client))
         self._tell(exchange, standing)
         if not standing.granted:
             raise self._refusal(standing)
@@ -75,10 +76,13 @@ class _Budget:
         """Raise `Problem` (429) if there is nothing left. Nothing is counted."""
         standing = None if self._shared is None else await self._shared.look(self._rate, client)
         if standing is None:
-            standing = self._windows.look(client)
+            standing = self._standing(client)
         if not standing.granted:
             self._tell(exchange, standing)
             raise self._refusal(standing)
+
+    def _standing(self, client: str, *, granted: bool | None = None) -> Standing:
+        return standing_of(self._rate, self._limiter.get_window_stats(self._rate, client), granted=granted)
 
     def _tell(self, exchange: Exchange, standing: Standing) -> None:
         exchange.answer_headers += (

@@ -2,19 +2,20 @@
 
 import asyncio
 import contextlib
-import math
 import time
-from typing import Any, Final
+from typing import Final
 
 import structlog
 from limits import RateLimitItem, RateLimitItemPerSecond
+from limits.aio.storage import RedisStorage
+from limits.aio.strategies import MovingWindowRateLimiter
 from prometheus_client import Counter, Gauge
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from server.windows import BURSTS, Standing
+from server.windows import Standing, standing_of
 
 _log = structlog.get_logger()
 
@@ -30,34 +31,6 @@ _PROBE: Final = RateLimitItemPerSecond(1_000_000, namespace="probe")
 OUTAGES: Final = Counter("rate_limit_redis_outages", "How often Redis was lost, so that each process counts by itself.")
 DOWN: Final = Gauge("rate_limit_redis_down", "Whether Redis is away (1) or not (0).", multiprocess_mode="mostrecent")
 
-# The same as `Windows`, in one step. By the clock of Redis, for those of replicas differ.
-_SCRIPT: Final = """
-local amount, period, counts = tonumber(ARGV[1]), tonumber(ARGV[2]), ARGV[3] == '1'
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local used, bursts = 0, {}
-local kept = redis.call('GET', KEYS[1])
-for _, burst in ipairs(kept and cmsgpack.unpack(kept) or {}) do
-  if burst[2] > now - period then
-    used = used + burst[3]
-    bursts[#bursts + 1] = burst
-  end
-end
-local granted = used < amount
-if granted and counts then
-  local newest = bursts[#bursts]
-  if newest and now - newest[1] < period / tonumber(ARGV[4]) then
-    newest[2] = now
-    newest[3] = newest[3] + 1
-  else
-    bursts[#bursts + 1] = {now, now, 1}
-  end
-  used = used + 1
-  redis.call('SET', KEYS[1], cmsgpack.pack(bursts), 'PX', period)
-end
-return {granted and 1 or 0, amount - used, bursts[1] and bursts[1][2] + period - now or 0}
-"""
-
 
 class RedisWindows:
     """The windows of all limits, in Redis.
@@ -69,14 +42,15 @@ class RedisWindows:
     def __init__(self, url: str) -> None:
         # A connection that was idle may be gone, which shows when it is used: hence the one retry. How long all of
         # that may take is said in one place, where it is asked.
-        pool = BlockingConnectionPool.from_url(
+        self._pool = BlockingConnectionPool.from_url(
             url,
             max_connections=_CONNECTIONS,
             timeout=None,
             retry=Retry(NoBackoff(), 1, supported_errors=(RedisConnectionError,)),
         )
-        self._redis = Redis.from_pool(pool)
-        self._script = self._redis.register_script(_SCRIPT)
+        # The address without a host is not used, for the library is given the pool.
+        storage = RedisStorage("redis://", implementation="redispy", key_prefix=_PREFIX, connection_pool=self._pool)  # type: ignore[arg-type]
+        self._limiter = MovingWindowRateLimiter(storage)
         self._finding: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -90,14 +64,14 @@ class RedisWindows:
             self._finding.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._finding
-        await self._redis.aclose()
+        await self._pool.aclose()
 
     async def take(self, rate: RateLimitItem, client: str) -> Standing | None:
-        """As `Windows.take`; None while Redis is away."""
+        """Count a request of the client, if it has one left. None while Redis is away."""
         return await self._standing(rate, client, counts=True)
 
     async def look(self, rate: RateLimitItem, client: str) -> Standing | None:
-        """As `Windows.look`; None while Redis is away."""
+        """What `take` would say, without counting. None while Redis is away."""
         return await self._standing(rate, client, counts=False)
 
     async def _standing(self, rate: RateLimitItem, client: str, *, counts: bool) -> Standing | None:
@@ -110,11 +84,10 @@ class RedisWindows:
             return None
 
     async def _ask(self, rate: RateLimitItem, client: str, *, counts: bool) -> Standing:
-        keys = [f"{_PREFIX}:{rate.key_for(client)}"]
-        arguments: list[Any] = [rate.amount, rate.get_expiry() * 1000, int(counts), BURSTS]
         async with asyncio.timeout(PATIENCE):
-            granted, remaining, wait = await self._script(keys, arguments)
-        return Standing(bool(granted), remaining, max(1, math.ceil(wait / 1000)))
+            granted = await self._limiter.hit(rate, client) if counts else None
+            stats = await self._limiter.get_window_stats(rate, client)
+        return standing_of(rate, stats, granted=granted)
 
     def _lose(self, error: Exception) -> None:
         """Stop asking, and say so: once, however many requests were waiting."""

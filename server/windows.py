@@ -1,19 +1,19 @@
-"""Moving windows: how many requests of a client were granted within the last so many seconds."""
+"""Where `limits` keeps its moving windows in the memory of this process, and what it says of one."""
 
+import math
 import time
+from array import array
+from bisect import bisect_right
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Final, NamedTuple
 
-from limits import RateLimitItem
-
-BURSTS: Final = 20
-"""Into how many parts a window is divided: requests within one part are forgotten together, when the last one is."""
+from limits import RateLimitItem, WindowStats
+from limits.storage import MovingWindowSupport, Storage
 
 MOST_CLIENTS: Final = 100_000
 """Of how many clients a process keeps a window, for each limit."""
-
 
 _SECOND: Final = 1_000_000_000
 
@@ -27,91 +27,96 @@ class Standing(NamedTuple):
     """Until there is more, rounded up; at least 1."""
 
 
-@dataclass(slots=True)
-class _Burst:
-    """Requests that were granted close together, in nanoseconds of the clock."""
-
-    first: int
-    last: int
-    count: int = 1
-
-
-@dataclass(slots=True)
-class _Window:
-    """The requests of one client that still count, oldest first."""
-
-    used: int = 0
-    bursts: list[_Burst] = field(default_factory=list)
+def standing_of(rate: RateLimitItem, stats: WindowStats, *, granted: bool | None = None) -> Standing:
+    """What the library says of a window: of a request that was granted or not, or of one that is still to come."""
+    if granted is None:
+        granted = stats.remaining > 0
+    # Fractions of the epoch are not exact: the end of a window of 60 seconds may be 61 away, rounded up.
+    seconds = min(rate.get_expiry(), max(1, math.ceil(stats.reset_time - time.time())))
+    # There may be some left by now for a request that was refused.
+    return Standing(granted, stats.remaining if granted else 0, seconds)
 
 
-class Windows:
-    """The windows of one limit, in the memory of this process.
+class WindowStorage(Storage, MovingWindowSupport):
+    """The windows of one limit, for the strategy "moving window" of `limits`. Not for many threads.
 
-    A client takes some hundred bytes, and at most `BURSTS` times sixty more, however high the limit is. Whoever was
-    quiet for a whole window is forgotten; beyond `most` clients, so is whoever was quiet for longest.
+    A client takes some 300 bytes, and eight for each request that still counts. Whoever was quiet for a whole window
+    is forgotten; beyond `most` clients, so is whoever was quiet for longest.
     """
 
-    def __init__(
-        self, rate: RateLimitItem, *, most: int = MOST_CLIENTS, clock: Callable[[], int] = time.monotonic_ns
-    ) -> None:
-        self._amount = rate.amount
-        # Whole numbers: with fractions, the end of a window of 60 seconds may be 61 seconds away, rounded up.
-        self._period = rate.get_expiry() * _SECOND
-        self._part = self._period // BURSTS
+    STORAGE_SCHEME = None
+
+    def __init__(self, *, most: int = MOST_CLIENTS, clock: Callable[[], int] = time.monotonic_ns) -> None:
+        super().__init__()
         self._most = most
         self._clock = clock
-        self._windows: OrderedDict[str, _Window] = OrderedDict()
+        # When requests were granted, oldest first, in nanoseconds of the clock.
+        self._windows: OrderedDict[str, array[int]] = OrderedDict()
+
+    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
+        """Count so many requests, if there are so many left."""
+        now = self._clock()
+        window = self._window(key, now - expiry * _SECOND)
+        if window is None:
+            self._make_room(now - expiry * _SECOND)
+            window = self._windows[key] = array("q")
+        granted = len(window) + amount <= limit
+        if granted:
+            window.extend(repeat(now, amount))
+        return granted
+
+    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:  # noqa: ARG002
+        """When the window begins, in seconds since the epoch, and how many requests are in it."""
+        now = self._clock()
+        window = self._window(key, now - expiry * _SECOND)
+        # Counted by a clock that nobody sets.
+        age = (now - window[0]) / _SECOND if window else 0
+        return time.time() - age, len(window or ())
+
+    def _window(self, key: str, start: int) -> "array[int] | None":
+        """What still counts of a client, who was seen just now."""
+        window = self._windows.get(key)
+        if window is not None:
+            self._windows.move_to_end(key)
+            del window[: bisect_right(window, start)]
+        return window
+
+    def _make_room(self, start: int) -> None:
+        """Forget who was quiet for longest: two at most, so that no request pays for many, and more than come."""
+        for _ in range(min(2, len(self._windows))):
+            key, window = next(iter(self._windows.items()))
+            if window and window[-1] > start and len(self._windows) < self._most:
+                return
+            del self._windows[key]
 
     def __len__(self) -> int:
         return len(self._windows)
 
-    def take(self, client: str) -> Standing:
-        """Count a request of the client, if it has one left. A request that is refused does not count."""
-        now = self._clock()
-        window = self._windows.get(client)
-        if window is None:
-            self._make_room(now)
-            window = self._windows[client] = _Window()
-        else:
-            self._windows.move_to_end(client)
-            self._forget(window, now)
-        granted = window.used < self._amount
-        if granted:
-            bursts = window.bursts
-            if bursts and now - bursts[-1].first < self._part:
-                bursts[-1].last = now
-                bursts[-1].count += 1
-            else:
-                bursts.append(_Burst(now, now))
-            window.used += 1
-        return self._standing(window, now, granted=granted)
+    def check(self) -> bool:
+        """Whether it can be used."""
+        return True
 
-    def look(self, client: str) -> Standing:
-        """What `take` would say, without counting."""
-        now = self._clock()
-        window = self._windows.get(client)
-        if window is None:
-            return Standing(granted=True, remaining=self._amount, seconds=1)
-        self._forget(window, now)
-        return self._standing(window, now, granted=window.used < self._amount)
+    def clear(self, key: str) -> None:
+        """Forget a client."""
+        self._windows.pop(key, None)
 
-    def _forget(self, window: _Window, now: int) -> None:
-        """Forget what has left the window."""
-        start = now - self._period
-        while window.bursts and window.bursts[0].last <= start:
-            window.used -= window.bursts.pop(0).count
+    def reset(self) -> None:
+        """Forget everybody."""
+        self._windows.clear()
 
-    def _standing(self, window: _Window, now: int, *, granted: bool) -> Standing:
-        ends = window.bursts[0].last + self._period if window.bursts else now
-        return Standing(granted, self._amount - window.used, max(1, -((now - ends) // _SECOND)))
+    @property
+    def base_exceptions(self) -> tuple[type[Exception], ...]:
+        """What may go wrong: nothing."""
+        return ()
 
-    def _make_room(self, now: int) -> None:
-        """Forget who was quiet for longest: two at most, so that no request pays for many, and more than come."""
-        for _ in range(2):
-            if not self._windows:
-                return
-            client, window = next(iter(self._windows.items()))
-            self._forget(window, now)
-            if window.used and len(self._windows) < self._most:
-                return
-            del self._windows[client]
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        """For another strategy."""
+        raise NotImplementedError
+
+    def get(self, key: str) -> int:
+        """For another strategy."""
+        raise NotImplementedError
+
+    def get_expiry(self, key: str) -> float:
+        """For another strategy."""
+        raise NotImplementedError
