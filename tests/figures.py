@@ -3,6 +3,9 @@
 `figures("Connections terminated", tried, survived, recovery_seconds=0.2)` adds to a row and fails where they differ.
 """
 
+import os
+import platform
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
@@ -56,6 +59,13 @@ def _cell(name: str, value: float | None) -> str:
     return f"{value:.1f}" if name.endswith("_seconds") else f"{value:,.0f}"
 
 
+def _occasion() -> str:
+    """When and on what this was run."""
+    day = datetime.now(UTC).date()
+    python = platform.python_version()
+    return f"{day}, {platform.system()} on {os.cpu_count()} cores ({platform.machine()}), Python {python}."
+
+
 _TABLE = pytest.StashKey[Table]()
 
 
@@ -87,4 +97,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
     if file and exitstatus == pytest.ExitCode.OK:
         path = Path(file)
         before, _, rest = path.read_text().partition(BEGIN)
-        path.write_text(f"{before}{BEGIN}\n{table}\n{END}{rest.partition(END)[2]}")
+        path.write_text(f"{before}{BEGIN}\n{_occasion()}\n\n{table}\n{END}{rest.partition(END)[2]}")

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from tests.conftest import Service, free_port, running_service
-from tests.faults.load import Load
+from tests.faults.load import CLIENTS, Load
 from tests.faults.probes import (
     RECOVERY_SECONDS,
     answers,
@@ -236,7 +236,7 @@ def test_an_outage_of_the_database_loses_nothing(
         with load.running():
             load.goes_on()
             _OUTAGES[how](postgres)
-            until(lambda: load.count(503) >= 12)
+            until(lambda: load.count(503) >= CLIENTS)
             assert service.client().get("/health").status_code == httpx2.codes.OK
             postgres.start()
             recovery = load.seconds_until_served(time.monotonic())

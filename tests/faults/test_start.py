@@ -1,17 +1,12 @@
 """Many processes that start at once, and migrations that fail."""
 
-import contextlib
-import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import httpx2
 import psycopg
 
-from persistence import migrations
-from tests.conftest import MEASURED, ROOT, SECRET, running_service
+from tests.conftest import running_service
 from tests.faults.load import Load
 from tests.faults.probes import RECOVERY_SECONDS, assert_nothing_unexpected, assert_unavailable, is_ready, until
 from tests.figures import Figures
@@ -33,29 +28,6 @@ def test_twenty_workers_start_at_once_on_an_empty_database(database: str, tmp_pa
         assert said["Application startup complete"] == said["migrations.applied"] == _MANY
         assert (said["died"], said["migrations.postponed"]) == (0, 0)
         assert_nothing_unexpected(service)
-
-
-def test_twenty_commands_migrate_one_empty_database(database: str, tmp_path: Path, figures: Figures) -> None:
-    environment = {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(ROOT),
-        "BETTER_AUTH_SECRET": SECRET,
-        "DATABASE_URL": database,
-        **MEASURED,
-    }
-    with contextlib.ExitStack() as stack:
-        commands = [
-            stack.enter_context(
-                subprocess.Popen(
-                    [sys.executable, "-m", "server", "migrate"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE
-                )
-            )
-            for _ in range(_MANY)
-        ]
-        said = [command.communicate(timeout=120)[0].decode().strip() for command in commands]
-    assert [command.returncode for command in commands] == [0] * _MANY
-    migrated = [line == f"The database is at revision {migrations.head()}." for line in said]
-    figures(f"{_MANY} times `tasks-api migrate` at once on an empty database", _MANY, sum(migrated))
 
 
 def _said(log: Path) -> Counter[str]:
