@@ -19,7 +19,7 @@ run: install ## Run the service; prints the address of its documentation and a t
 	@$(BIN)/tasks-api serve
 
 test: .venv/dev ## Run all tests, with a PostgreSQL and a service of their own
-	$(BIN)/python -m pytest --cov
+	$(BIN)/python -m pytest --cov --numprocesses auto --dist loadscope
 
 torture: .venv/dev ## Cause faults and send hostile input, and print what was survived; FIGURES=docs/reliability.md keeps it there
 	$(BIN)/python -m pytest $(wildcard tests/faults tests/hostile) --figures $(FIGURES)

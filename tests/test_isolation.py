@@ -273,7 +273,7 @@ def test_without_a_valid_token_every_operation_answers_the_same_401(
         pytest.param(" ", id="space"),
         pytest.param("ada lovelace", id="space-inside"),
         pytest.param("%2F", id="percent-encoded-slash"),
-        pytest.param("100%", id="percent"),
+        pytest.param("50%", id="percent"),
         pytest.param("a+b@example.com", id="plus-and-at"),
         pytest.param("a?b#c;d&e=f", id="delimiters"),
         pytest.param("a>b<c\"d'e", id="quotes-and-angles"),

@@ -759,7 +759,9 @@ def test_every_answer_carries_the_id_of_its_request(
     assert uuid.UUID(made.headers["x-request-id"]).version == 7
 
 
-@pytest.mark.parametrize("request_id", ["a", "A-1_b.c", "a" * 128, "0f8fad5b-d9cb-469f-a165-70867728950e", "00-4bf92f3577b34da6-01"])
+@pytest.mark.parametrize(
+    "request_id", ["a", "A-1_b.c", "a" * 128, "0f8fad5b-d9cb-469f-a165-70867728950e", "00-4bf92f3577b34da6-01"]
+)
 def test_a_sane_request_id_is_taken(service: Service, request_id: str) -> None:
     answer = ask(service, request("GET", "/health", [("X-Request-ID", request_id)]))
     assert answer.headers.get_list("x-request-id") == [request_id]

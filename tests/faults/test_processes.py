@@ -156,7 +156,7 @@ def test_a_killed_worker_is_replaced_and_nothing_is_lost(
                 victim, _ = _workers(service)
                 victim.kill()
                 recovery = max(recovery, load.seconds_until_served(time.monotonic()))
-                until(partial(_has_said, service, "Application startup complete", 2 + kills))
+                until(partial(_has_said, service, "Application startup complete", 2 + kills), 60)
             load.goes_on()
             assert len(_workers(service)) == 2
         assert load.count(503) == 0
