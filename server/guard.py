@@ -110,6 +110,26 @@ def _exceeds(length: bytes, most: int) -> bool:
     return len(length) > len(str(most)) or int(length or b"0") > most
 
 
+async def read_content(receive: Receive) -> bytes:
+    """The whole body. Raises `Problem` (400) where it has no end, and what `receive` raises."""
+    message = await receive()
+    if not message.get("more_body"):
+        _stop_if_gone(message)
+        body: bytes = message.get("body", b"")
+        return body
+    chunks = [message["body"]]
+    while message.get("more_body"):
+        message = await receive()
+        _stop_if_gone(message)
+        chunks.append(message.get("body", b""))
+    return b"".join(chunks)
+
+
+def _stop_if_gone(message: Message) -> None:
+    if message["type"] == "http.disconnect":
+        raise Problem(MALFORMED_REQUEST, "The body ended early.")
+
+
 def parse_json(body: bytes) -> Any:
     """The value of an RFC 8259 text, read the one way that nobody can read differently.
 

@@ -8,7 +8,6 @@ from urllib.parse import parse_qsl
 
 from connexion.middleware.abstract import RoutedMiddleware
 from connexion.operations import AbstractOperation
-from starlette.types import Message, Receive
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
@@ -24,9 +23,10 @@ from server.contract import (
     token_claim,
 )
 from server.exchange import Exchange, Response
-from server.guard import parse_json
+from server.guard import parse_json, read_content
 from server.lines import FORMATS, Line
 from server.pipeline.stage import Operation, StageApi, parameters_of
+from server.pipeline.turns import InTurn
 from server.problems import (
     MALFORMED_REQUEST,
     NOT_ACCEPTABLE,
@@ -58,7 +58,7 @@ class _JsonBody:
         """The value, with the defaults of its members."""
         if _media_type(exchange.fields) != JSON:
             raise Problem(UNSUPPORTED_MEDIA_TYPE)
-        value = parse_json(await _content(exchange.receive))
+        value = parse_json(await read_content(exchange.receive))
         violations += self.validator.violations(value, "pointer")
         if self.defaults and isinstance(value, dict):
             return {**self.defaults, **value}
@@ -81,16 +81,16 @@ class _LinesBody:
         media_type = _media_type(exchange.fields)
         if media_type not in self.media_types:
             raise Problem(UNSUPPORTED_MEDIA_TYPE, f"The body must be {' or '.join(self.media_types)} in UTF-8.")
-        content = await _content(exchange.receive)
+        content = await read_content(exchange.receive)
         values: list[Any] = []
         slices = Slices()
-        for line in FORMATS[media_type].read(content, self.schema):
+        for count, line in enumerate(FORMATS[media_type].read(content, self.schema)):
             await slices.pause()
-            if line is None:
-                continue
-            if len(values) == self.most:
+            # There may be a blank line for each that is none.
+            if len(values) + (line is not None) > self.most or count == 2 * self.most:
                 raise validation_failed([Violation("pointer", "", f"must have at most {self.most} lines"), *violations])
-            values.append(self._value(line, violations))
+            if line is not None:
+                values.append(self._value(line, violations))
         if violations:
             raise validation_failed(violations, most=self.most)
         return values
@@ -213,32 +213,13 @@ def check_accept(field: bytes | None, produces: tuple[str, ...]) -> None:
 _PARAMETERS_OF_JSON: Final = re.compile(r"(application/json)(?:\s*;\s*(?!q=)[^;,\s]+)+", re.IGNORECASE)
 
 
-async def _content(receive: Receive) -> bytes:
-    message = await receive()
-    if not message.get("more_body"):
-        _stop_if_gone(message)
-        body: bytes = message.get("body", b"")
-        return body
-    chunks = [message["body"]]
-    while message.get("more_body"):
-        message = await receive()
-        _stop_if_gone(message)
-        chunks.append(message.get("body", b""))
-    return b"".join(chunks)
-
-
-def _stop_if_gone(message: Message) -> None:
-    if message["type"] == "http.disconnect":
-        raise Problem(MALFORMED_REQUEST, "The body ended early.")
-
-
 class _ValidationApi(StageApi):
     def make_operation(self, operation: AbstractOperation) -> Operation:
         try:
             parameters = [compile_parameter(item) for item in parameters_of(operation) if not token_claim(item)]
-            return _ValidationOperation(
-                self.next_operation(operation), parameters, _compile_body(operation), _produces(operation)
-            )
+            body = _compile_body(operation)
+            validation = _ValidationOperation(self.next_operation(operation), parameters, body, _produces(operation))
+            return InTurn(validation) if isinstance(body, _LinesBody) else validation
         except ContractError as error:
             message = f"{operation.operation_id}: {error}"
             raise ContractError(message) from error
