@@ -35,6 +35,7 @@ _LONGEST_MANIFEST = 1 << 20
 _BLOCK = 1 << 20
 _CONNECT_TIMEOUT = 10
 _LOCK_TIMEOUT = "5s"
+_LOCK_ATTEMPTS = 10
 _VERSIONS = "alembic_version"
 
 # What a row looks like as text depends on these.
@@ -303,11 +304,24 @@ def _clear(connection: _Connection, revision: str | None, *, replace: bool) -> N
     places = _places(connection, TABLES)
     if not places:
         return
-    connection.execute(_naming("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", places))
+    _lock(connection, places)
     held = [table for table, place in places.items() if _holds_rows(connection, place)]
     if held and not replace:
         raise BackupError(f"the database holds {' and '.join(held)} already")
     connection.execute(_naming("TRUNCATE TABLE {}", places))
+
+
+def _lock(connection: _Connection, places: Mapping[str, str]) -> None:
+    """Lock the tables. A running service takes them in orders of its own, so that one of both may have to step back."""
+    for attempt in range(1, _LOCK_ATTEMPTS + 1):
+        try:
+            with connection.transaction():
+                connection.execute(_naming("LOCK TABLE {} IN ACCESS EXCLUSIVE MODE", places))
+        except psycopg.errors.DeadlockDetected:
+            if attempt == _LOCK_ATTEMPTS:
+                raise
+        else:
+            return
 
 
 def _holds_rows(connection: _Connection, place: str) -> bool:
