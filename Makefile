@@ -8,7 +8,7 @@ OPERATION ?= get
 SECONDS ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test torture fuzz lint types lint-contract check bench bench-all bench-check profile lock clean
+.PHONY: help install run test coverage torture fuzz lint types lint-contract check bench bench-all bench-check profile lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ run: install ## Run the service; prints the address of its documentation and a t
 	@$(BIN)/tasks-api serve
 
 test: .venv/dev ## Run all tests, with a PostgreSQL and a service of their own
+	$(BIN)/python -m pytest --numprocesses auto --dist loadscope
+
+coverage: .venv/dev ## Run all tests, and see that nearly all code runs in them: half as long again
 	$(BIN)/python -m pytest --cov --numprocesses auto --dist loadscope
 
 torture: .venv/dev ## Cause faults and send hostile input, and print what was survived; FIGURES=docs/reliability.md keeps it there
