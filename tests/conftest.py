@@ -26,7 +26,7 @@ pytest_plugins = ["tests.figures"]
 ROOT = Path(__file__).parent.parent
 SECRET = "a-secret-of-the-tests-that-is-long-enough"  # noqa: S105
 START_SECONDS = 60
-# `make test` measures coverage in the processes that the tests start, too, which hear of it by their environment.
+# `make coverage` measures in the processes that the tests start, too, which hear of it by their environment.
 MEASURED = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
 # A client would make one of its own, which takes it longer than a test.
 TLS = ssl.create_default_context()
