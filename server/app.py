@@ -52,6 +52,8 @@ HANDLERS: Final[dict[str, ModuleType]] = {"tasks": tasks, "users": users, "auth"
 
 _MIGRATION_PAUSE = 2.0
 _EMBEDDED_WAIT = 5.0
+# Soon, for some hosts put a service to sleep and start it anew several times a day.
+_FIRST_PURGE = 300.0
 _PURGE_PAUSE = 3600.0
 _COLLECT_AFTER = 20_000
 
@@ -203,9 +205,11 @@ def _spare_garbage_collection() -> None:
 
 async def _purge(database: Database, retention_days: int) -> None:
     """Remove now and then what is kept for a time only. Every process does, and they share the work."""
+    pause = _FIRST_PURGE
     while True:
         # Not all at the same moment, though they may have started together.
-        await asyncio.sleep(_PURGE_PAUSE * random.uniform(0.5, 1.5))  # noqa: S311  nothing depends on it
+        await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  nothing depends on it
+        pause = _PURGE_PAUSE
         try:
             purged = await purge(database, retention_days=retention_days)
         except DatabaseUnavailable as error:
