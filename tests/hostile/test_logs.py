@@ -35,7 +35,7 @@ ADA = "ada"
 ANY_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 UNREACHABLE = f"redis://:{MARK}@127.0.0.1:1/0"
 
-_DEVELOPMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z \[(debug|info|warning|error|critical) *\] ")
+_DEVELOPMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z \[(debug|info|warning|error|critical) *\] ")
 _GREETING = re.compile(r"Documentation: \S+\nToken of the user 'demo', for an hour:\n\n\S+\n\n")
 _OF_EVERY_LINE = {"event", "level", "timestamp"}
 _OF_A_LIBRARY = {"logger", "error", "frames", "sqlstate"}
