@@ -24,7 +24,7 @@ from bench.operations import (
 )
 from bench.processes import ProcessTree
 from persistence import migrations
-from persistence.embedded import embedded_server
+from persistence.admin.embedded import embedded_server
 
 # A checkpoint in the middle of one contender's block would be charged to it. Commits still wait for the disk.
 _SETTINGS = {"checkpoint_timeout": "1h", "max_wal_size": "16GB"}

@@ -23,8 +23,8 @@ from bench.results import Part
 from bench.servers import SERVICE, Server, running
 from bench.tokens import issue
 from persistence import tasks
-from persistence.database import Database
-from persistence.statement import Statement
+from persistence.postgres.database import Database
+from persistence.postgres.statement import Statement
 
 _USERS: Final = {21: 90, 10_000: 91}
 """How many tasks a user has, and the user's number. One more than a page, so that every page has a next one."""

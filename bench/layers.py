@@ -22,7 +22,7 @@ from bench.results import Part
 from bench.run import Plan, run
 from bench.servers import SERVICE
 from bench.tokens import SECRET, issue
-from handlers.security import KeySet, TokenVerifier
+from server.auth.tokens import KeySet, TokenVerifier
 
 _WITHOUT: Final = "unvalidated"
 _OPERATIONS: Final = ("get", "list_20", "list_1000")

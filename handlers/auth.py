@@ -1,6 +1,6 @@
 """Tokens. Whoever gets here has shown a valid one: the security stage verified it."""
 
-from handlers.exchange import Answer, Context
+from handlers.types import Answer, Context
 
 
 async def verify_token(context: Context) -> Answer:

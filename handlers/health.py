@@ -1,6 +1,6 @@
 """Whether the service is alive, and whether it can do its work."""
 
-from handlers.exchange import Answer, Context
+from handlers.types import Answer, Context
 from persistence import migrations
 from persistence.errors import DatabaseUnavailable
 

@@ -3,10 +3,10 @@
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from handlers.exchange import Answer, Context, Rows
-from handlers.versions import entity_tag, key_of, versions_of
+from handlers.preconditions import entity_tag, key_of, versions_of
+from handlers.types import Answer, Context, Rows
 from persistence import tasks
-from persistence.statement import Row
+from persistence.postgres.statement import Row
 
 _MEDIA_TYPES: Final = {"ndjson": "application/x-ndjson", "csv": "text/csv"}
 

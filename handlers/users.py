@@ -1,6 +1,6 @@
 """Users, as their tokens describe them."""
 
-from handlers.exchange import Answer, Context
+from handlers.types import Answer, Context
 from persistence import users
 
 

@@ -49,11 +49,11 @@ from sqlalchemy.types import TypeEngine
 from uuid_utils.compat import uuid7
 
 from persistence.collation import KEY_BYTES, title_key
-from persistence.database import Database
 from persistence.errors import InvalidCursor, KeyInUse, KeyReused, Locked, TaskChanged, TaskNotFound
+from persistence.postgres.cooperative import Slices
+from persistence.postgres.database import Database
+from persistence.postgres.statement import Row, Statement, compile_statement
 from persistence.schema import KEY_HOURS, idempotency_keys, tasks, users
-from persistence.slices import Slices
-from persistence.statement import Row, Statement, compile_statement
 from persistence.users import known_user
 
 _VISIBLE = [column for column in tasks.c if column.name not in ("title_key", "deleted_at")]

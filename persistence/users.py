@@ -5,9 +5,9 @@ from typing import Any
 from sqlalchemy import CTE, Select, Text, and_, bindparam, delete, func, literal_column, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
-from persistence.database import Database
+from persistence.postgres.database import Database
+from persistence.postgres.statement import Row, Statement, compile_statement
 from persistence.schema import tasks, users
-from persistence.statement import Row, Statement, compile_statement
 
 _ID = bindparam("user_id", type_=Text)
 _EMAIL = bindparam("email", type_=Text)

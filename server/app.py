@@ -19,19 +19,20 @@ from prometheus_client import REGISTRY
 from starlette.types import ASGIApp
 
 from handlers import auth, health, tasks, users
-from handlers.exchange import Surroundings
-from handlers.security import KeySet, TokenVerifier
+from handlers.types import Surroundings
 from persistence import migrations
-from persistence.database import Database
-from persistence.embedded import embedded_server
+from persistence.admin.embedded import embedded_server
 from persistence.errors import DatabaseUnavailable
-from persistence.purge import purge
-from server.contract import ContractError, larger_bodies, load_document
-from server.cors import CrossOriginMiddleware
-from server.guard import GuardMiddleware
-from server.headers import security_headers
-from server.lag import EventLoopLag
-from server.observability import ObservabilityMiddleware, configure_logging
+from persistence.postgres.database import Database
+from persistence.retention import purge
+from server.auth.tokens import KeySet, TokenVerifier
+from server.contract.schemas import ContractError, larger_bodies, load_document
+from server.event_loop_lag import EventLoopLag
+from server.middleware.access_log import ObservabilityMiddleware, configure_logging
+from server.middleware.cors import CrossOriginMiddleware
+from server.middleware.request_limits import GuardMiddleware
+from server.middleware.security_headers import security_headers
+from server.pages import pages
 from server.pipeline import (
     DispatchApi,
     RequestValidationMiddleware,
@@ -39,11 +40,10 @@ from server.pipeline import (
     RoutingMiddleware,
     SecurityMiddleware,
 )
+from server.pipeline.resolver import HandlerResolver
 from server.problems import ProblemMiddleware
-from server.rate_limit import RateLimits, read_rate
-from server.resolver import HandlerResolver
+from server.rate_limit.policies import RateLimits, read_rate
 from server.settings import Settings, SettingsError, load_settings
-from server.site import pages
 
 _log = structlog.get_logger()
 
@@ -141,7 +141,7 @@ def rate_limits(settings: Settings) -> RateLimits:
     shared = None
     if settings.redis_url is not None:
         # Takes a quarter of a second to import, which few need.
-        from server.redis_windows import RedisWindows  # noqa: PLC0415
+        from server.rate_limit.redis import RedisWindows  # noqa: PLC0415
 
         shared = RedisWindows(settings.redis_url.get_secret_value())
     return RateLimits(

@@ -19,17 +19,18 @@ from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from handlers.security import issue_token
-from persistence import backup, migrations
-from persistence.database import Database
+from persistence import migrations
+from persistence.admin import backup
 from persistence.errors import BackupError, DatabaseUnavailable
-from persistence.purge import Purged
-from persistence.purge import purge as purge_database
+from persistence.postgres.database import Database
+from persistence.retention import Purged
+from persistence.retention import purge as purge_database
 from server.app import create_app, database_address
-from server.contract import ContractError, load_document, to_yaml
-from server.headers import security_headers
-from server.observability import configure_logging, output
-from server.protocol import Limits, ProblemProtocol, Watch
+from server.auth.tokens import issue_token
+from server.contract.schemas import ContractError, load_document, to_yaml
+from server.http_protocol import Limits, ProblemProtocol, Watch
+from server.middleware.access_log import configure_logging, output
+from server.middleware.security_headers import security_headers
 from server.settings import Settings, SettingsError, load_settings
 
 try:

@@ -10,10 +10,10 @@ import orjson
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from handlers.security import InvalidToken, KeysUnavailable
 from persistence.errors import DatabaseUnavailable, InvalidCursor, KeyInUse, KeyReused, TaskChanged, TaskNotFound
-from server.exchange import Exchange, exchange_of
-from server.observability import told_of
+from server.auth.tokens import InvalidToken, KeysUnavailable
+from server.middleware.access_log import told_of
+from server.request_context import Exchange, exchange_of
 
 _log = structlog.get_logger()
 

@@ -21,8 +21,8 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from handlers.security import MIN_SECRET_BYTES
-from server.rate_limit import read_rate
+from server.auth.tokens import MIN_SECRET_BYTES
+from server.rate_limit.policies import read_rate
 
 _ORIGIN = r"(?i)https?://[^/?#\s]+/?"
 # How the secrets begin that documentation, templates and Better Auth itself have for want of a real one.

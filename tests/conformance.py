@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import jsonschema_rs
 
-from server.contract import compile_path, operations, resolved, to_json_schema
+from server.contract.schemas import compile_path, operations, resolved, to_json_schema
 
 Described = Mapping[str, Any]
 PROBLEM = "application/problem+json"

@@ -17,8 +17,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from handlers.security import issue_token
-from persistence.embedded import embedded_server
+from persistence.admin.embedded import embedded_server
+from server.auth.tokens import issue_token
 from tests.conformance import Conformance
 
 pytest_plugins = ["tests.figures"]

@@ -21,13 +21,13 @@ from click.testing import CliRunner, Result
 from pydantic import SecretStr
 from starlette.types import ASGIApp
 
-from handlers.exchange import Answer, Context
-from handlers.security import issue_token
+from handlers.types import Answer, Context
 from server.app import HANDLERS, create_app
+from server.auth.tokens import issue_token
 from server.cli import main
-from server.contract import ContractError, Validator, load_document, operations
+from server.contract.schemas import ContractError, Validator, load_document, operations
+from server.pipeline.resolver import HandlerResolver
 from server.problems import KINDS
-from server.resolver import HandlerResolver
 from server.settings import Settings, load_settings
 from tests.conftest import MEASURED, ROOT, SECRET, Service, running_service
 from tests.wire import problem, violations

@@ -12,8 +12,8 @@ import httpx2
 import psycopg
 import pytest
 
-from handlers.security import issue_token
-from server.contract import load_document, operations
+from server.auth.tokens import issue_token
+from server.contract.schemas import load_document, operations
 from tests.conftest import Service, free_port, running_service, token
 
 Json = dict[str, Any]

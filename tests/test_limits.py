@@ -16,7 +16,7 @@ import psutil
 import psycopg
 import pytest
 
-from server.lag import EventLoopLag
+from server.event_loop_lag import EventLoopLag
 from tests.conftest import Service, running_service, token
 from tests.postgres import fresh_database
 from tests.wire import Wire, problem, request

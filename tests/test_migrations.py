@@ -18,8 +18,8 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
 from persistence import migrations, tasks, users
+from persistence.postgres.statement import Statement
 from persistence.schema import metadata
-from persistence.statement import Statement
 from tests.conftest import MEASURED, ROOT, SECRET, running_service
 from tests.postgres import fresh_database
 

@@ -23,9 +23,9 @@ from hypothesis import strategies as st
 from limits import RateLimitItemPerMinute, RateLimitItemPerSecond, WindowStats
 from limits.strategies import MovingWindowRateLimiter
 
-from server.rate_limit import read_rate
+from server.rate_limit.memory import WindowStorage, standing_of
+from server.rate_limit.policies import read_rate
 from server.settings import SettingsError, load_settings
-from server.windows import WindowStorage, standing_of
 from tests.conftest import SECRET, Service, free_port, running_service, token
 from tests.redis_server import RedisServer
 from tests.wire import problem

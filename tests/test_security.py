@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.security import (
+from server.auth.tokens import (
     MAX_KEY_SET_BYTES,
     MAX_TOKEN_BYTES,
     ExpiredToken,

@@ -19,8 +19,8 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from persistence import migrations
-from persistence.database import Database
-from persistence.purge import Purged, purge
+from persistence.postgres.database import Database
+from persistence.retention import Purged, purge
 from persistence.schema import metadata
 from tests.conftest import ROOT, Service, running_service, token
 from tests.postgres import fresh_database

@@ -5,7 +5,7 @@ from functools import partial
 
 from bench.peers.bare import BareApplication, Store
 from persistence import tasks
-from persistence.database import Database
+from persistence.postgres.database import Database
 
 
 def create_app() -> BareApplication:

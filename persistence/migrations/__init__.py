@@ -14,8 +14,8 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine, pool, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from persistence.database import Database
-from persistence.statement import compile_statement
+from persistence.postgres.database import Database
+from persistence.postgres.statement import compile_statement
 
 LOCK = 7_205_759_403
 """The advisory lock that whoever migrates holds: any number that no other program uses in the same database."""

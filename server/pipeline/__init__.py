@@ -5,8 +5,8 @@ Each stage is a middleware of Connexion's with an `api_cls` of ours: Connexion r
 """
 
 from server.pipeline.dispatch import DispatchApi, Handler
-from server.pipeline.requests import RequestValidationMiddleware
-from server.pipeline.responses import ResponseValidationMiddleware
+from server.pipeline.request_validation import RequestValidationMiddleware
+from server.pipeline.response_validation import ResponseValidationMiddleware
 from server.pipeline.routing import RoutingMiddleware
 from server.pipeline.security import SecurityMiddleware
 

@@ -10,12 +10,12 @@ import orjson
 from connexion.operations import AbstractOperation
 from starlette.routing import Router
 
-from handlers.exchange import Answer, Context, Rows, Surroundings
-from server.contract import IF_NONE_MATCH, JSON
-from server.exchange import MOMENTS, Exchange, Response, Stream
-from server.lines import FORMATS
-from server.pipeline.requests import check_accept
+from handlers.types import Answer, Context, Rows, Surroundings
+from server.contract.schemas import IF_NONE_MATCH, JSON
+from server.formats.tabular import FORMATS
+from server.pipeline.request_validation import check_accept
 from server.pipeline.stage import Operation, StageApi, parameters_of
+from server.request_context import MOMENTS, Exchange, Response, Stream
 
 _NOT_KEPT: Final = (b"cache-control", b"no-store")
 _CONTENT_TYPE: Final = (b"content-type", JSON.encode())

@@ -12,9 +12,8 @@ from connexion.spec import Specification
 from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.contract import compile_path, operations
-from server.exchange import Exchange, Response, Stream, exchange_of
-from server.headers import permit_page
+from server.contract.schemas import compile_path, operations
+from server.middleware.security_headers import permit_page
 from server.pipeline.stage import Operation, operation_of
 from server.problems import (
     MALFORMED_REQUEST,
@@ -22,7 +21,8 @@ from server.problems import (
     NOT_FOUND,
     Problem,
 )
-from server.rate_limit import RateLimits
+from server.rate_limit.policies import RateLimits
+from server.request_context import Exchange, Response, Stream, exchange_of
 
 
 @dataclass(frozen=True, slots=True)

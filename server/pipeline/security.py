@@ -7,12 +7,12 @@ import structlog
 from connexion.middleware.abstract import RoutedMiddleware
 from connexion.operations import AbstractOperation
 
-from handlers.security import ExpiredToken, InvalidToken, KeysUnavailable, Principal, TokenVerifier
-from server.contract import ContractError, token_claim
-from server.exchange import Exchange, Response
+from server.auth.tokens import ExpiredToken, InvalidToken, KeysUnavailable, Principal, TokenVerifier
+from server.contract.schemas import ContractError, token_claim
 from server.pipeline.stage import Operation, StageApi, parameters_of
 from server.problems import FORBIDDEN, Problem
-from server.rate_limit import RateLimits
+from server.rate_limit.policies import RateLimits
+from server.request_context import Exchange, Response
 
 _log = structlog.get_logger()
 

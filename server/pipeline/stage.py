@@ -6,7 +6,7 @@ from typing import Any
 from connexion.middleware.abstract import RoutedAPI
 from connexion.operations import AbstractOperation
 
-from server.exchange import Exchange, Response
+from server.request_context import Exchange, Response
 
 Operation = Callable[[Exchange], Awaitable[Response]]
 """An operation as one stage has made it, which calls what the next stage made of the same operation."""

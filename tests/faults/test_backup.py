@@ -21,8 +21,10 @@ import psutil
 import psycopg
 import pytest
 
-from persistence import backup, dumps, migrations
-from persistence.embedded import embedded_server
+from persistence import migrations
+from persistence.admin import backup
+from persistence.admin import pg_tools as dumps
+from persistence.admin.embedded import embedded_server
 from persistence.errors import BackupError
 from persistence.schema import metadata
 from tests.conftest import MEASURED, ROOT, SECRET, Service, free_port, running_service

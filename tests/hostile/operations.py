@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 import jsonschema_rs
 
-from server.contract import operations, to_json_schema
+from server.contract.schemas import operations, to_json_schema
 from tests.conftest import Service, token
 from tests.test_contract import DOCUMENT, resolved
 from tests.wire import RawAnswer, Wire, request

@@ -19,8 +19,8 @@ import psycopg
 import pytest
 import yaml
 
-from handlers.security import issue_token
-from server.contract import operations
+from server.auth.tokens import issue_token
+from server.contract.schemas import operations
 from tests.conftest import ROOT, Service, free_port, running_service
 from tests.figures import Figures
 from tests.issuer import ED25519, Issuer, running_issuer, sign
@@ -427,7 +427,7 @@ def test_an_export_that_breaks_off_does_not_quote_the_row(mode: Mode, database: 
 
 LIBRARIES = """
 import asyncio, logging, sys
-from server.observability import configure_logging
+from server.middleware.access_log import configure_logging
 configure_logging(level="debug", json=sys.argv[1] == "production")
 try:
     raise ValueError("{mark}\\n2026-11-21T00:00:00.000000Z [info     ] forged")

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import orjson
 
-from server.exchange import MOMENTS
-from server.guard import parse_json
+from server.middleware.request_limits import parse_json
 from server.problems import Problem
+from server.request_context import MOMENTS
 
 Row = Mapping[str, Any]
 

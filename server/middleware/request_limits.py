@@ -7,7 +7,6 @@ from typing import Any, Final
 import jiter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.exchange import exchange_of
 from server.problems import (
     CONTENT_TOO_LARGE,
     HEADERS_TOO_LARGE,
@@ -15,6 +14,7 @@ from server.problems import (
     URI_TOO_LONG,
     Problem,
 )
+from server.request_context import exchange_of
 
 TARGET_BYTES = 8_192
 """The longest path and query taken together (RFC 9110, section 4.1 asks for at least 8,000 octets)."""

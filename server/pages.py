@@ -15,8 +15,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.contract import to_yaml
-from server.observability import journal
+from server.contract.schemas import to_yaml
+from server.middleware.access_log import journal
 from server.problems import KINDS, PAGE
 
 _HEADERS = {"cache-control": "no-cache"}
@@ -29,7 +29,7 @@ def pages(document: Mapping[str, Any], *, metrics: CollectorRegistry | None) -> 
     return {
         "/": _static(_render("index.html", title=info["title"], version=info["version"]), "text/html"),
         "/docs": _static(_render("docs.html", title=info["title"]), "text/html"),
-        "/docs/start.js": _static(files("server").joinpath("pages/docs.js").read_bytes(), "text/javascript"),
+        "/docs/start.js": _static(files("server").joinpath("templates/docs.js").read_bytes(), "text/javascript"),
         **{f"/docs/{name}": _asset(name) for name in _ASSETS},
         "/openapi.json": _static(orjson.dumps(document), "application/json"),
         "/openapi.yaml": _static(to_yaml(document), "application/yaml"),
@@ -49,7 +49,7 @@ def _asset(name: str) -> ASGIApp:
 
 
 def _render(name: str, **values: str) -> bytes:
-    template = Template(files("server").joinpath("pages", name).read_text())
+    template = Template(files("server").joinpath("templates", name).read_text())
     return template.substitute(values).encode()
 
 

@@ -9,7 +9,7 @@ import inflection
 from connexion.operations import AbstractOperation
 from connexion.resolver import Resolution, Resolver
 
-from server.contract import ContractError, argument_of, operations, resolved
+from server.contract.schemas import ContractError, argument_of, operations, resolved
 from server.pipeline import Handler
 
 

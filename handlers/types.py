@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from handlers.security import Principal
-from persistence.database import Database
+from persistence.postgres.database import Database
+from server.auth.tokens import Principal
 
 
 @dataclass(frozen=True, slots=True)

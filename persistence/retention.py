@@ -18,9 +18,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.schema import Table
 
-from persistence.database import Database
+from persistence.postgres.database import Database
+from persistence.postgres.statement import Statement, compile_statement
 from persistence.schema import KEY_HOURS, idempotency_keys, tasks
-from persistence.statement import Statement, compile_statement
 
 _BATCH: Final = 1000
 

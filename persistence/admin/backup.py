@@ -22,7 +22,8 @@ from psycopg.rows import TupleRow
 from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from persistence import dumps, migrations
+from persistence import migrations
+from persistence.admin import pg_tools as dumps
 from persistence.errors import BackupError
 from persistence.schema import metadata
 

@@ -11,7 +11,7 @@ from psycopg.adapt import Transformer
 from psycopg.rows import TupleRow
 from psycopg.types.datetime import TimestampBinaryLoader
 
-from persistence.statement import Row, Statement
+from persistence.postgres.statement import Row, Statement
 
 # Only a connection that has been idle for longer may have been lost without a word, and is worth a round trip.
 _SILENCE = 30.0

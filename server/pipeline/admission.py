@@ -8,10 +8,10 @@ from typing import Final
 
 from starlette.types import Message, Receive
 
-from server.exchange import Exchange, Response
-from server.guard import read_content
+from server.middleware.request_limits import read_content
 from server.pipeline.stage import Operation
 from server.problems import SERVICE_UNAVAILABLE, TOO_MANY_REQUESTS, Problem
+from server.request_context import Exchange, Response
 
 _AT_ONCE: Final = 16
 _OF_ONE_USER: Final = 4

@@ -22,9 +22,8 @@ import orjson
 from uuid_utils import uuid7
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from server.exchange import Headers
-from server.guard import HEADER_BYTES, HEADER_FIELDS, TARGET_BYTES
-from server.observability import CONNECTIONS, journal
+from server.middleware.access_log import CONNECTIONS, journal
+from server.middleware.request_limits import HEADER_BYTES, HEADER_FIELDS, TARGET_BYTES
 from server.problems import (
     HEADERS_TOO_LARGE,
     INTERRUPTION,
@@ -35,6 +34,7 @@ from server.problems import (
     Interruption,
     Problem,
 )
+from server.request_context import Headers
 
 _TICK: Final = 0.25
 _BYTES_PER_SECOND: Final = 32_768

@@ -10,12 +10,12 @@ from limits import RateLimitItem, parse_many
 from limits.strategies import MovingWindowRateLimiter
 from prometheus_client import Counter
 
-from server.exchange import Exchange
 from server.problems import TOO_MANY_REQUESTS, Problem
-from server.windows import Standing, WindowStorage, standing_of
+from server.rate_limit.memory import Standing, WindowStorage, standing_of
+from server.request_context import Exchange
 
 if TYPE_CHECKING:
-    from server.redis_windows import RedisWindows
+    from server.rate_limit.redis import RedisWindows
 
 _log = structlog.get_logger()
 

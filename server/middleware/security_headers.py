@@ -5,7 +5,7 @@ After OWASP's REST security cheat sheet and ASVS 5.0, V3.4. `observability` and 
 
 from typing import Final
 
-from server.exchange import Headers
+from server.request_context import Headers
 
 _POLICY: Final = b"content-security-policy"
 # Nothing in an answer is to be run, loaded or shown in a frame.

@@ -8,10 +8,10 @@ import psycopg
 import psycopg_pool
 from sqlalchemy import text
 
-from persistence.connection import Connection
 from persistence.errors import DatabaseUnavailable, Locked
-from persistence.loans import Loans
-from persistence.statement import Row, Statement, compile_statement
+from persistence.postgres.connection import Connection
+from persistence.postgres.pool import Loans
+from persistence.postgres.statement import Row, Statement, compile_statement
 
 # Neon puts its compute to sleep after five minutes, and many load balancers forget idle connections about then.
 _MAX_LIFETIME = 280.0

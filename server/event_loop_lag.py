@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from typing import Final
 
-from server.observability import LAG
+from server.middleware.access_log import LAG
 
 _PAUSE: Final = 0.1
 _TIMES_A_SECOND: Final = 10

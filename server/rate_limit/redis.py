@@ -15,7 +15,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from server.windows import Standing, standing_of
+from server.rate_limit.memory import Standing, standing_of
 
 _log = structlog.get_logger()
 

@@ -11,8 +11,8 @@ from connexion.operations import AbstractOperation
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
-from persistence.slices import Slices
-from server.contract import (
+from persistence.postgres.cooperative import Slices
+from server.contract.schemas import (
     JSON,
     ContractError,
     Parameter,
@@ -22,11 +22,10 @@ from server.contract import (
     shown,
     token_claim,
 )
-from server.exchange import Exchange, Response
-from server.guard import parse_json, read_content
-from server.lines import FORMATS, Line
+from server.formats.tabular import FORMATS, Line
+from server.middleware.request_limits import parse_json, read_content
+from server.pipeline.admission import InTurn
 from server.pipeline.stage import Operation, StageApi, parameters_of
-from server.pipeline.turns import InTurn
 from server.problems import (
     MALFORMED_REQUEST,
     NOT_ACCEPTABLE,
@@ -35,6 +34,7 @@ from server.problems import (
     Violation,
     validation_failed,
 )
+from server.request_context import Exchange, Response
 
 _JSON: Final = JSON.encode()
 _MOST_OF_A_LINE: Final = 3

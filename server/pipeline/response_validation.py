@@ -9,9 +9,9 @@ import structlog
 from connexion.middleware.abstract import RoutedMiddleware
 from connexion.operations import AbstractOperation
 
-from server.contract import Validator
-from server.exchange import MOMENTS, Exchange, Headers, Response, Stream
+from server.contract.schemas import Validator
 from server.pipeline.stage import Operation, StageApi
+from server.request_context import MOMENTS, Exchange, Headers, Response, Stream
 
 _log = structlog.get_logger()
 

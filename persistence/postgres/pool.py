@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 import psycopg_pool
 
-from persistence.connection import Connection
 from persistence.errors import DatabaseUnavailable
+from persistence.postgres.connection import Connection
 
 # The pool looks after what is in it: it replaces connections that are old, and closes those that are not needed. So
 # it gets each back now and then.

@@ -1,0 +1,1 @@
+"""The operator's tools: the embedded server, and backups."""

@@ -1,0 +1,1 @@
+"""The PostgreSQL driver: connections, the pool, statements. Knows no table."""

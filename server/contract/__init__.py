@@ -1,0 +1,1 @@
+"""The OpenAPI document: loading it, and compiling its schemas and parameters. Knows no resource."""

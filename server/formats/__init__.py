@@ -1,0 +1,1 @@
+"""Body formats: strict JSON, and the tabular ones (NDJSON, CSV)."""

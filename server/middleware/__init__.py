@@ -1,0 +1,1 @@
+"""Plain ASGI middleware, outermost first: access log, CORS, problems, request limits."""

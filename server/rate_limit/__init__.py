@@ -1,0 +1,1 @@
+"""Rate limits: the policies, and where the requests are counted (in memory or in Redis)."""
