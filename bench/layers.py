@@ -22,7 +22,8 @@ from bench.results import Part
 from bench.run import Plan, run
 from bench.servers import SERVICE
 from bench.tokens import SECRET, issue
-from server.auth.tokens import KeySet, TokenVerifier
+from server.auth.jwks import KeySet
+from server.auth.tokens import TokenVerifier
 
 _WITHOUT: Final = "unvalidated"
 _OPERATIONS: Final = ("get", "list_20", "list_1000")

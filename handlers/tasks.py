@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from handlers.preconditions import entity_tag, key_of, versions_of
 from handlers.types import Answer, Context, Rows
-from persistence import tasks
+from persistence import bulk, idempotency, tasks
 from persistence.postgres.statement import Row
 
 _MEDIA_TYPES: Final = {"ndjson": "application/x-ndjson", "csv": "text/csv"}
@@ -30,7 +30,9 @@ async def create_task(context: Context, body: dict[str, Any], idempotency_key: s
     if idempotency_key is None:
         task = await tasks.create(context.database, who.subject, **new)
     else:
-        task, replayed = await tasks.create_once(context.database, who.subject, key=key_of(idempotency_key), **new)
+        task, replayed = await idempotency.create_once(
+            context.database, who.subject, key=key_of(idempotency_key), **new
+        )
     headers = {"location": f"{context.path}/{task['id']}", "etag": entity_tag(task["updated_at"])}
     return Answer(201, task, headers | {"idempotent-replayed": "true"} if replayed else headers)
 
@@ -67,19 +69,19 @@ async def restore_task(context: Context, task_id: str) -> Answer:
 async def complete_all_tasks(context: Context, body: dict[str, Any]) -> Answer:
     """How many tasks were completed, or reopened."""
     user_id = context.principal.subject
-    return Answer(200, {"count": await tasks.complete_all(context.database, user_id, completed=body["completed"])})
+    return Answer(200, {"count": await bulk.complete_all(context.database, user_id, completed=body["completed"])})
 
 
 async def clear_completed_tasks(context: Context, status: str, *, permanent: bool) -> Answer:  # noqa: ARG001  `completed`
     """How many tasks were deleted."""
     permanently = permanent or not context.surroundings.keeps_trash
     user_id = context.principal.subject
-    return Answer(200, {"count": await tasks.clear_completed(context.database, user_id, permanently=permanently)})
+    return Answer(200, {"count": await bulk.clear_completed(context.database, user_id, permanently=permanently)})
 
 
 async def export_tasks(context: Context, format: str, status: str) -> Answer:  # noqa: A002  the parameter's name
     """All tasks, a line for each."""
-    pages = tasks.pages(context.database, context.principal.subject, status=status)
+    pages = bulk.pages(context.database, context.principal.subject, status=status)
     disposition = f'attachment; filename="tasks.{format}"'
     return Answer(200, Rows(_MEDIA_TYPES[format], pages), {"content-disposition": disposition})
 
@@ -87,7 +89,7 @@ async def export_tasks(context: Context, format: str, status: str) -> Answer:  #
 async def import_tasks(context: Context, body: list[dict[str, Any]]) -> Answer:
     """How many tasks are new, and how many were there."""
     who = context.principal
-    imported = await tasks.add(context.database, who.subject, body, email=who.email, name=who.name)
+    imported = await bulk.add(context.database, who.subject, body, email=who.email, name=who.name)
     return Answer(200, {"imported": imported, "unchanged": len(body) - imported})
 
 

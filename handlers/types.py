@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from handlers.principal import Principal
 from persistence.postgres.database import Database
-from server.auth.tokens import Principal
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,13 @@ from persistence.errors import BackupError, DatabaseUnavailable
 from persistence.postgres.database import Database
 from persistence.retention import Purged
 from persistence.retention import purge as purge_database
-from server.app import create_app, database_address
+from server.app import create_app
 from server.auth.tokens import issue_token
-from server.contract.schemas import ContractError, load_document, to_yaml
-from server.http_protocol import Limits, ProblemProtocol, Watch
-from server.middleware.access_log import configure_logging, output
+from server.connection_limits import Limits, Watch
+from server.contract.document import ContractError, load_document, to_yaml
+from server.http_protocol import ProblemProtocol
+from server.lifespan import database_address
+from server.logging import configure_logging, output
 from server.middleware.security_headers import security_headers
 from server.settings import Settings, SettingsError, load_settings
 

@@ -15,7 +15,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.contract.schemas import to_yaml
+from server.contract.document import to_yaml
 from server.middleware.access_log import journal
 from server.problems import KINDS, PAGE
 

@@ -1,21 +1,9 @@
 """Every error as `application/problem+json` (RFC 9457). The only place that knows which error is which status."""
 
-import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
-
-import orjson
-import structlog
-from starlette.types import ASGIApp, Receive, Scope, Send
-
-from persistence.errors import DatabaseUnavailable, InvalidCursor, KeyInUse, KeyReused, TaskChanged, TaskNotFound
-from server.auth.tokens import InvalidToken, KeysUnavailable
-from server.middleware.access_log import told_of
-from server.request_context import Exchange, exchange_of
-
-_log = structlog.get_logger()
 
 INTERRUPTION: Final = "tasks_api.interruption"
 """Where a server puts an `Interruption` into the scope of a request before it cancels the request's task."""
@@ -26,10 +14,10 @@ PAGE = "/problems"
 CURSOR_IN_WORDS = "taken from a Link header of a list with the same sort"
 """What a cursor must be, whether its form or its sort order shows that it is not."""
 
-_MEDIA_TYPE = b"application/problem+json"
 _INSTANCE_LENGTH = 512
 _POINTER_LENGTH = 1024
 _DETAIL_LENGTH = 1024
+
 MOST_VIOLATIONS = 100
 """How many are told of one request, but for lines."""
 
@@ -165,88 +153,3 @@ def _shortened(path: str) -> str:
 def validation_failed(violations: Sequence[Violation], *, most: int = MOST_VIOLATIONS) -> Problem:
     """All the violations of one request, as far as the contract has room for them."""
     return Problem(VALIDATION_FAILED, violations=list(dict.fromkeys(violations))[:most])
-
-
-# RFC 6750, section 3: a request without a token gets no error code, so neither does one with a bad token, which
-# makes every failure the same.
-_CHALLENGE = {"www-authenticate": 'Bearer realm="tasks-api"'}
-
-
-def problem_of(error: Exception) -> Problem:
-    """The problem that an error of any room is to a client. What is not known is an opaque 500."""
-    match error:
-        case Problem():
-            problem = error
-        case TaskNotFound():
-            problem = Problem(TASK_NOT_FOUND)
-        case TaskChanged():
-            problem = Problem(PRECONDITION_FAILED)
-        case KeyInUse():
-            problem = Problem(REQUEST_IN_PROGRESS, headers={"retry-after": "1"})
-        case KeyReused():
-            problem = validation_failed([Violation("parameter", "Idempotency-Key", "was used with another body")])
-        case InvalidCursor():
-            problem = validation_failed([Violation("parameter", "cursor", f"must be {CURSOR_IN_WORDS}")])
-        case InvalidToken():
-            problem = Problem(UNAUTHENTICATED, headers=_CHALLENGE)
-        case DatabaseUnavailable() | KeysUnavailable():
-            # A database says nothing of when it will be back.
-            problem = Problem(SERVICE_UNAVAILABLE, headers={"retry-after": str(getattr(error, "retry_after", 1))})
-        case _:
-            problem = Problem(INTERNAL_ERROR)
-    return problem
-
-
-class ProblemMiddleware:
-    """Turns whatever the later stages raise into a problem."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call on, and answer in the place of a stage that raised."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        try:
-            await self.app(scope, receive, send)
-        except Exception as error:
-            exchange = exchange_of(scope)
-            problem = problem_of(error)
-            _report(error, problem, exchange.request_id)
-            if exchange.status is not None:
-                raise
-            await _send_problem(problem, exchange, send)
-        except asyncio.CancelledError:
-            interruption: Interruption | None = scope.get(INTERRUPTION)
-            task = asyncio.current_task()
-            if interruption is None or task is None:
-                raise
-            task.uncancel()
-            exchange = exchange_of(scope)
-            code = interruption.problem.kind.code if interruption.problem else None
-            _log.warning("interrupted", request_id=exchange.request_id, code=code)
-            if interruption.problem is not None and exchange.status is None:
-                await _send_problem(interruption.problem, exchange, send)
-
-
-async def _send_problem(problem: Problem, exchange: Exchange, send: Send) -> None:
-    body = orjson.dumps(problem.as_json(exchange.path))
-    headers = [
-        (b"content-type", _MEDIA_TYPE),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        *((name.encode(), value.encode()) for name, value in problem.headers.items()),
-    ]
-    await send({"type": "http.response.start", "status": problem.kind.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if exchange.scope["method"] == "HEAD" else body})
-
-
-def _report(error: Exception, problem: Problem, request_id: str) -> None:
-    """Log what an operator must know of."""
-    if isinstance(error, DatabaseUnavailable | KeysUnavailable):
-        _log.warning("unavailable", request_id=request_id, reason=str(error))
-    elif isinstance(error, InvalidToken):
-        _log.info("security.token_refused", request_id=request_id, reason=str(error))
-    elif problem.kind is INTERNAL_ERROR:
-        _log.error("unexpected_error", request_id=request_id, **told_of(error))

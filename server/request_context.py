@@ -8,7 +8,7 @@ from typing import Any, Final
 import orjson
 from starlette.types import Receive, Scope
 
-from server.auth.tokens import Principal
+from handlers.principal import Principal
 
 _KEY: Final = "tasks_api.exchange"
 

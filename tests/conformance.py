@@ -11,7 +11,8 @@ from typing import Any
 import httpx2
 import jsonschema_rs
 
-from server.contract.schemas import compile_path, operations, resolved, to_json_schema
+from server.contract.document import compile_path, operations, resolved
+from server.contract.schemas import to_json_schema
 
 Described = Mapping[str, Any]
 PROBLEM = "application/problem+json"

@@ -13,7 +13,7 @@ from schemathesis import Case, DeserializationContext, GenerationMode, HookConte
 from schemathesis.core.failures import AcceptedNegativeData, Failure
 from schemathesis.openapi.checks import EnsureResourceAvailability, UseAfterFree
 
-from persistence.tasks import SORTS, write_cursor
+from persistence.cursor import SORTS, write_cursor
 
 _LAST_ID = UUID(int=0)
 _MOMENT = datetime(2026, 1, 1)  # noqa: DTZ001  as `persistence` has its moments

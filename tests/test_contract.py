@@ -25,7 +25,8 @@ from handlers.types import Answer, Context
 from server.app import HANDLERS, create_app
 from server.auth.tokens import issue_token
 from server.cli import main
-from server.contract.schemas import ContractError, Validator, load_document, operations
+from server.contract.document import ContractError, load_document, operations
+from server.contract.schemas import Validator
 from server.pipeline.resolver import HandlerResolver
 from server.problems import KINDS
 from server.settings import Settings, load_settings

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp
 
 import tests.fuzz_hooks  # noqa: F401  registers the hooks
 from server.app import create_app
-from server.contract.schemas import load_document, operations
+from server.contract.document import load_document, operations
 from server.settings import Settings
 from tests.conftest import ROOT, SECRET
 from tests.fuzz import write_peers

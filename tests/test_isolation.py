@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from server.auth.tokens import issue_token
-from server.contract.schemas import load_document, operations
+from server.contract.document import load_document, operations
 from tests.conftest import Service, free_port, running_service, token
 
 Json = dict[str, Any]

@@ -17,7 +17,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from persistence import migrations, tasks, users
+from persistence import cursor, migrations, tasks, users
 from persistence.postgres.statement import Statement
 from persistence.schema import metadata
 from tests.conftest import MEASURED, ROOT, SECRET, running_service
@@ -328,7 +328,7 @@ def _plan(
 
 
 @pytest.mark.parametrize("status", tasks.STATUSES)
-@pytest.mark.parametrize("sort", tasks.SORTS)
+@pytest.mark.parametrize("sort", cursor.SORTS)
 @pytest.mark.parametrize("after", [False, True], ids=["first page", "next page"])
 def test_every_list_walks_an_index_in_its_order(
     crowded: psycopg.Connection[Any], sort: str, status: str, *, after: bool

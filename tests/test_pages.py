@@ -15,7 +15,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.expected_conditions import element_to_be_clickable
 from selenium.webdriver.support.wait import WebDriverWait
 
-from server.contract.schemas import load_document, operations
+from server.contract.document import load_document, operations
 from server.problems import KINDS
 from tests.conftest import Service, running_service, token
 from tests.wire import Wire

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from server.contract.schemas import load_document
+from server.contract.document import load_document
 from tests.conftest import Service, token
 from tests.wire import SECURITY_HEADERS, Answer, Wire, ask, problem, request, violations
 

@@ -19,17 +19,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.auth.tokens import (
-    MAX_KEY_SET_BYTES,
-    MAX_TOKEN_BYTES,
-    ExpiredToken,
-    InvalidToken,
-    KeySet,
-    KeysUnavailable,
-    Principal,
-    TokenVerifier,
-    issue_token,
-)
+from handlers.principal import Principal
+from server.auth.errors import MAX_TOKEN_BYTES, ExpiredToken, InvalidToken, KeysUnavailable
+from server.auth.jwks import MAX_KEY_SET_BYTES, KeySet
+from server.auth.tokens import TokenVerifier, issue_token
 from tests.hostile.tokens import COOKIES, NONE, OTHER_FORMS, PAYLOADS, TEXTS, UNSENDABLE
 from tests.issuer import (
     COOKIE,

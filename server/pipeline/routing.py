@@ -12,15 +12,10 @@ from connexion.spec import Specification
 from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from server.contract.schemas import compile_path, operations
+from server.contract.document import compile_path, operations
 from server.middleware.security_headers import permit_page
 from server.pipeline.stage import Operation, operation_of
-from server.problems import (
-    MALFORMED_REQUEST,
-    METHOD_NOT_ALLOWED,
-    NOT_FOUND,
-    Problem,
-)
+from server.problems import MALFORMED_REQUEST, METHOD_NOT_ALLOWED, NOT_FOUND, Problem
 from server.rate_limit.policies import RateLimits
 from server.request_context import Exchange, Response, Stream, exchange_of
 

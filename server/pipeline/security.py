@@ -7,8 +7,11 @@ import structlog
 from connexion.middleware.abstract import RoutedMiddleware
 from connexion.operations import AbstractOperation
 
-from server.auth.tokens import ExpiredToken, InvalidToken, KeysUnavailable, Principal, TokenVerifier
-from server.contract.schemas import ContractError, token_claim
+from handlers.principal import Principal
+from server.auth.errors import ExpiredToken, InvalidToken, KeysUnavailable
+from server.auth.tokens import TokenVerifier
+from server.contract.document import ContractError
+from server.contract.parameters import token_claim
 from server.pipeline.stage import Operation, StageApi, parameters_of
 from server.problems import FORBIDDEN, Problem
 from server.rate_limit.policies import RateLimits

@@ -10,7 +10,8 @@ from urllib.parse import quote, urlencode
 
 import jsonschema_rs
 
-from server.contract.schemas import operations, to_json_schema
+from server.contract.document import operations
+from server.contract.schemas import to_json_schema
 from tests.conftest import Service, token
 from tests.test_contract import DOCUMENT, resolved
 from tests.wire import RawAnswer, Wire, request

@@ -20,7 +20,7 @@ import pytest
 import yaml
 
 from server.auth.tokens import issue_token
-from server.contract.schemas import operations
+from server.contract.document import operations
 from tests.conftest import ROOT, Service, free_port, running_service
 from tests.figures import Figures
 from tests.issuer import ED25519, Issuer, running_issuer, sign

@@ -26,7 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key a
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from server.auth.tokens import MAX_TOKEN_BYTES
+from server.auth.errors import MAX_TOKEN_BYTES
 from tests.issuer import (
     COOKIE,
     ED25519,

@@ -1,0 +1,90 @@
+"""Creating a task at most once for an idempotency key (draft-ietf-httpapi-idempotency-key-header)."""
+
+import hashlib
+import json
+from typing import Final
+
+from sqlalchemy import CTE, DateTime, LargeBinary, Text, bindparam, cast, func, insert, literal_column, select
+from sqlalchemy.dialects import postgresql
+
+from persistence.errors import KeyInUse, KeyReused, Locked
+from persistence.postgres.database import Database
+from persistence.postgres.statement import Row, compile_statement
+from persistence.schema import KEY_HOURS, idempotency_keys, tasks
+from persistence.tasks import NEW, OWNER, TASK_ID, VISIBLE, new_row
+from persistence.users import known_user
+
+# A key is kept in the statement that makes its task, so there is never one without the other. Where it is there
+# already, nothing is made. A statement that is about to keep the same key is waited for, but not for long.
+_KEY = bindparam("key", type_=Text)
+_FINGERPRINT = bindparam("fingerprint", type_=LargeBinary)
+_PATIENCE = func.set_config(
+    literal_column("'lock_timeout'"),
+    literal_column("'1s'"),
+    literal_column("true"),  # of this transaction only
+).alias("patience")
+_KEPT_FOR = literal_column(f"interval '{KEY_HOURS} hours'", DateTime)
+
+
+def _claimed_key() -> CTE:
+    row = postgresql.insert(idempotency_keys).from_select(
+        ["user_id", "key", "fingerprint", "task_id", "created_at"],
+        select(OWNER, _KEY, cast(_FINGERPRINT, LargeBinary), TASK_ID, func.now()).select_from(_PATIENCE),
+    )
+    return (
+        row.on_conflict_do_update(
+            index_elements=[idempotency_keys.c.user_id, idempotency_keys.c.key],
+            set_={name: row.excluded[name] for name in ("fingerprint", "task_id", "created_at")},
+            where=idempotency_keys.c.created_at <= func.now() - _KEPT_FOR,
+        )
+        .returning(idempotency_keys.c.task_id)
+        .cte("claimed_key")
+    )
+
+
+_INSERT_ONCE: Final = compile_statement(
+    insert(tasks)
+    .from_select(list(NEW), select(*(cast(value, value.type) for value in NEW.values())).select_from(_claimed_key()))
+    .add_cte(known_user())
+    .returning(*VISIBLE)
+)
+_FIRST: Final = compile_statement(
+    select(idempotency_keys.c.fingerprint, idempotency_keys.c.task_id, idempotency_keys.c.created_at).where(
+        idempotency_keys.c.user_id == OWNER, idempotency_keys.c.key == _KEY
+    )
+)
+
+
+async def create_once(  # noqa: PLR0913  the members of a task, by name
+    database: Database,
+    user_id: str,
+    *,
+    key: str,
+    email: str | None,
+    name: str | None,
+    title: str,
+    description: str | None,
+    completed: bool,
+) -> tuple[Row, bool]:
+    """Keep a new task unless the user's `key` has made it before, within `KEY_HOURS`.
+
+    Returns the task as it was when it was made, and whether that was before. Raises `KeyReused` where the key has
+    made another task, `KeyInUse` where it is about to make one now, and `DatabaseUnavailable`.
+    """
+    fingerprint = hashlib.sha256(json.dumps([title, description, completed]).encode()).digest()
+    parameters = new_row(user_id, email, name, title, description, completed=completed)
+    try:
+        made = await database.fetch_first(_INSERT_ONCE, {**parameters, "key": key, "fingerprint": fingerprint})
+    except Locked as error:
+        raise KeyInUse from error
+    if made is not None:
+        return made, False
+    first = await database.fetch_first(_FIRST, {"user_id": user_id, "key": key})
+    if first is None:
+        # It was there a moment ago, so the user, or a purge, has just removed it.
+        raise KeyInUse
+    if first["fingerprint"] != fingerprint:
+        raise KeyReused
+    members = {"title": title, "description": description, "completed": completed}
+    moments = {"created_at": first["created_at"], "updated_at": first["created_at"]}
+    return {"id": first["task_id"], "user_id": user_id, **members, **moments}, True

@@ -1,0 +1,40 @@
+"""Errors of authentication. Their messages are for the log and never hold the token or its claims."""
+
+from enum import StrEnum
+from typing import Final
+
+MAX_TOKEN_BYTES: Final = 8192
+
+
+class Reason(StrEnum):
+    """Why a token is refused, in words that are all ours."""
+
+    SIZE = f"longer than {MAX_TOKEN_BYTES} bytes or not ASCII"
+    FORM = "not a signed token in compact form"
+    CRIT = "crit in the header"
+    TYP = "typ is neither JWT nor at+jwt"
+    ALG = "alg is none of ours"
+    KID = "kid is not a string"
+    NO_KEY = "no key is configured for this kind of algorithm"
+    UNKNOWN_KEY = "no key of the set has this id"
+    ALG_OF_KEY = "the algorithm is not the one of the key"
+    TIME = "a time is not a number"
+    COOKIE = "a session cookie is not an access token"
+    SUB = "sub is not 1-255 characters without NUL"
+
+
+class InvalidToken(Exception):
+    """The token names nobody. The message is for the log and never holds the token or its claims."""
+
+
+class ExpiredToken(InvalidToken):
+    """The token is one of ours and too old."""
+
+
+class KeysUnavailable(Exception):
+    """The keys cannot be had now, so that no token of theirs can be judged."""
+
+    def __init__(self, retry_after: int) -> None:
+        """Say when another attempt is worth making: in `retry_after` seconds, at least 1."""
+        super().__init__(f"the key set is unavailable, next attempt in {retry_after} s")
+        self.retry_after = retry_after

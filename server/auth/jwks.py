@@ -1,0 +1,213 @@
+"""The public keys of the issuer: a JSON Web Key Set (RFC 7517), fetched when needed and cached."""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx2
+import jiter
+import jwt
+import structlog
+
+from server.auth.errors import InvalidToken, KeysUnavailable, Reason
+
+MAX_KEY_SET_BYTES: Final = 1_000_000
+
+KEY_TYPES: Final = {
+    "EdDSA": ("OKP", "Ed25519"),
+    "ES256": ("EC", "P-256"),
+    "RS256": ("RSA", None),
+    "PS256": ("RSA", None),
+}
+"""What `kty` and `crv` of a JWK must be for each asymmetric algorithm (RFC 7518, RFC 8037)."""
+
+_log = structlog.stdlib.get_logger()
+
+
+class _Unusable(Exception):
+    """What the issuer answered is no key set. The message is ours."""
+
+
+class KeySet:
+    """The issuer's public keys, fetched over HTTP when they are needed (RFC 7517).
+
+    One fetch at a time, and none within `cooldown` seconds of the last, or `pause` seconds where that failed,
+    whatever the tokens say. Keys older than `fresh_for` seconds are replaced in the background and used meanwhile;
+    those older than `usable_for` seconds are not used at all. `timeout` seconds bound a whole fetch. `clock` counts
+    seconds and never goes back. Belongs to one event loop.
+    """
+
+    def __init__(  # noqa: PLR0913 - all but the address are options
+        self,
+        url: str,
+        *,
+        timeout: float = 5.0,
+        fresh_for: float = 300.0,
+        usable_for: float = 3600.0,
+        cooldown: float = 10.0,
+        pause: float = 3.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Remember where the keys are. Nothing is fetched before the first token asks for a key."""
+        self._url = url
+        self._timeout = timeout
+        self._fresh_for = fresh_for
+        self._usable_for = usable_for
+        self._cooldown = cooldown
+        self._pause = pause
+        self._clock = clock
+        self._keys: tuple[jwt.PyJWK, ...] = ()
+        self._fetched_at = -math.inf
+        self._tried_at = -math.inf
+        self._failed = True
+        self._fetching: asyncio.Task[None] | None = None
+        self._client: httpx2.AsyncClient | None = None
+
+    async def key(self, kid: str | None) -> jwt.PyJWK:
+        """Return the key with this id, bound to its algorithm; without an id, the only key of the set.
+
+        Raises `InvalidToken` if the issuer has no such key, `KeysUnavailable` if the issuer cannot be asked.
+        """
+        if self._age() >= self._fresh_for:
+            self._refresh()
+        found = self._find(kid)
+        if found is None:
+            await self._refreshed()
+            found = self._find(kid)
+        if found is not None:
+            return found
+        if self._failed:
+            raise KeysUnavailable(self._retry_after())
+        raise InvalidToken(Reason.UNKNOWN_KEY)
+
+    async def aclose(self) -> None:
+        """Stop a running fetch and close the connections."""
+        if self._fetching is not None:
+            self._fetching.cancel()
+            await asyncio.wait({self._fetching})
+        if self._client is not None:
+            await self._client.aclose()
+        self._fetching = self._client = None
+
+    def _age(self) -> float:
+        return self._clock() - self._fetched_at
+
+    def _retry_after(self) -> int:
+        return math.ceil(max(1.0, self._next_try() - self._clock()))
+
+    def _next_try(self) -> float:
+        return self._tried_at + (self._pause if self._failed else self._cooldown)
+
+    def _find(self, kid: str | None) -> jwt.PyJWK | None:
+        if self._age() >= self._usable_for:
+            return None
+        if kid is None:
+            return self._keys[0] if len(self._keys) == 1 else None
+        return next((key for key in self._keys if key.key_id == kid), None)
+
+    def _refresh(self) -> None:
+        """Start a fetch, unless one is running or it is too soon after the last one."""
+        running = self._fetching is not None and not self._fetching.done()
+        if not running and self._clock() >= self._next_try():
+            self._fetching = asyncio.create_task(self._fetch())
+
+    async def _refreshed(self) -> None:
+        self._refresh()
+        if self._fetching is not None:
+            # Unlike `await`, this lets one waiter be cancelled without ending the fetch for the others.
+            await asyncio.wait({self._fetching})
+
+    async def _fetch(self) -> None:
+        try:
+            async with asyncio.timeout(self._timeout):
+                self._keys = _public_keys(await self._download())
+        except Exception as error:  # noqa: BLE001 - whatever goes wrong on the way to the issuer is an outage
+            self._failed = True
+            _log.warning("security.jwks_fetch_failed", url=_shown(self._url), reason=_outage(error))
+        else:
+            self._failed = False
+            self._fetched_at = self._clock()
+        finally:
+            self._tried_at = self._clock()
+
+    async def _download(self) -> bytes:
+        if self._client is None:
+            # Reading the certificate authorities takes 10-30 ms, which the event loop has not to give.
+            self._client = await asyncio.to_thread(_http_client, self._timeout)
+        body = bytearray()
+        async with self._client.stream("GET", self._url) as response:
+            if response.status_code != httpx2.codes.OK:
+                message = f"status {response.status_code}"
+                raise _Unusable(message)
+            async for chunk in response.aiter_bytes():
+                body += chunk
+                if len(body) > MAX_KEY_SET_BYTES:
+                    message = f"more than {MAX_KEY_SET_BYTES} bytes"
+                    raise _Unusable(message)
+        return bytes(body)
+
+
+def json_object(data: bytes) -> dict[str, Any]:
+    """Parse strictly. Raises `ValueError`, whose message may quote the data."""
+    value = jiter.from_json(data, allow_inf_nan=False, cache_mode="none", catch_duplicate_keys=True)
+    if isinstance(value, dict):
+        return value
+    message = "not a JSON object"
+    raise ValueError(message)
+
+
+def _http_client(timeout: float) -> httpx2.AsyncClient:
+    """Make the client of a key set: no redirects, nothing taken from the environment."""
+    return httpx2.AsyncClient(timeout=timeout, trust_env=False, headers={"Accept-Encoding": "identity"})
+
+
+def _shown(url: str) -> str:
+    """An address without its user, password and query, which may be secrets."""
+    try:
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        return urlunsplit(parts._replace(netloc=host, query="", fragment=""))
+    except ValueError:
+        return "not an address"
+
+
+def _outage(error: Exception) -> str:
+    """Why the keys cannot be had: in the network's words or ours, for others quote the address or the answer."""
+    own = isinstance(error, httpx2.NetworkError | _Unusable)
+    return f"{type(error).__name__}: {error}" if own else type(error).__name__
+
+
+def _public_keys(body: bytes) -> tuple[jwt.PyJWK, ...]:
+    """Return the usable keys of a JWK set. Raises `ValueError` or `_Unusable` if it is none (RFC 7517, section 5)."""
+    members = json_object(body).get("keys")
+    if isinstance(members, list):
+        return tuple(key for key in map(_public_key, members) if key is not None)
+    message = "no list of keys"
+    raise _Unusable(message)
+
+
+def _public_key(member: object) -> jwt.PyJWK | None:
+    """Return the key bound to its own `alg`, else to that of its type; nothing for an unusable one.
+
+    That is a symmetric key, a private one (published, so known to everybody), one for another use or
+    algorithm, or an RSA key below 2048 bits.
+    """
+    if not isinstance(member, dict) or "d" in member or not _may_verify(member):
+        return None
+    try:
+        key = jwt.PyJWK(member)
+    except Exception:  # noqa: BLE001 - one odd key must not cost the others
+        return None
+    if KEY_TYPES.get(key.algorithm_name) != (member.get("kty"), member.get("crv")):
+        return None
+    return key if key.Algorithm.check_key_length(key.key) is None else None
+
+
+def _may_verify(member: dict[str, Any]) -> bool:
+    """Whether `use` and `key_ops`, where present, allow that (RFC 7517, sections 4.2 and 4.3)."""
+    operations = member.get("key_ops", ["verify"])
+    may = isinstance(operations, list) and "verify" in operations
+    return may and member.get("use", "sig") == "sig"

@@ -1,0 +1,89 @@
+"""Parameter Objects (OpenAPI 3.0.3, section 4.7.12), compiled: coercion, validation, default."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import inflection
+
+from server.contract.document import ContractError
+from server.contract.schemas import TYPES, Validator
+from server.problems import Violation
+
+IF_NONE_MATCH: Final = "If-None-Match"
+"""The header parameter that the dispatch stage sees to: every answer is compared with it in the same way."""
+
+
+def _integer(text: str) -> int | None:
+    # JSON's form of an integer: no plus sign, no white space, no underscore, no leading zero, ASCII digits only.
+    # Nineteen digits hold every int64.
+    return int(text) if re.fullmatch(r"-?(0|[1-9][0-9]{0,18})", text, re.ASCII) else None
+
+
+def _boolean(text: str) -> bool | None:
+    return {"true": True, "false": False}.get(text)
+
+
+_COERCIONS: Final[Mapping[str, Callable[[str], Any]]] = {
+    "string": lambda text: text,
+    "integer": _integer,
+    "boolean": _boolean,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of an operation, compiled."""
+
+    name: str
+    place: str
+    """`path`, `query` or `header`."""
+    argument: str | None
+    """What the handler calls it; None where no handler gets to see it."""
+    required: bool
+    default: Any
+    type: str
+    coerce: Callable[[str], Any]
+    validator: Validator
+
+    def read(self, text: str | None, violations: list[Violation]) -> Any:
+        """The value for the handler; what is wrong with the text is added to `violations`."""
+        if text is None:
+            if self.required:
+                violations.append(Violation("parameter", self.name, "is required"))
+            return self.default
+        value = self.coerce(text)
+        if value is None:
+            violations.append(Violation("parameter", self.name, f"must be {TYPES[self.type]}"))
+        elif found := self.validator.violations(value, "parameter", self.name):
+            violations += found
+        return value
+
+
+def compile_parameter(parameter: Mapping[str, Any]) -> Parameter:
+    """Compile a Parameter Object, its references resolved.
+
+    Raises `ContractError` for a kind of parameter that the service could not enforce.
+    """
+    name, place, schema = parameter["name"], parameter["in"], parameter.get("schema", {})
+    kind = schema.get("type")
+    if place not in ("path", "query", "header") or kind not in _COERCIONS or schema.get("nullable"):
+        raise ContractError(f"the parameter {name} ({kind} in {place}) is of a kind that is not enforced")
+    required, default, coerce = parameter.get("required", False), schema.get("default"), _COERCIONS[kind]
+    return Parameter(name, place, argument_of(parameter), required, default, kind, coerce, Validator(schema))
+
+
+def argument_of(parameter: Mapping[str, Any]) -> str | None:
+    """What the handler calls a parameter, or None where the stages around the handler see to it."""
+    if token_claim(parameter) or parameter["name"] == IF_NONE_MATCH:
+        return None
+    return inflection.underscore(parameter["name"])
+
+
+def token_claim(parameter: Mapping[str, Any]) -> str | None:
+    """The claim that the token must have the parameter's value in, by the document's `x-token-claim`."""
+    claim: str | None = parameter.get("x-token-claim")
+    if claim not in (None, "sub"):
+        raise ContractError(f"x-token-claim of {parameter['name']} must be sub")
+    return claim

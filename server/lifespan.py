@@ -1,0 +1,111 @@
+"""What starts and ends with the process: the database, migrations, retention, key set, metrics of the event loop."""
+
+import asyncio
+import contextlib
+import gc
+import random
+from collections.abc import AsyncIterator, Iterator
+
+import structlog
+from starlette.types import ASGIApp
+
+from persistence import migrations
+from persistence.admin.embedded import embedded_server
+from persistence.errors import DatabaseUnavailable
+from persistence.postgres.database import Database
+from persistence.retention import purge
+from server.auth.tokens import TokenVerifier
+from server.event_loop_lag import EventLoopLag
+from server.rate_limit.policies import RateLimits
+from server.settings import Settings
+
+_log = structlog.get_logger()
+_MIGRATION_PAUSE = 2.0
+_EMBEDDED_WAIT = 5.0
+
+# Soon, for some hosts put a service to sleep and start it anew several times a day.
+_FIRST_PURGE = 300.0
+_PURGE_PAUSE = 3600.0
+_COLLECT_AFTER = 20_000
+
+
+@contextlib.contextmanager
+def database_address(settings: Settings) -> Iterator[str]:
+    """The address of the configured database, or that of the embedded one, which runs meanwhile."""
+    if settings.database_url is not None:
+        yield settings.database_url.get_secret_value()
+    else:
+        with embedded_server(settings.data_dir / "postgres") as url:
+            yield url
+
+
+@contextlib.asynccontextmanager
+async def lifespan(
+    settings: Settings,
+    database: Database,
+    verifier: TokenVerifier,
+    limits: RateLimits,
+    lag: EventLoopLag,
+    _app: ASGIApp,
+) -> AsyncIterator[None]:
+    """Open the database and what else the service uses, and close it at the end."""
+    with database_address(settings) as url:
+        await database.open(url)
+        await limits.open()
+        lag.start()
+        migrating = asyncio.create_task(_migrate(settings, url)) if settings.migrate_on_start else None
+        purging = asyncio.create_task(_purge(database, settings.trash_retention_days))
+        try:
+            if migrating is not None and settings.database_url is None:
+                # Long enough for an embedded database, and not for ever: a service that starts cannot be stopped.
+                await asyncio.wait({migrating}, timeout=_EMBEDDED_WAIT)
+            _spare_garbage_collection()
+            yield
+        finally:
+            purging.cancel()
+            if migrating is not None:
+                migrating.cancel()
+            lag.stop()
+            await verifier.aclose()
+            await limits.aclose()
+            await database.close()
+
+
+def _spare_garbage_collection() -> None:
+    """Have the collector look at what requests leave, not at what the start made, and less often.
+
+    A page of a thousand tasks makes more objects than its default threshold; it then cost a third more (issue 3).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
+
+
+async def _purge(database: Database, retention_days: int) -> None:
+    """Remove now and then what is kept for a time only. Every process does, and they share the work."""
+    pause = _FIRST_PURGE
+    while True:
+        # Not all at the same moment, though they may have started together.
+        await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  nothing depends on it
+        pause = _PURGE_PAUSE
+        try:
+            purged = await purge(database, retention_days=retention_days)
+        except DatabaseUnavailable as error:
+            _log.warning("purge.postponed", reason=str(error))
+        else:
+            _log.info("purge.done", tasks=purged.tasks, keys=purged.keys)
+
+
+async def _migrate(settings: Settings, url: str) -> None:
+    """Apply the migrations as soon as the database can be reached. Until then the service says 503."""
+    if settings.migrations_database_url is not None:
+        url = settings.migrations_database_url.get_secret_value()
+    while True:
+        try:
+            await asyncio.to_thread(migrations.upgrade, url)
+        except migrations.MigrationError as error:
+            _log.warning("migrations.postponed", reason=str(error), again_in_seconds=_MIGRATION_PAUSE)
+        else:
+            _log.info("migrations.applied", revision=migrations.head())
+            return
+        await asyncio.sleep(_MIGRATION_PAUSE)
