@@ -1,5 +1,6 @@
 """Tasks, under the path of their owner or of whoever the token names."""
 
+import re
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -9,6 +10,8 @@ from persistence import bulk, idempotency, tasks
 from persistence.postgres.statement import Row
 
 _MEDIA_TYPES: Final = {"ndjson": "application/x-ndjson", "csv": "text/csv"}
+_DOT_SEGMENT: Final = re.compile(r"/(?:\.|%2[Ee]){1,2}(?=/)")
+"""The user ids `.` and `..` in a path. Resolving a reference removes them (RFC 3986, section 5.2.4)."""
 
 
 async def list_tasks(context: Context, status: str, sort: str, limit: int, cursor: str | None) -> Answer:
@@ -19,7 +22,7 @@ async def list_tasks(context: Context, status: str, sort: str, limit: int, curso
     if page.next_cursor is None:
         return Answer(200, page.tasks)
     query = urlencode({"status": status, "sort": sort, "limit": limit, "cursor": page.next_cursor})
-    return Answer(200, page.tasks, {"link": f'<{context.path}?{query}>; rel="next"'})
+    return Answer(200, page.tasks, {"link": f'<{_collection(context)}?{query}>; rel="next"'})
 
 
 async def create_task(context: Context, body: dict[str, Any], idempotency_key: str | None) -> Answer:
@@ -33,7 +36,7 @@ async def create_task(context: Context, body: dict[str, Any], idempotency_key: s
         task, replayed = await idempotency.create_once(
             context.database, who.subject, key=key_of(idempotency_key), **new
         )
-    headers = {"location": f"{context.path}/{task['id']}", "etag": entity_tag(task["updated_at"])}
+    headers = {"location": f"{_collection(context)}/{task['id']}", "etag": entity_tag(task["updated_at"])}
     return Answer(201, task, headers | {"idempotent-replayed": "true"} if replayed else headers)
 
 
@@ -91,6 +94,11 @@ async def import_tasks(context: Context, body: list[dict[str, Any]]) -> Answer:
     who = context.principal
     imported = await bulk.add(context.database, who.subject, body, email=who.email, name=who.name)
     return Answer(200, {"imported": imported, "unchanged": len(body) - imported})
+
+
+def _collection(context: Context) -> str:
+    """The path of the user's tasks, without the user's id where a client would remove it as a dot segment."""
+    return _DOT_SEGMENT.sub("", context.path)
 
 
 def _tagged(task: Row) -> Answer:

@@ -16,3 +16,7 @@ async def delete_user(context: Context) -> Answer:
     """Nothing, and nothing is kept of whoever the token names."""
     await users.remove(context.database, context.principal.subject)
     return Answer(204)
+
+
+get_me = get_user
+delete_me = delete_user

@@ -79,7 +79,7 @@ def places(value: Any, where: str = "#") -> Iterator[tuple[str, Any]]:
 
 
 def test_operation_ids_are_unique() -> None:
-    assert len(OPERATIONS) == len(list(operations(DOCUMENT))) == 27
+    assert len(OPERATIONS) == len(list(operations(DOCUMENT))) == 29
 
 
 @every_operation

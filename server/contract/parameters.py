@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import inflection
+from pydantic.alias_generators import to_snake
 
 from server.contract.document import ContractError
 from server.contract.schemas import TYPES, Validator
@@ -78,7 +78,7 @@ def argument_of(parameter: Mapping[str, Any]) -> str | None:
     """What the handler calls a parameter, or None where the stages around the handler see to it."""
     if token_claim(parameter) or parameter["name"] == IF_NONE_MATCH:
         return None
-    return inflection.underscore(parameter["name"])
+    return to_snake(parameter["name"])
 
 
 def token_claim(parameter: Mapping[str, Any]) -> str | None:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, NoReturn
 
-import inflection
 from connexion.operations import AbstractOperation
 from connexion.resolver import Resolution, Resolver
+from pydantic.alias_generators import to_snake
 
 from server.contract.document import ContractError, operations, resolved
 from server.contract.parameters import argument_of
@@ -33,7 +33,7 @@ class HandlerResolver(Resolver):
                 _fail(f"{method.upper()} {path} has no operationId")
             if len(operation.get("tags", ())) != 1:
                 _fail(f"{operation_id} must have exactly one tag")
-            name = f"{operation['tags'][0].lower()}.{inflection.underscore(operation_id)}"
+            name = f"{operation['tags'][0].lower()}.{to_snake(operation_id)}"
             if name not in unused:
                 _fail(f"the operation {operation_id} has no handler: handlers/{name.replace('.', '.py has no ')}")
             handler = unused.pop(name)
