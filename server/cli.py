@@ -48,6 +48,13 @@ _WORKER_SECONDS = 30
 _MOST_FILES = 65_536
 _FILES_OF_OUR_OWN = 256
 _YEAR_SECONDS = 366 * 24 * 3600
+_DOT_SEGMENT = "clients and proxies remove the segment {!r} from a path (RFC 3986, section 5.2.4)"
+_REASONS_AGAINST_A_PATH = {
+    ".": _DOT_SEGMENT.format("."),
+    "..": _DOT_SEGMENT.format(".."),
+    "tasks": "/api/tasks is the list of tasks, not the profile of the user 'tasks'",
+}
+"""The user ids for which `/api/{user_id}` is not an address that every client can use."""
 
 
 class _OperatorError(click.ClickException):
@@ -274,7 +281,10 @@ async def _purged(url: str, retention_days: int) -> Purged:
     help="For how many seconds it is valid.",
 )
 def token(user: str, email: str | None, name: str | None, expires: int) -> None:
-    """Print a token for USER, to try things out with. In development only."""
+    """Print a token for USER, to try things out with. In development only.
+
+    A note on standard error says which addresses USER has if the id cannot stand in a path.
+    """
     with _explained():
         settings = load_settings()
         if settings.environment != "development":
@@ -285,6 +295,9 @@ def token(user: str, email: str | None, name: str | None, expires: int) -> None:
             click.echo(_token(settings, user, email=email, name=name, expires=expires))
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="USER") from None
+        if reason := _REASONS_AGAINST_A_PATH.get(user):
+            prefix = settings.root_path
+            click.echo(f"Use {prefix}/api/me and {prefix}/api/tasks for this user: {reason}.", err=True)
 
 
 def _token(

@@ -94,15 +94,16 @@ def after_call(_context: HookContext, case: Case[Any], response: Response) -> No
 def filter_failure(_context: HookContext, failure: Failure, case: Case[Any], _response: Response) -> bool:
     """Keep every failure but those of which Schemathesis cannot know better.
 
-    It takes the two addresses of a task for two things, does not know that all tasks can be deleted at once, nor that a
-    deleted task can be restored; and a field of CSV has no type that could be wrong.
+    It takes the two addresses of a task for two things, does not know that all tasks can be deleted at once, that a
+    deleted task can be restored, nor that a request makes the profile of a deleted user again; and a field of CSV has no
+    type that could be wrong.
     """
     task_id = str((case.path_parameters or {}).get("task_id", _ALL))
     match failure:
         case EnsureResourceAvailability():
             return not _deleted & {task_id, _ALL}
         case UseAfterFree():
-            return task_id not in _restored
+            return task_id not in _restored | {_ALL}
         case AcceptedNegativeData():
             return case.media_type != "text/csv"
         case _:

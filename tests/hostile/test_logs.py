@@ -157,7 +157,7 @@ def secured_operations(service: Service) -> list[tuple[str, str, Mapping[str, An
         for path, method, item in operations(document)
         if item.get("security", document["security"])
     ]
-    return sorted(found, key=lambda each: each[2]["operationId"] == "deleteUser")
+    return sorted(found, key=lambda each: each[2]["operationId"] in {"deleteUser", "deleteMe"})
 
 
 def bodies() -> list[tuple[str, bytes]]:
