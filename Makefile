@@ -28,7 +28,7 @@ torture: .venv/dev ## Cause faults and send hostile input, and print what was su
 	$(BIN)/python -m pytest $(wildcard tests/faults tests/hostile) --figures $(FIGURES)
 
 fuzz: .venv/dev ## Fuzz a running service over its socket, once for each of SEEDS
-	$(BIN)/python -m tests.fuzz $(SEEDS)
+	$(BIN)/python -m tests.contract.fuzz $(SEEDS)
 
 lint: .venv/dev ## Check the code's style
 	$(BIN)/ruff check .

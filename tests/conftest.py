@@ -19,9 +19,9 @@ import pytest
 
 from persistence.admin.embedded import embedded_server
 from server.auth.tokens import issue_token
-from tests.conformance import Conformance
+from tests.support.conformance import Conformance
 
-pytest_plugins = ["tests.figures"]
+pytest_plugins = ["tests.support.figures"]
 
 ROOT = Path(__file__).parent.parent
 SECRET = "a-secret-of-the-tests-that-is-long-enough"  # noqa: S105

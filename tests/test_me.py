@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from server.cli import main
 from tests.conftest import SECRET, Service, token
 from tests.hostile.operations import SECURED
-from tests.wire import RawAnswer, ask, problem, request
+from tests.support.raw_http import RawAnswer, ask, problem, request
 
 Json = dict[str, Any]
 Owner = tuple[str, httpx2.Client]

@@ -24,7 +24,7 @@ from server.auth.errors import MAX_TOKEN_BYTES, ExpiredToken, InvalidToken, Keys
 from server.auth.jwks import MAX_KEY_SET_BYTES, KeySet
 from server.auth.tokens import TokenVerifier, issue_token
 from tests.hostile.tokens import COOKIES, NONE, OTHER_FORMS, PAYLOADS, TEXTS, UNSENDABLE
-from tests.issuer import (
+from tests.support.issuer import (
     COOKIE,
     ED25519,
     FRONT_END,

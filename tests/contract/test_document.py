@@ -31,7 +31,7 @@ from server.pipeline.resolver import HandlerResolver
 from server.problems import KINDS
 from server.settings import Settings, load_settings
 from tests.conftest import MEASURED, ROOT, SECRET, Service, running_service
-from tests.wire import problem, violations
+from tests.support.raw_http import problem, violations
 
 AUTHORED = ROOT / "openapi" / "openapi.yaml"
 LONG_TEXT = ROOT / "openapi" / "overlays" / "long-text.yaml"

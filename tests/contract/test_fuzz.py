@@ -12,12 +12,12 @@ from schemathesis.engine import Status, events, from_schema
 from schemathesis.python import asgi
 from starlette.types import ASGIApp
 
-import tests.fuzz_hooks  # noqa: F401  registers the hooks
+import tests.contract.fuzz_hooks  # noqa: F401  registers the hooks
 from server.app import create_app
 from server.contract.document import load_document, operations
 from server.settings import Settings
 from tests.conftest import ROOT, SECRET
-from tests.fuzz import write_peers
+from tests.contract.fuzz import write_peers
 
 EXAMPLES = 40
 CHECKS = {

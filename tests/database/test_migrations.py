@@ -21,7 +21,7 @@ from persistence import cursor, migrations, tasks, users
 from persistence.postgres.statement import Statement
 from persistence.schema import metadata
 from tests.conftest import MEASURED, ROOT, SECRET, running_service
-from tests.postgres import fresh_database
+from tests.support.postgres import fresh_database
 
 _WAIT_SECONDS = 60
 

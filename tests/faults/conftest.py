@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import free_port
-from tests.postgres import Postgres, fresh_database
+from tests.support.postgres import Postgres, fresh_database
 
 
 @pytest.fixture(scope="session")

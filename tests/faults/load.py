@@ -20,7 +20,7 @@ import httpx2
 
 from tests.conftest import Service, token
 from tests.faults.probes import assert_unavailable, until
-from tests.figures import Figures
+from tests.support.figures import Figures
 
 CLIENTS = 6
 # Between two requests of a client, for on two cores the service and the database need their part; after a refusal a

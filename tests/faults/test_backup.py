@@ -28,7 +28,7 @@ from persistence.admin.embedded import embedded_server
 from persistence.errors import BackupError
 from persistence.schema import metadata
 from tests.conftest import MEASURED, ROOT, SECRET, Service, free_port, running_service
-from tests.postgres import Postgres, fresh_database
+from tests.support.postgres import Postgres, fresh_database
 
 _SECONDS = 60
 _TITLES = [

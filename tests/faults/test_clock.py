@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import SECRET, Service, running_service
 from tests.faults.load import CLIENTS, Load
 from tests.faults.probes import assert_nothing_unexpected
-from tests.figures import Figures
+from tests.support.figures import Figures
 
 _OFF = 30
 # A little less, for the token has to arrive.

@@ -25,8 +25,8 @@ from tests.faults.probes import (
     seconds_to_end,
     until,
 )
-from tests.figures import Figures
-from tests.postgres import Postgres
+from tests.support.figures import Figures
+from tests.support.postgres import Postgres
 
 _ANY_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 _OPERATIONS = [

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import Service, running_service
 from tests.faults.load import Load
 from tests.faults.probes import assert_nothing_unexpected, seconds_to_end, until
-from tests.figures import Figures
+from tests.support.figures import Figures
 
 
 def test_the_lines_of_the_last_requests_are_written_before_the_end(database: str, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 from persistence import migrations
 from tests.conftest import free_port, running_service
 from tests.faults.probes import assert_nothing_unexpected, until
-from tests.postgres import SYSTEM_USER, Postgres, own
+from tests.support.postgres import SYSTEM_USER, Postgres, own
 
 
 @contextlib.contextmanager

@@ -27,8 +27,8 @@ from tests.faults.probes import (
     until,
     waiting_for_locks,
 )
-from tests.figures import Figures
-from tests.postgres import own
+from tests.support.figures import Figures
+from tests.support.postgres import own
 
 
 def _postmaster(directory: Path) -> psutil.Process:

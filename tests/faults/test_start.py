@@ -9,7 +9,7 @@ import psycopg
 from tests.conftest import running_service
 from tests.faults.load import Load
 from tests.faults.probes import RECOVERY_SECONDS, assert_nothing_unexpected, assert_unavailable, is_ready, until
-from tests.figures import Figures
+from tests.support.figures import Figures
 
 _MANY = 20
 

@@ -13,8 +13,8 @@ import jsonschema_rs
 from server.contract.document import operations
 from server.contract.schemas import to_json_schema
 from tests.conftest import Service, token
-from tests.test_contract import DOCUMENT, resolved
-from tests.wire import RawAnswer, Wire, request
+from tests.contract.test_document import DOCUMENT, resolved
+from tests.support.raw_http import RawAnswer, Wire, request
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"

@@ -20,7 +20,6 @@ from urllib.parse import quote
 import pytest
 
 from tests.conftest import Service
-from tests.figures import Figures
 from tests.hostile import json_texts
 from tests.hostile.operations import (
     ANY_ID,
@@ -34,7 +33,8 @@ from tests.hostile.operations import (
     Operation,
 )
 from tests.hostile.texts import NAUGHTY
-from tests.wire import RawAnswer, problem, violations
+from tests.support.figures import Figures
+from tests.support.raw_http import RawAnswer, problem, violations
 
 LARGEST = 65_536
 

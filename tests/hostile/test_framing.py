@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.conftest import Service, token
-from tests.figures import Figures
-from tests.wire import Wire, ask, problem, request
+from tests.support.figures import Figures
+from tests.support.raw_http import Wire, ask, problem, request
 
 DAY = 86_400
 SENDER = f"sender-{uuid.uuid4().hex}"

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import Service
-from tests.figures import Figures
 from tests.hostile.operations import JSON, NDJSON, SECURED, Caller, Operation
-from tests.wire import RawAnswer, problem
+from tests.support.figures import Figures
+from tests.support.raw_http import RawAnswer, problem
 
 GROUP = "Other users' ids"
 MARK = "the owner's secret"

@@ -20,7 +20,6 @@ import psutil
 import pytest
 
 from tests.conftest import Service, running_service
-from tests.figures import Figures
 from tests.hostile.tokens import (
     BINDINGS,
     CONFUSED,
@@ -38,7 +37,8 @@ from tests.hostile.tokens import (
     Lines,
     good,
 )
-from tests.issuer import (
+from tests.support.figures import Figures
+from tests.support.issuer import (
     FRONT_END,
     SECRET,
     Issuer,
@@ -49,7 +49,7 @@ from tests.issuer import (
     running_issuer,
     seal,
 )
-from tests.wire import RawAnswer, Wire, ask, problem
+from tests.support.raw_http import RawAnswer, Wire, ask, problem
 
 PATH = "/api/ada/tasks"
 # What may differ between two refusals: whose answer it is, when it was given, and how many more may be asked for.

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from server.auth.errors import MAX_TOKEN_BYTES
-from tests.issuer import (
+from tests.support.issuer import (
     COOKIE,
     ED25519,
     FRONT_END,

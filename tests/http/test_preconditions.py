@@ -10,9 +10,9 @@ import httpx2
 import pytest
 
 from tests.conftest import Service, token
-from tests.test_tasks import Home, both_homes
-from tests.together import Call, at_once
-from tests.wire import problem, violations
+from tests.support.concurrency import Call, at_once
+from tests.support.raw_http import problem, violations
+from tests.tasks.test_tasks import Home, both_homes
 
 Json = dict[str, Any]
 Owner = tuple[str, httpx2.Client]

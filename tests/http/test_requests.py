@@ -11,7 +11,7 @@ import pytest
 
 from server.contract.document import load_document
 from tests.conftest import Service, token
-from tests.wire import SECURITY_HEADERS, Answer, Wire, ask, problem, request, violations
+from tests.support.raw_http import SECURITY_HEADERS, Answer, Wire, ask, problem, request, violations
 
 Member = tuple[str, httpx2.Client]
 

@@ -18,7 +18,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 from server.contract.document import load_document, operations
 from server.problems import KINDS
 from tests.conftest import Service, running_service, token
-from tests.wire import Wire
+from tests.support.raw_http import Wire
 
 HTML_PAGES = ("/", "/docs", "/problems")
 DOCUMENT = load_document()

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from tests.conftest import Service, token
-from tests.together import Call, at_once
+from tests.support.concurrency import Call, at_once
 
 Json = dict[str, Any]
 

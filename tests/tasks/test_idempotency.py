@@ -16,9 +16,9 @@ import psycopg
 import pytest
 
 from tests.conftest import Service, running_service, token
-from tests.postgres import fresh_database
-from tests.together import Call, at_once
-from tests.wire import ask, problem, request, violations
+from tests.support.concurrency import Call, at_once
+from tests.support.postgres import fresh_database
+from tests.support.raw_http import ask, problem, request, violations
 
 Json = dict[str, Any]
 Owner = tuple[str, httpx2.Client]

@@ -21,10 +21,10 @@ from psycopg.sql import SQL, Identifier
 
 from tests.conftest import Service, running_service, token
 from tests.faults.probes import until
-from tests.postgres import fresh_database
-from tests.test_tasks import Home, both_homes
-from tests.together import Call, at_once
-from tests.wire import Wire, problem, request, violations
+from tests.support.concurrency import Call, at_once
+from tests.support.postgres import fresh_database
+from tests.support.raw_http import Wire, problem, request, violations
+from tests.tasks.test_tasks import Home, both_homes
 
 Json = dict[str, Any]
 Owner = tuple[str, httpx2.Client]

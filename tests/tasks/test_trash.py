@@ -23,10 +23,10 @@ from persistence.postgres.database import Database
 from persistence.retention import Purged, purge
 from persistence.schema import metadata
 from tests.conftest import ROOT, Service, running_service, token
-from tests.postgres import fresh_database
-from tests.test_tasks import Home, both_homes
-from tests.together import Call, at_once
-from tests.wire import problem, violations
+from tests.support.concurrency import Call, at_once
+from tests.support.postgres import fresh_database
+from tests.support.raw_http import problem, violations
+from tests.tasks.test_tasks import Home, both_homes
 
 Json = dict[str, Any]
 Owner = tuple[str, httpx2.Client]
