@@ -8,7 +8,7 @@ OPERATION ?= get
 SECONDS ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test coverage torture fuzz lint types lint-contract check bench bench-all bench-check profile lock clean
+.PHONY: help install run test docs coverage torture fuzz lint types lint-contract check bench bench-all bench-check profile lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ lint: .venv/dev ## Check the code's style
 
 types: .venv/bench ## Check the code's types
 	$(BIN)/mypy
+
+docs: .venv/dev ## Generate docs/settings.md and .env.example from the code
+	$(BIN)/python -m docs.generate
 
 lint-contract: openapi/lint/node_modules ## Check the contract with Redocly and Spectral (needs Node.js)
 	@npm run --silent --prefix openapi/lint lint

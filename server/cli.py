@@ -72,7 +72,7 @@ def _explained() -> Iterator[None]:
 @click.group()
 @click.version_option(package_name="tasks-api")
 def main() -> None:
-    """The Tasks API. Settings come from the environment; README.md lists them."""
+    """The Tasks API. Settings come from the environment; docs/settings.md lists them."""
 
 
 @main.command()

@@ -1,4 +1,4 @@
-"""What an operator can set, read from the environment once. The table in README.md says the same."""
+"""The settings, read from the environment once. `make docs` writes docs/settings.md and .env.example from them."""
 
 import ipaddress
 import os
@@ -45,127 +45,136 @@ class Settings(BaseSettings):
 
     environment: Literal["development", "production"] = Field(
         default="development",
-        description="`production` refuses to start without a way to check tokens, with an example as the secret, with "
-        "`*` in `CORS_ORIGINS` or with `LOG_LEVEL=debug`; it logs JSON and asks browsers for TLS.",
+        description="`production` refuses to start without a way to verify tokens, with a weak secret, with `*` in "
+        "`CORS_ORIGINS` or with `LOG_LEVEL=debug`. It logs JSON and sends `Strict-Transport-Security`.",
     )
     database_url: SecretStr | None = Field(
         default=None,
         validation_alias=AliasChoices("database_url", "neon_db_url"),
-        description="Where PostgreSQL is, as `postgresql://` or `postgres://`; also read from `NEON_DB_URL`. "
-        "Without it, an embedded PostgreSQL runs with its data in `DATA_DIR`.",
+        description="The connection URI of PostgreSQL (`postgresql://` or `postgres://`); `NEON_DB_URL` is another "
+        "name of it. Without it, the service starts an embedded PostgreSQL with its data in `DATA_DIR`.",
     )
     migrations_database_url: SecretStr | None = Field(
-        default=None, description="Where migrations go, if not to `DATABASE_URL`: for Neon the host without `-pooler`."
+        default=None,
+        description="The connection URI for migrations, if they do not go to `DATABASE_URL`: for Neon, the host "
+        "without `-pooler`.",
     )
     migrate_on_start: bool = Field(
-        default=True, description="Whether to apply migrations at start; otherwise `tasks-api migrate` does."
+        default=True, description="Apply the migrations at start. If `false`, run `tasks-api migrate`."
     )
-    database_pool_size: int = Field(default=10, ge=1, le=1000, description="Connections per process, at most.")
+    database_pool_size: int = Field(
+        default=10, ge=1, le=1000, description="The maximum number of database connections per process."
+    )
     database_wait_seconds: float = Field(
-        default=5.0, gt=0, le=60, description="How long a request waits for a free connection before it gets a 503."
+        default=5.0, gt=0, le=60, description="The maximum time that a request waits for a free connection; then 503."
     )
     database_statement_seconds: float = Field(
         default=5.0,
         gt=0,
         le=3600,
-        description="How long a statement may take before its request gets a 503; six times that where it is about "
-        "all of a user's tasks.",
+        description="The maximum time of a statement; then 503. Bulk operations get six times as long.",
     )
     better_auth_secret: SecretStr | None = Field(
         default=None,
-        description="The shared secret of HS256 tokens, at least 32 bytes. In development a missing one is made "
-        "and kept in `DATA_DIR`.",
+        description="The shared secret of HS256 tokens, at least 32 bytes. In development a missing secret is "
+        "generated and kept in `DATA_DIR`.",
     )
     better_auth_url: str | None = Field(
         default=None,
-        description="The base URL of the front end with Better Auth: its keys are fetched from "
-        "`/api/auth/jwks` there, and it is the default of `JWT_AUDIENCE` and `JWT_ISSUER`.",
+        description="The base URL of the front end with Better Auth. The keys are fetched from `/api/auth/jwks` "
+        "there, and it is the default of `JWT_AUDIENCE` and `JWT_ISSUER`.",
     )
-    jwks_url: str | None = Field(default=None, description="Where the JWKS is, if not below `BETTER_AUTH_URL`.")
-    jwt_audience: str | None = Field(default=None, description="The `aud` that every token must have.")
-    jwt_issuer: str | None = Field(default=None, description="The `iss` that every token must have.")
+    jwks_url: str | None = Field(
+        default=None, description="The URL of the JSON Web Key Set, if it is not below `BETTER_AUTH_URL`."
+    )
+    jwt_audience: str | None = Field(default=None, description="The `aud` claim that every token must have.")
+    jwt_issuer: str | None = Field(default=None, description="The `iss` claim that every token must have.")
     cors_origins: _List = Field(
         default=("http://localhost:3000", "http://localhost"),
-        description="The origins whose pages may call the service, separated by commas.",
+        description="The origins that may call the service from a browser, separated by commas.",
     )
-    host: str = Field(default="127.0.0.1", description="The address to listen on; `0.0.0.0` for all.")
+    host: str = Field(default="127.0.0.1", description="The address to listen on; `0.0.0.0` for all interfaces.")
     port: int = Field(default=8000, ge=0, le=65535, description="The port to listen on.")
-    workers: int = Field(default=1, ge=1, le=64, description="Processes that serve.")
+    workers: int = Field(default=1, ge=1, le=64, description="The number of server processes.")
     root_path: str = Field(
         default="",
-        description="The path below which a proxy shows the service, such as `/tasks-api`, and which it takes away.",
+        description="The path prefix, such as `/tasks-api`, that a proxy removes before it forwards a request.",
     )
     forwarded_allow_ips: _List = Field(
         default=("127.0.0.1",),
-        description="The addresses and networks of the proxies whose `X-Forwarded-For` is believed, separated by "
-        "commas. `*` believes everybody, who can then choose an address.",
+        description="The addresses and networks of trusted proxies, separated by commas. `X-Forwarded-For` is read "
+        "from them only. `*` trusts every client, which can then choose its address.",
     )
     rate_limit: str = Field(
         default="1000/minute",
-        description="How often a user may call, such as `1000/minute` or `20/2 second`; `off` turns all limits off. "
-        "Without `REDIS_URL` each of the `WORKERS` counts by itself.",
+        description="The requests that a user may make, such as `1000/minute` or `20/2 second`; `off` turns all rate "
+        "limits off. Without `REDIS_URL` each of the `WORKERS` counts separately.",
     )
     rate_limit_anonymous: str = Field(
         default="300/minute",
-        description="How often an address (IPv6: a /64) may call without a valid token; or `off`.",
+        description="The requests that an address (IPv6: a /64 network) may make without a valid token; or `off`.",
     )
     rate_limit_refused_tokens: str = Field(
         default="30/minute",
-        description="How many invalid tokens an address may send before its tokens are no longer looked at, except "
-        "those verified before; or `off`.",
+        description="The invalid tokens that an address may send. After that its tokens are refused unverified, "
+        "except those verified before. Or `off`.",
     )
     redis_url: SecretStr | None = Field(
         default=None,
-        description="Where Redis is, as `redis://` or `rediss://`, to count for all processes together. While it is "
-        "away each counts by itself.",
+        description="The URL of Redis (`redis://` or `rediss://`), which counts requests for all processes together. "
+        "While Redis is unavailable each process counts separately.",
     )
     header_timeout_seconds: float = Field(
-        default=10.0, gt=0, le=3600, description="How long the head of a request may take to arrive; then 408."
+        default=10.0,
+        gt=0,
+        le=3600,
+        description="The maximum time to receive the header section of a request; then 408.",
     )
     body_timeout_seconds: float = Field(
         default=30.0,
         gt=0,
         le=3600,
-        description="How long a body may take to arrive, with one second more for each 32 KiB of it that have; then "
-        "408. A client that takes its answer more slowly than that is cut off.",
+        description="The maximum time to receive a body, plus one second for each 32 KiB received; then 408. A client"
+        " that reads its response more slowly than that is disconnected.",
     )
     request_timeout_seconds: float = Field(
         default=30.0,
         gt=0,
         le=3600,
-        description="How long the service itself may take for a request until its answer begins; then 503.",
+        description="The maximum time that the service takes to begin a response; then 503.",
     )
     shutdown_seconds: int = Field(
         default=10,
         ge=1,
         le=3600,
-        description="How long requests that are under way may still take when the service is told to end; then 503.",
+        description="The maximum time that requests in progress may take after SIGTERM; then 503.",
     )
     max_connections: int = Field(
         default=10000,
         ge=1,
-        description="Connections of clients per process, at most; fewer where the system allows fewer open files.",
+        description="The maximum number of client connections per process; fewer where the system allows fewer open "
+        "files.",
     )
     max_body_bytes: int = Field(
-        default=65536, ge=1024, description="The longest request body taken, in bytes; then 413."
+        default=65536, ge=1024, description="The maximum size of a request body in bytes; then 413."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        default="info", description="The least severe log line."
+        default="info", description="The minimum severity of a log line."
     )
     data_dir: Path = Field(
-        default=Path("data"), description="Where the embedded PostgreSQL and the development secret are."
+        default=Path("data"), description="The directory of the embedded PostgreSQL and of the development secret."
     )
     trash_retention_days: int = Field(
         default=30,
         ge=0,
         le=36500,
-        description="How many days a deleted task can be restored; with 0 it is removed at once.",
+        description="The number of days in which a deleted task can be restored. With 0 it is removed at once.",
     )
     openapi_overlays: _List = Field(
-        default=(), description="Paths of OpenAPI Overlay 1.0 files to adapt the contract with, separated by commas."
+        default=(), description="Paths of OpenAPI Overlay 1.0 files that adapt the document, separated by commas."
     )
     validate_responses: bool = Field(
-        default=True, description="Whether an answer that breaks the contract is kept back (500) instead of sent."
+        default=True, description="Validate responses against the document. An invalid response is replaced by a 500."
     )
 
     @field_validator("cors_origins", "forwarded_allow_ips", "openapi_overlays", mode="before")

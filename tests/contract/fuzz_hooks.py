@@ -95,8 +95,8 @@ def filter_failure(_context: HookContext, failure: Failure, case: Case[Any], _re
     """Keep every failure but those of which Schemathesis cannot know better.
 
     It takes the two addresses of a task for two things, does not know that all tasks can be deleted at once, that a
-    deleted task can be restored, nor that a request makes the profile of a deleted user again; and a field of CSV has no
-    type that could be wrong.
+    deleted task can be restored, nor that a request makes the profile of a deleted user again; and a field of CSV has
+    no type that could be wrong.
     """
     task_id = str((case.path_parameters or {}).get("task_id", _ALL))
     match failure:

@@ -1,0 +1,1 @@
+"""The documents for people, and the module that generates some of them."""
