@@ -25,6 +25,7 @@ from bench.tokens import issue
 from persistence import tasks
 from persistence.postgres.database import Database
 from persistence.postgres.statement import Statement
+from persistence.users import Owner
 
 _USERS: Final = {21: 90, 10_000: 91}
 """How many tasks a user has, and the user's number. One more than a page, so that every page has a next one."""
@@ -157,7 +158,7 @@ def _page(user: int, count: int, sort: str, cursor: str | None) -> _Case:
 
 
 async def _list(database: Database, *, user_id: str, sort: str, cursor: str | None) -> object:
-    return await tasks.page(database, user_id, status="all", sort=sort, limit=_PAGE, cursor=cursor)
+    return await tasks.page(database, user_id, tasks.PageRequest("all", sort, _PAGE, cursor))
 
 
 def _cursor(base_url: str, user: str, sort: str) -> str:
@@ -172,10 +173,9 @@ def _cursor(base_url: str, user: str, sort: str) -> str:
 
 def _singles(user: int, count: int) -> Iterator[_Case]:
     owner, one = user_id(user), str(task_id(user, 0))
-    new = {"title": "Buy milk", "description": None, "completed": False, "email": None, "name": None}
     calls: dict[str, _Call] = {
         "get": lambda database: tasks.get(database, owner, one),
-        "create": lambda database: tasks.create(database, owner, **new),  # type: ignore[arg-type]
+        "create": lambda database: tasks.create(database, Owner(owner), tasks.NewTask("Buy milk")),
         "toggle": lambda database: tasks.toggle(database, owner, one),
     }
     for name, call in calls.items():

@@ -5,6 +5,6 @@ from handlers.types import Answer, Context
 
 async def verify_token(context: Context) -> Answer:
     """Whose token it is, and until when it is valid."""
-    who = context.principal
-    body = {"user_id": who.subject, "email": who.email, "name": who.name, "expires_at": who.expires_at}
+    user = context.user
+    body = {"user_id": user.id, "email": user.email, "name": user.name, "expires_at": user.expires_at}
     return Answer(200, body)

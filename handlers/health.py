@@ -17,5 +17,5 @@ async def get_readiness(context: Context) -> Answer:
     """
     if not await migrations.applied(context.database):
         raise DatabaseUnavailable("the migrations are not applied")
-    lag = context.surroundings.event_loop_lag()
+    lag = context.services.event_loop_lag()
     return Answer(200, {"status": "ready", "event_loop_lag_ms": round(lag * 1000, 1)})

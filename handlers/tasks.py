@@ -8,6 +8,7 @@ from handlers.preconditions import entity_tag, key_of, versions_of
 from handlers.types import Answer, Context, Rows
 from persistence import bulk, idempotency, tasks
 from persistence.postgres.statement import Row
+from persistence.tasks import NewTask, PageRequest
 
 _MEDIA_TYPES: Final = {"ndjson": "application/x-ndjson", "csv": "text/csv"}
 _DOT_SEGMENT: Final = re.compile(r"/(?:\.|%2[Ee]){1,2}(?=/)")
@@ -16,9 +17,7 @@ _DOT_SEGMENT: Final = re.compile(r"/(?:\.|%2[Ee]){1,2}(?=/)")
 
 async def list_tasks(context: Context, status: str, sort: str, limit: int, cursor: str | None) -> Answer:
     """A page of tasks, with a `Link` to the next one (RFC 8288) where there is more."""
-    page = await tasks.page(
-        context.database, context.principal.subject, status=status, sort=sort, limit=limit, cursor=cursor
-    )
+    page = await tasks.page(context.database, context.user.id, PageRequest(status, sort, limit, cursor))
     if page.next_cursor is None:
         return Answer(200, page.tasks)
     query = urlencode({"status": status, "sort": sort, "limit": limit, "cursor": page.next_cursor})
@@ -26,73 +25,69 @@ async def list_tasks(context: Context, status: str, sort: str, limit: int, curso
 
 
 async def create_task(context: Context, body: dict[str, Any], idempotency_key: str | None) -> Answer:
-    """A new task, and where it is; with a key, the task that the key has made before."""
-    who = context.principal
-    new: dict[str, Any] = {"email": who.email, "name": who.name, "description": None, **body}
+    """Create a task; with an idempotency key that was used before, return the task that it created."""
+    new = NewTask(**body)
     replayed = False
     if idempotency_key is None:
-        task = await tasks.create(context.database, who.subject, **new)
+        task = await tasks.create(context.database, context.user, new)
     else:
-        task, replayed = await idempotency.create_once(
-            context.database, who.subject, key=key_of(idempotency_key), **new
-        )
-    headers = {"location": f"{_collection(context)}/{task['id']}", "etag": entity_tag(task["updated_at"])}
+        task, replayed = await idempotency.create_once(context.database, context.user, new, key_of(idempotency_key))
+    headers = {"location": f"{context.path}/{task['id']}", "etag": entity_tag(task["updated_at"])}
     return Answer(201, task, headers | {"idempotent-replayed": "true"} if replayed else headers)
 
 
 async def get_task(context: Context, task_id: str) -> Answer:
     """One task."""
-    return _tagged(await tasks.get(context.database, context.principal.subject, task_id))
+    return _tagged(await tasks.get(context.database, context.user.id, task_id))
 
 
 async def update_task(context: Context, task_id: str, body: dict[str, Any], if_match: str | None) -> Answer:
     """The task with the members of the body changed."""
     versions = versions_of(if_match)
-    return _tagged(await tasks.change(context.database, context.principal.subject, task_id, body, versions))
+    return _tagged(await tasks.change(context.database, context.user.id, task_id, body, versions))
 
 
 async def delete_task(context: Context, task_id: str, if_match: str | None, *, permanent: bool) -> Answer:
     """Nothing, and the task is in the trash or, permanently, gone."""
-    delete = tasks.remove if permanent or not context.surroundings.keeps_trash else tasks.trash
-    await delete(context.database, context.principal.subject, task_id, versions_of(if_match))
+    delete = tasks.remove if permanent or not context.services.keeps_trash else tasks.trash
+    await delete(context.database, context.user.id, task_id, versions_of(if_match))
     return Answer(204)
 
 
 async def toggle_task(context: Context, task_id: str, if_match: str | None) -> Answer:
     """The task with `completed` flipped."""
     versions = versions_of(if_match)
-    return _tagged(await tasks.toggle(context.database, context.principal.subject, task_id, versions))
+    return _tagged(await tasks.toggle(context.database, context.user.id, task_id, versions))
 
 
 async def restore_task(context: Context, task_id: str) -> Answer:
     """The task, out of the trash."""
-    return _tagged(await tasks.restore(context.database, context.principal.subject, task_id))
+    return _tagged(await tasks.restore(context.database, context.user.id, task_id))
 
 
 async def complete_all_tasks(context: Context, body: dict[str, Any]) -> Answer:
     """How many tasks were completed, or reopened."""
-    user_id = context.principal.subject
+    user_id = context.user.id
     return Answer(200, {"count": await bulk.complete_all(context.database, user_id, completed=body["completed"])})
 
 
 async def clear_completed_tasks(context: Context, status: str, *, permanent: bool) -> Answer:  # noqa: ARG001  `completed`
     """How many tasks were deleted."""
-    permanently = permanent or not context.surroundings.keeps_trash
-    user_id = context.principal.subject
+    permanently = permanent or not context.services.keeps_trash
+    user_id = context.user.id
     return Answer(200, {"count": await bulk.clear_completed(context.database, user_id, permanently=permanently)})
 
 
 async def export_tasks(context: Context, format: str, status: str) -> Answer:  # noqa: A002  the parameter's name
     """All tasks, a line for each."""
-    pages = bulk.pages(context.database, context.principal.subject, status=status)
+    pages = bulk.pages(context.database, context.user.id, status=status)
     disposition = f'attachment; filename="tasks.{format}"'
     return Answer(200, Rows(_MEDIA_TYPES[format], pages), {"content-disposition": disposition})
 
 
 async def import_tasks(context: Context, body: list[dict[str, Any]]) -> Answer:
     """How many tasks are new, and how many were there."""
-    who = context.principal
-    imported = await bulk.add(context.database, who.subject, body, email=who.email, name=who.name)
+    imported = await bulk.add(context.database, context.user, body)
     return Answer(200, {"imported": imported, "unchanged": len(body) - imported})
 
 

@@ -9,37 +9,37 @@ from persistence.postgres.database import Database
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What is there for all requests."""
+class Services:
+    """What the application provides to every request."""
 
     database: Database
     keeps_trash: bool
     """Whether a deleted task can be restored."""
     event_loop_lag: Callable[[], float]
-    """How late the event loop was at its worst lately, in seconds."""
+    """The worst recent delay of the event loop in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a handler knows of its request beside the parameters of the contract."""
+    """What a handler knows of its request beside the parameters of the document."""
 
-    surroundings: Surroundings
+    services: Services
     path: str
     """The request's path as it was sent, percent-encoded."""
-    caller: Principal | None
-    """Whom the token names; None in an operation that the contract makes public."""
+    authenticated: Principal | None
+    """The user that the token identifies; None in an operation that the document makes public."""
 
     @property
     def database(self) -> Database:
-        """Where everything is kept."""
-        return self.surroundings.database
+        """The database of all data."""
+        return self.services.database
 
     @property
-    def principal(self) -> Principal:
-        """Whom the token names, in an operation that the contract secures."""
-        if self.caller is None:
+    def user(self) -> Principal:
+        """The user that the token identifies. Raises `LookupError` in a public operation."""
+        if self.authenticated is None:
             raise LookupError("this operation is public")
-        return self.caller
+        return self.authenticated
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,8 +32,8 @@ from persistence.postgres.cooperative import Slices
 from persistence.postgres.database import Database
 from persistence.postgres.statement import Row, Statement, compile_statement
 from persistence.schema import tasks, users
-from persistence.tasks import CHANGED_AT, INTO_TRASH, LIVE, OWNER, STATUSES, page
-from persistence.users import known_user
+from persistence.tasks import CHANGED_AT, INTO_TRASH, LIVE, OWNER, STATUSES, PageRequest, page
+from persistence.users import Owner, known_user
 
 # Rows as one JSON document: to write arrays for PostgreSQL, psycopg took half a second of the event loop for 50,000.
 _GIVEN: Final[Mapping[str, TypeEngine[Any]]] = {
@@ -114,14 +114,14 @@ async def pages(database: Database, user_id: str, *, status: str) -> AsyncIterat
     """
     cursor: str | None = None
     while True:
-        found = await page(database, user_id, status=status, sort="created", limit=PAGE, cursor=cursor)
+        found = await page(database, user_id, PageRequest(status, "created", PAGE, cursor))
         yield found.tasks
         cursor = found.next_cursor
         if cursor is None:
             return
 
 
-async def add(database: Database, user_id: str, rows: Sequence[Row], *, email: str | None, name: str | None) -> int:
+async def add(database: Database, owner: Owner, rows: Sequence[Row]) -> int:
     """Keep all these tasks, in one statement. Returns how many; those whose id the user has already stay as they are.
 
     A row has a `title`, and may have `id`, `description`, `completed`, `created_at` and `updated_at`, the last two as
@@ -133,7 +133,7 @@ async def add(database: Database, user_id: str, rows: Sequence[Row], *, email: s
         document += _given(row) + b","
         await slices.pause()
     document[len(document) - bool(rows) :] = b"]"
-    parameters = {"user_id": user_id, "email": email, "name": name, "rows": document}
+    parameters = {**owner.parameters(), "rows": document}
     count: int = (await database.fetch_one(_ADD, parameters, many=True))["count"]
     return count
 

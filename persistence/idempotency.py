@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import asdict
 from typing import Final
 
 from sqlalchemy import CTE, DateTime, LargeBinary, Text, bindparam, cast, func, insert, literal_column, select
@@ -11,8 +12,8 @@ from persistence.errors import KeyInUse, KeyReused, Locked
 from persistence.postgres.database import Database
 from persistence.postgres.statement import Row, compile_statement
 from persistence.schema import KEY_HOURS, idempotency_keys, tasks
-from persistence.tasks import NEW, OWNER, TASK_ID, VISIBLE, new_row
-from persistence.users import known_user
+from persistence.tasks import NEW, OWNER, TASK_ID, VISIBLE, NewTask, insert_parameters
+from persistence.users import Owner, known_user
 
 # A key is kept in the statement that makes its task, so there is never one without the other. Where it is there
 # already, nothing is made. A statement that is about to keep the same key is waited for, but not for long.
@@ -55,36 +56,27 @@ _FIRST: Final = compile_statement(
 )
 
 
-async def create_once(  # noqa: PLR0913  the members of a task, by name
-    database: Database,
-    user_id: str,
-    *,
-    key: str,
-    email: str | None,
-    name: str | None,
-    title: str,
-    description: str | None,
-    completed: bool,
-) -> tuple[Row, bool]:
-    """Keep a new task unless the user's `key` has made it before, within `KEY_HOURS`.
+async def create_once(database: Database, owner: Owner, new: NewTask, key: str) -> tuple[Row, bool]:
+    """Insert a task unless the owner's `key` has inserted one within `KEY_HOURS`.
 
-    Returns the task as it was when it was made, and whether that was before. Raises `KeyReused` where the key has
-    made another task, `KeyInUse` where it is about to make one now, and `DatabaseUnavailable`.
+    Returns the task as it was when it was created, and whether that was before this call. Raises `KeyReused` where the
+    key belongs to a task with other members, `KeyInUse` where a request with the key is in progress, and
+    `DatabaseUnavailable`.
     """
-    fingerprint = hashlib.sha256(json.dumps([title, description, completed]).encode()).digest()
-    parameters = new_row(user_id, email, name, title, description, completed=completed)
+    members = asdict(new)
+    fingerprint = hashlib.sha256(json.dumps(list(members.values())).encode()).digest()
+    parameters = {**insert_parameters(owner, new), "key": key, "fingerprint": fingerprint}
     try:
-        made = await database.fetch_first(_INSERT_ONCE, {**parameters, "key": key, "fingerprint": fingerprint})
+        created = await database.fetch_first(_INSERT_ONCE, parameters)
     except Locked as error:
         raise KeyInUse from error
-    if made is not None:
-        return made, False
-    first = await database.fetch_first(_FIRST, {"user_id": user_id, "key": key})
+    if created is not None:
+        return created, False
+    first = await database.fetch_first(_FIRST, {"user_id": owner.id, "key": key})
     if first is None:
-        # It was there a moment ago, so the user, or a purge, has just removed it.
+        # It existed a moment ago, so the deletion of the user, or a purge, has just removed it.
         raise KeyInUse
     if first["fingerprint"] != fingerprint:
         raise KeyReused
-    members = {"title": title, "description": description, "completed": completed}
     moments = {"created_at": first["created_at"], "updated_at": first["created_at"]}
-    return {"id": first["task_id"], "user_id": user_id, **members, **moments}, True
+    return {"id": first["task_id"], "user_id": owner.id, **members, **moments}, True

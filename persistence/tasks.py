@@ -40,7 +40,7 @@ from persistence.errors import TaskChanged, TaskNotFound
 from persistence.postgres.database import Database
 from persistence.postgres.statement import Row, Statement, compile_statement
 from persistence.schema import tasks
-from persistence.users import known_user
+from persistence.users import Owner, known_user
 
 VISIBLE = [column for column in tasks.c if column.name not in ("title_key", "deleted_at")]
 OWNER = bindparam("user_id", type_=Text)
@@ -153,51 +153,56 @@ class Page:
     next_cursor: str | None
 
 
-async def page(  # noqa: PLR0913  the parameters of a list, by name
-    database: Database, user_id: str, *, status: str, sort: str, limit: int, cursor: str | None
-) -> Page:
-    """At most `limit` of the user's tasks after `cursor`. A page neither skips nor repeats what was there before.
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """Which tasks of a list to read: at most `limit` of those with the status, in this order, after the cursor."""
+
+    status: str
+    sort: str
+    limit: int
+    cursor: str | None = None
+
+
+async def page(database: Database, user_id: str, request: PageRequest) -> Page:
+    """A page of the user's tasks. It neither skips nor repeats a task that existed when the first page was read.
 
     Raises `InvalidCursor` and `DatabaseUnavailable`.
     """
-    parameters: dict[str, Any] = {"user_id": user_id, "count": limit + 1}
-    if cursor is not None:
-        parameters |= read_cursor(sort, cursor)
-    rows = await database.fetch_all(_LIST[sort, status, cursor is not None], parameters)
+    parameters: dict[str, Any] = {"user_id": user_id, "count": request.limit + 1}
+    if request.cursor is not None:
+        parameters |= read_cursor(request.sort, request.cursor)
+    statement = _LIST[request.sort, request.status, request.cursor is not None]
+    rows = await database.fetch_all(statement, parameters)
     positions = [row.pop("position") for row in rows]
-    if len(rows) <= limit:
+    if len(rows) <= request.limit:
         return Page(rows, None)
-    return Page(rows[:limit], write_cursor(sort, positions[limit - 1], rows[limit - 1]["id"]))
+    last = request.limit - 1
+    return Page(rows[: request.limit], write_cursor(request.sort, positions[last], rows[last]["id"]))
 
 
-async def create(  # noqa: PLR0913  the members of a task, by name
-    database: Database,
-    user_id: str,
-    *,
-    email: str | None,
-    name: str | None,
-    title: str,
-    description: str | None,
-    completed: bool,
-) -> Row:
-    """Keep a new task, and its owner's row with it. Raises `DatabaseUnavailable`."""
-    parameters = new_row(user_id, email, name, title, description, completed=completed)
-    return await database.fetch_one(_INSERT, parameters)
+@dataclass(frozen=True, slots=True)
+class NewTask:
+    """The members of a task that its creator chooses."""
+
+    title: str
+    description: str | None = None
+    completed: bool = False
 
 
-def new_row(  # noqa: PLR0913
-    user_id: str, email: str | None, name: str | None, title: str, description: str | None, *, completed: bool
-) -> dict[str, Any]:
-    """The parameters of a statement that inserts a task; its id is a UUID of version 7."""
+async def create(database: Database, owner: Owner, new: NewTask) -> Row:
+    """Insert a task, and its owner's row with it. Raises `DatabaseUnavailable`."""
+    return await database.fetch_one(_INSERT, insert_parameters(owner, new))
+
+
+def insert_parameters(owner: Owner, new: NewTask) -> dict[str, Any]:
+    """The parameters of a statement that inserts a task. Its id is a UUID of version 7 (RFC 9562, section 5.7)."""
     return {
-        "user_id": user_id,
-        "email": email,
-        "name": name,
+        **owner.parameters(),
         "id": uuid7(),
-        "title": title,
-        "title_key": title_key(title),
-        "description": description,
-        "completed": completed,
+        "title": new.title,
+        "title_key": title_key(new.title),
+        "description": new.description,
+        "completed": new.completed,
     }
 
 

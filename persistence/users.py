@@ -1,5 +1,6 @@
 """Statements about users. A row is made on first sight of a subject, inside the statement that needs it."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import CTE, Select, Text, and_, bindparam, delete, func, literal_column, or_, select
@@ -8,6 +9,20 @@ from sqlalchemy.dialects.postgresql import insert
 from persistence.postgres.database import Database
 from persistence.postgres.statement import Row, Statement, compile_statement
 from persistence.schema import tasks, users
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """A user, as the claims of a token describe them. `email` and `name` are None where there is no such claim."""
+
+    id: str
+    email: str | None = None
+    name: str | None = None
+
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of a statement with `known_user`."""
+        return {"user_id": self.id, "email": self.email, "name": self.name}
+
 
 _ID = bindparam("user_id", type_=Text)
 _EMAIL = bindparam("email", type_=Text)
@@ -82,12 +97,12 @@ async def remove(database: Database, user_id: str) -> None:
     await database.fetch_all(_REMOVE, {"user_id": user_id}, many=True)
 
 
-async def profile(database: Database, user_id: str, *, email: str | None, name: str | None) -> Row:
+async def profile(database: Database, owner: Owner) -> Row:
     """The user's row with the numbers of its tasks: id, email, name, created_at, total, completed, pending.
 
     Raises `DatabaseUnavailable`.
     """
-    parameters = {"user_id": user_id, "email": email, "name": name}
+    parameters = owner.parameters()
     # A statement that could write is refused by a standby, even where there is nothing to write.
     known = await database.fetch_first(_KNOWN, parameters)
     return known or await database.fetch_one(_FIRST_SEEN, parameters)

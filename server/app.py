@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 from starlette.types import ASGIApp
 
 from handlers import auth, health, tasks, users
-from handlers.types import Surroundings
+from handlers.types import Services
 from persistence.postgres.database import Database
 from server.auth.jwks import KeySet
 from server.auth.tokens import TokenVerifier
@@ -88,7 +88,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
             base_path="",
             resolver=HandlerResolver(document, HANDLERS),
             validate_responses=settings.validate_responses,
-            surroundings=Surroundings(
+            services=Services(
                 database, keeps_trash=settings.trash_retention_days > 0, event_loop_lag=lambda: lag.seconds
             ),
             verifier=verifier,

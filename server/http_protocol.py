@@ -14,6 +14,7 @@ becomes a request is answered here, in the contract's shape.
 """
 
 import asyncio
+import contextvars
 from typing import Any, Final
 
 import orjson
@@ -142,7 +143,9 @@ class ProblemProtocol(HttpToolsProtocol):
         self._stalled = 0.0
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        task = self.loop.create_task(cycle.run_asgi(app))
+        # As in the method that this one replaces.
+        context = contextvars.Context() if self.config.reset_contextvars else None
+        task = self.loop.create_task(cycle.run_asgi(app), context=context)
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
         self._running, self._task = cycle, task

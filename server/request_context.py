@@ -35,7 +35,7 @@ class Exchange:
     """That of the answer, once that has begun."""
     operation_id: str | None = None
     path_parameters: dict[str, str] = field(default_factory=dict)
-    principal: Principal | None = None
+    user: Principal | None = None
     arguments: dict[str, Any] = field(default_factory=dict)
     """The handler's arguments: the coerced parameters, and `body`."""
 

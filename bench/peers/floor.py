@@ -6,6 +6,8 @@ from functools import partial
 from bench.peers.bare import BareApplication, Store
 from persistence import tasks
 from persistence.postgres.database import Database
+from persistence.tasks import NewTask, PageRequest
+from persistence.users import Owner
 
 
 def create_app() -> BareApplication:
@@ -14,8 +16,10 @@ def create_app() -> BareApplication:
     store = Store(
         open=partial(database.open, os.environ["DATABASE_URL"]),
         close=database.close,
-        page=partial(tasks.page, database),
-        create=partial(tasks.create, database),
+        page=lambda user_id, **query: tasks.page(database, user_id, PageRequest(**query)),
+        create=lambda user_id, *, email, name, **members: tasks.create(
+            database, Owner(user_id, email, name), NewTask(**members)
+        ),
         get=partial(tasks.get, database),
         change=partial(tasks.change, database),
         toggle=partial(tasks.toggle, database),

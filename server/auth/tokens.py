@@ -13,7 +13,7 @@ import hashlib
 import re
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -75,28 +75,22 @@ class TokenVerifier:
         self._once_verified: TLRUCache[bytes, float, float] = TLRUCache(cache_size, _expiry, timer=clock)
         self._jwt = _StrictJWT({"require": ["exp", "sub"], "verify_aud": audience is not None})
 
-    async def verify(self, token: str) -> Principal:
-        """Return whom the token names.
+    async def verify(self, token: str, *, admit: Callable[[], Awaitable[None]] | None = None) -> Principal:
+        """Return the user that the token identifies.
 
-        Raises `InvalidToken` for whatever is wrong with it, `KeysUnavailable` if its key cannot be had.
+        `admit` is awaited before a token is verified that was never verified before; what it raises ends the call.
+        Raises `InvalidToken` for whatever is wrong with the token, `KeysUnavailable` if its key cannot be fetched.
         """
         digest = _digest(token)
-        try:
-            return self._verified[digest]
-        except KeyError:
-            pass
+        known = self._verified.get(digest)
+        if known is not None:
+            return known
+        if admit is not None and digest not in self._once_verified:
+            await admit()
         principal = await self._verify(token)
         self._verified[digest] = principal
         self._once_verified[digest] = principal.expires_at.timestamp()
         return principal
-
-    def remembered(self, token: str) -> Principal | None:
-        """Return whom the token names, if it was verified a moment ago. Raises `InvalidToken` for its size."""
-        return self._verified.get(_digest(token))
-
-    def was_verified(self, token: str) -> bool:
-        """Whether this token was verified before, be it longer ago. Raises `InvalidToken` for its size."""
-        return _digest(token) in self._once_verified
 
     async def aclose(self) -> None:
         """Close the key set's connections."""
@@ -142,7 +136,7 @@ class TokenVerifier:
         if subject is None:
             raise InvalidToken(Reason.SUB)
         return Principal(
-            subject=subject,
+            id=subject,
             email=_text(claims.get("email"), MAX_EMAIL),
             name=_text(claims.get("name"), MAX_NAME),
             expires_at=datetime.fromtimestamp(claims["exp"], UTC),

@@ -74,7 +74,7 @@ class ObservabilityMiddleware:
                     scope["method"],
                     exchange.operation_id,
                     exchange.status or _CLIENT_GONE,
-                    exchange.principal.subject if exchange.principal is not None else None,
+                    exchange.user.id if exchange.user is not None else None,
                 )
             )
 

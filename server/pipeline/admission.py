@@ -33,7 +33,7 @@ class InTurn:
 
     async def __call__(self, exchange: Exchange) -> Response:
         """Call on in turn. Raises `Problem` (429, 503)."""
-        with self._place(exchange.principal.subject if exchange.principal is not None else ""):
+        with self._place(exchange.user.id if exchange.user is not None else ""):
             exchange.receive = _receive_again(await read_content(exchange.receive))
             async with self._work:
                 return await self.operation(exchange)

@@ -10,7 +10,7 @@ import orjson
 from connexion.operations import AbstractOperation
 from starlette.routing import Router
 
-from handlers.types import Answer, Context, Rows, Surroundings
+from handlers.types import Answer, Context, Rows, Services
 from server.contract.document import JSON
 from server.contract.parameters import IF_NONE_MATCH
 from server.formats.tabular import FORMATS
@@ -30,13 +30,13 @@ Handler = Callable[..., Awaitable[Answer]]
 class _DispatchOperation:
     """Calls the handler and writes its answer."""
 
-    def __init__(self, handler: Handler, surroundings: Surroundings, names: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, handler: Handler, services: Services, names: Mapping[str, Sequence[str]]) -> None:
         self.handler = handler
-        self.surroundings = surroundings
+        self.services = services
         self.names = names
 
     async def __call__(self, exchange: Exchange) -> Response:
-        answer = await self.handler(Context(self.surroundings, exchange.path, exchange.principal), **exchange.arguments)
+        answer = await self.handler(Context(self.services, exchange.path, exchange.user), **exchange.arguments)
         headers = [_NOT_KEPT]
         for name, value in answer.headers.items():
             headers.append((name.encode(), value.encode()))
@@ -88,15 +88,15 @@ def _matches(known: bytes, tag: bytes) -> bool:
 class DispatchApi(StageApi):
     """The innermost stage: `resolver` has found a handler for each operation."""
 
-    def __init__(self, *args: Any, surroundings: Surroundings, **kwargs: Any) -> None:
-        self.surroundings = surroundings
+    def __init__(self, *args: Any, services: Services, **kwargs: Any) -> None:
+        self.services = services
         # Connexion mounts it for paths without an operation, which our routing stage never lets through.
         self.router = Router()
         super().__init__(*args, **kwargs)
 
     def make_operation(self, operation: AbstractOperation) -> Operation:
         """The handler, ready to be called."""
-        dispatch = _DispatchOperation(operation.function, self.surroundings, _names(operation))
+        dispatch = _DispatchOperation(operation.function, self.services, _names(operation))
         if any(parameter["name"] == IF_NONE_MATCH for parameter in parameters_of(operation)):
             return _ConditionalOperation(dispatch)
         return dispatch

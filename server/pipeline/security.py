@@ -1,6 +1,7 @@
 """The stage that verifies the token, and that the path names the user whom it names."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -39,23 +40,23 @@ class _SecurityOperation:
         self.owners = owners
 
     async def __call__(self, exchange: Exchange) -> Response:
-        principal = await self._principal(exchange)
-        exchange.principal = principal
-        await self.limits.count_user(exchange, principal.subject)
+        user = await self._authenticate(exchange)
+        exchange.user = user
+        await self.limits.count_user(exchange, user.id)
         for owner in self.owners:
             named = exchange.path_parameters[owner]
-            if named != principal.subject:
+            if named != user.id:
                 _log.warning(
                     "security.path_user_mismatch",
                     request_id=exchange.request_id,
                     operation=exchange.operation_id,
-                    user=principal.subject,
+                    user=user.id,
                     path_user=named[:255],
                 )
                 raise Problem(FORBIDDEN)
         return await self.next_operation(exchange)
 
-    async def _principal(self, exchange: Exchange) -> Principal:
+    async def _authenticate(self, exchange: Exchange) -> Principal:
         """Whom the token names. Raises `InvalidToken`, `KeysUnavailable` and `Problem` (429)."""
         try:
             token = _bearer_token(exchange.fields.get(b"authorization"))
@@ -63,7 +64,7 @@ class _SecurityOperation:
             await self.limits.count_anonymous(exchange)
             raise
         try:
-            return self.verifier.remembered(token) or await self._verified(exchange, token)
+            return await self.verifier.verify(token, admit=partial(self.limits.before_verifying, exchange))
         except (ExpiredToken, KeysUnavailable):
             # Nobody guesses here: a page that was left open must not cost its neighbours what guessing costs.
             await self.limits.count_anonymous(exchange)
@@ -71,11 +72,6 @@ class _SecurityOperation:
         except InvalidToken:
             await self.limits.count_refused_token(exchange)
             raise
-
-    async def _verified(self, exchange: Exchange, token: str) -> Principal:
-        if not self.verifier.was_verified(token):
-            await self.limits.before_verifying(exchange)
-        return await self.verifier.verify(token)
 
 
 class _PublicOperation:

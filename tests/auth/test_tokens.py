@@ -92,7 +92,7 @@ def uncached(key_set: KeySet) -> TokenVerifier:
 
 
 async def subject(verifier: TokenVerifier, token: str) -> str:
-    return (await verifier.verify(token)).subject
+    return (await verifier.verify(token)).id
 
 
 async def refusal(verifier: TokenVerifier, token: str) -> str:
@@ -108,7 +108,7 @@ async def test_a_verified_token_names_its_principal() -> None:
     exp = int(time.time()) + 900
     token = hs256(sub="ada", email="ada@example.org", name="Ada L.", exp=exp)
     assert await verifier().verify(token) == Principal(
-        subject="ada", email="ada@example.org", name="Ada L.", expires_at=datetime.fromtimestamp(exp, UTC)
+        id="ada", email="ada@example.org", name="Ada L.", expires_at=datetime.fromtimestamp(exp, UTC)
     )
 
 
@@ -302,7 +302,7 @@ async def test_no_claims_upset_the_verifier(changes: Change) -> None:
         principal = await verifier().verify(forge({"alg": "HS256"}, payload))
     except InvalidToken:
         return
-    assert principal.subject == payload["sub"]
+    assert principal.id == payload["sub"]
 
 
 # Keys and algorithms.
@@ -853,23 +853,49 @@ async def test_a_late_token_is_not_remembered_at_all(withdrawn: Callable[..., Wi
 
 
 async def test_that_a_token_was_verified_is_known_until_it_expires() -> None:
+    """`admit` is asked once for a token while it is valid, and anew when it has expired."""
     clock = Clock(time.time())
     tokens = verifier(clock=clock)
     token = hs256(exp=int(clock.now) + 900)
-    assert (tokens.remembered(token), tokens.was_verified(token)) == (None, False)
-    principal = await tokens.verify(token)
-    assert (tokens.remembered(token), tokens.was_verified(token)) == (principal, True)
+    asked = 0
+
+    async def admit() -> None:
+        nonlocal asked
+        asked += 1
+
+    await tokens.verify(token, admit=admit)
+    await tokens.verify(token, admit=admit)
+    assert asked == 1
     clock.now += 61
-    assert (tokens.remembered(token), tokens.was_verified(token)) == (None, True)
+    await tokens.verify(token, admit=admit)
+    assert asked == 1
     clock.now += 840
-    assert (tokens.remembered(token), tokens.was_verified(token)) == (None, False)
+    await tokens.verify(token, admit=admit)  # within the leeway
+    assert asked == 2
+
+
+async def test_a_token_that_is_not_admitted_is_not_verified() -> None:
+    """What `admit` raises comes first: even a token that would be refused is not looked at."""
+
+    async def refuse() -> None:
+        raise PermissionError
+
+    with pytest.raises(PermissionError):
+        await verifier().verify(hs256(exp=1), admit=refuse)
 
 
 async def test_that_a_token_was_refused_is_not_known() -> None:
     tokens = verifier()
-    with pytest.raises(InvalidToken):
-        await tokens.verify(hs256(exp=1))
-    assert not tokens.was_verified(hs256(exp=1))
+    asked = 0
+
+    async def admit() -> None:
+        nonlocal asked
+        asked += 1
+
+    for _ in range(2):
+        with pytest.raises(InvalidToken):
+            await tokens.verify(hs256(exp=1), admit=admit)
+    assert asked == 2
 
 
 @pytest.mark.parametrize(
@@ -932,7 +958,7 @@ async def test_an_issued_token_is_verified() -> None:
     )
     principal = await verifier(audience=FRONT_END, issuer=FRONT_END).verify(token)
     left = principal.expires_at - datetime.now(UTC)
-    assert (principal.subject, principal.email, principal.name) == ("ada", "ada@example.org", "Ada")
+    assert (principal.id, principal.email, principal.name) == ("ada", "ada@example.org", "Ada")
     assert timedelta(minutes=59) < left <= timedelta(hours=1)
 
 
