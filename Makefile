@@ -37,7 +37,7 @@ lint: .venv/dev ## Check the code's style
 types: .venv/bench ## Check the code's types
 	$(BIN)/mypy
 
-docs: .venv/dev ## Generate docs/settings.md and .env.example from the code
+docs: .venv/dev ## Generate docs/settings.md, docs/licences.md and .env.example
 	$(BIN)/python -m docs.generate
 
 lint-contract: openapi/lint/node_modules ## Check the contract with Redocly and Spectral (needs Node.js)
@@ -65,6 +65,7 @@ lock: .venv/dev ## Choose the newest versions of all dependencies
 	  pyproject.toml --group build --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
 	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --python-version 3.11 \
 	  pyproject.toml --group build --group dev --group bench --constraint requirements/dev.txt --output-file requirements/bench.txt
+	$(MAKE) docs
 
 clean: ## Remove what the other commands made, but no data
 	rm -rf .venv openapi/lint/node_modules bench/peers/fastify/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis .coverage*

@@ -1,10 +1,11 @@
-"""Writes the pages that repeat what the code says: docs/settings.md and .env.example. `make docs` runs it."""
+"""Writes the pages that repeat what other files say: settings and licences. `make docs` runs it."""
 
 import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from docs import licences
 from server.settings import Settings
 
 ROOT: Final = Path(__file__).parent.parent
@@ -69,7 +70,11 @@ def environment_value(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-PAGES: Final = {"docs/settings.md": settings_page, ".env.example": env_example}
+PAGES: Final = {
+    "docs/settings.md": settings_page,
+    "docs/licences.md": licences.page,
+    ".env.example": env_example,
+}
 """The generated files by their path in the repository, and the function that makes their text."""
 
 

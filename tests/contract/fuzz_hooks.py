@@ -94,8 +94,8 @@ def after_call(_context: HookContext, case: Case[Any], response: Response) -> No
 def filter_failure(_context: HookContext, failure: Failure, case: Case[Any], _response: Response) -> bool:
     """Keep every failure but those of which Schemathesis cannot know better.
 
-    It takes the two addresses of a task for two things, does not know that all tasks can be deleted at once, that a
-    deleted task can be restored, nor that a request makes the profile of a deleted user again; and a field of CSV has
+    It takes the two addresses of a task for two things. It does not know that all tasks can be deleted at once, that a
+    deleted task can be restored, nor that a request makes the profile of a deleted user again. And a field of CSV has
     no type that could be wrong.
     """
     task_id = str((case.path_parameters or {}).get("task_id", _ALL))
