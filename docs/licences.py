@@ -118,8 +118,8 @@ def _declared(name: str) -> str | None:
     except metadata.PackageNotFoundError:
         return None
     classifiers = [text.rpartition(" :: ")[2] for text in declared.get_all("Classifier", []) if text[:7] == "License"]
-    for text in (declared.get("License-Expression"), declared.get("License"), *classifiers):
-        if text is not None and (licence := _expression(text)) is not None:
+    for text in (*declared.get_all("License-Expression", []), *declared.get_all("License", []), *classifiers):
+        if (licence := _expression(text)) is not None:
             return licence
     return None
 
