@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -14,11 +14,8 @@ import pytest
 
 from server.auth.tokens import issue_token
 from server.contract.document import load_document, operations
-from tests.conftest import Service, free_port, running_service, token
-
-Json = dict[str, Any]
-Owner = tuple[str, httpx2.Client]
-NewUser = Callable[[str], str]
+from tests.support.service import Service, free_port, running_service, token
+from tests.support.types import Json, NewUser, Owner
 
 ANY_ID = "01a1f83c-da9b-7d52-9c0e-3f6a1b8d2e47"
 MOUSE = "\N{MOUSE FACE}"

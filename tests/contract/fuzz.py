@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.conftest import ROOT, SECRET, running_service, token
+from tests.support.service import ROOT, SECRET, running_service, token
 
 PEERS = ("ada", "bob")
 

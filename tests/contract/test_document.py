@@ -30,49 +30,13 @@ from server.contract.schemas import Validator
 from server.pipeline.resolver import HandlerResolver
 from server.problems import KINDS
 from server.settings import Settings, load_settings
-from tests.conftest import MEASURED, ROOT, SECRET, Service, running_service
+from tests.support.document import AUTHORED, DOCUMENT, LONG_TEXT, OPERATIONS, parameters, places, resolved
 from tests.support.raw_http import problem, violations
+from tests.support.service import MEASURED, ROOT, SECRET, Service, running_service
 
-AUTHORED = ROOT / "openapi" / "openapi.yaml"
-LONG_TEXT = ROOT / "openapi" / "overlays" / "long-text.yaml"
-DOCUMENT: dict[str, Any] = yaml.safe_load(AUTHORED.read_bytes())
-OPERATIONS = {operation["operationId"]: (path, operation) for path, _, operation in operations(DOCUMENT)}
 PUBLIC = {"getHealth", "getReadiness"}
 
 every_operation = pytest.mark.parametrize("operation_id", OPERATIONS)
-
-
-def resolved(value: Any) -> Any:
-    """The value with every reference in it followed."""
-    if isinstance(value, list):
-        return [resolved(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if "$ref" in value:
-        target: Any = DOCUMENT
-        for step in value["$ref"].removeprefix("#/").split("/"):
-            target = target[step]
-        return resolved(target)
-    return {name: resolved(member) for name, member in value.items()}
-
-
-def parameters(operation_id: str) -> list[dict[str, Any]]:
-    path, operation = OPERATIONS[operation_id]
-    found: list[dict[str, Any]] = resolved(
-        DOCUMENT["paths"][path].get("parameters", []) + operation.get("parameters", [])
-    )
-    return found
-
-
-def places(value: Any, where: str = "#") -> Iterator[tuple[str, Any]]:
-    """Every object of the document with its place."""
-    if isinstance(value, list):
-        value = dict(enumerate(value))
-    elif isinstance(value, dict):
-        yield where, value
-    if isinstance(value, dict):
-        for name, member in value.items():
-            yield from places(member, f"{where}/{name}")
 
 
 # The document

@@ -16,8 +16,8 @@ import tests.contract.fuzz_hooks  # noqa: F401  registers the hooks
 from server.app import create_app
 from server.contract.document import load_document, operations
 from server.settings import Settings
-from tests.conftest import ROOT, SECRET
 from tests.contract.fuzz import write_peers
+from tests.support.service import ROOT, SECRET
 
 EXAMPLES = 40
 CHECKS = {

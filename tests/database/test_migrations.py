@@ -20,8 +20,8 @@ from sqlalchemy.pool import NullPool
 from persistence import cursor, migrations, tasks, users
 from persistence.postgres.statement import Statement
 from persistence.schema import metadata
-from tests.conftest import MEASURED, ROOT, SECRET, running_service
 from tests.support.postgres import fresh_database
+from tests.support.service import MEASURED, ROOT, SECRET, running_service
 
 _WAIT_SECONDS = 60
 

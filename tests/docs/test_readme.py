@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from docs.generate import PAGES
 from server.cli import main
 from server.settings import Settings
-from tests.conftest import ROOT, running_service
+from tests.support.service import ROOT, running_service
 
 README = (ROOT / "README.md").read_text()
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()

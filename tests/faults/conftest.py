@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import free_port
 from tests.support.postgres import Postgres, fresh_database
+from tests.support.service import free_port
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import httpx2
 import psutil
 import psycopg
 
-from tests.conftest import Service
+from tests.support.service import Service
 
 RECOVERY_SECONDS = 5
 """How long the service may take to serve again once what it needs is there."""

@@ -27,8 +27,8 @@ from persistence.admin import pg_tools as dumps
 from persistence.admin.embedded import embedded_server
 from persistence.errors import BackupError
 from persistence.schema import metadata
-from tests.conftest import MEASURED, ROOT, SECRET, Service, free_port, running_service
 from tests.support.postgres import Postgres, fresh_database
+from tests.support.service import MEASURED, ROOT, SECRET, Service, free_port, running_service
 
 _SECONDS = 60
 _TITLES = [

@@ -10,10 +10,10 @@ import httpx2
 import jwt
 import pytest
 
-from tests.conftest import SECRET, Service, running_service
 from tests.faults.load import CLIENTS, Load
 from tests.faults.probes import assert_nothing_unexpected
 from tests.support.figures import Figures
+from tests.support.service import SECRET, Service, running_service
 
 _OFF = 30
 # A little less, for the token has to arrive.

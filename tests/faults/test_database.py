@@ -14,7 +14,6 @@ import httpx2
 import psycopg
 import pytest
 
-from tests.conftest import Service, free_port, running_service
 from tests.faults.load import CLIENTS, Load
 from tests.faults.probes import (
     RECOVERY_SECONDS,
@@ -27,6 +26,7 @@ from tests.faults.probes import (
 )
 from tests.support.figures import Figures
 from tests.support.postgres import Postgres
+from tests.support.service import Service, free_port, running_service
 
 _ANY_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 _OPERATIONS = [

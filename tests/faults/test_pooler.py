@@ -13,9 +13,9 @@ import psycopg
 import pytest
 
 from persistence import migrations
-from tests.conftest import free_port, running_service
 from tests.faults.probes import assert_nothing_unexpected, until
 from tests.support.postgres import SYSTEM_USER, Postgres, own
+from tests.support.service import free_port, running_service
 
 
 @contextlib.contextmanager

@@ -16,7 +16,6 @@ import psutil
 import psycopg
 import pytest
 
-from tests.conftest import Service, running_service
 from tests.faults.load import CLIENTS, Load
 from tests.faults.probes import (
     RECOVERY_SECONDS,
@@ -29,6 +28,7 @@ from tests.faults.probes import (
 )
 from tests.support.figures import Figures
 from tests.support.postgres import own
+from tests.support.service import Service, running_service
 
 
 def _postmaster(directory: Path) -> psutil.Process:

@@ -6,10 +6,10 @@ from pathlib import Path
 import httpx2
 import psycopg
 
-from tests.conftest import running_service
 from tests.faults.load import Load
 from tests.faults.probes import RECOVERY_SECONDS, assert_nothing_unexpected, assert_unavailable, is_ready, until
 from tests.support.figures import Figures
+from tests.support.service import running_service
 
 _MANY = 20
 

@@ -12,9 +12,9 @@ import jsonschema_rs
 
 from server.contract.document import operations
 from server.contract.schemas import to_json_schema
-from tests.conftest import Service, token
-from tests.contract.test_document import DOCUMENT, resolved
+from tests.support.document import DOCUMENT, resolved
 from tests.support.raw_http import RawAnswer, Wire, request
+from tests.support.service import Service, token
 
 JSON = "application/json"
 NDJSON = "application/x-ndjson"

@@ -19,7 +19,6 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.conftest import Service
 from tests.hostile import json_texts
 from tests.hostile.operations import (
     ANY_ID,
@@ -35,10 +34,11 @@ from tests.hostile.operations import (
 from tests.hostile.texts import NAUGHTY
 from tests.support.figures import Figures
 from tests.support.raw_http import RawAnswer, problem, violations
+from tests.support.service import Service
+from tests.support.types import Json
 
 LARGEST = 65_536
 
-Json = dict[str, Any]
 Check = Callable[[RawAnswer], object]
 
 json_operations = pytest.mark.parametrize("operation", WITH_JSON, ids=lambda operation: operation.name)

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.conftest import Service, token
 from tests.support.figures import Figures
 from tests.support.raw_http import Wire, ask, problem, request
+from tests.support.service import Service, token
 
 DAY = 86_400
 SENDER = f"sender-{uuid.uuid4().hex}"

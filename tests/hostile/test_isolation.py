@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Service
 from tests.hostile.operations import JSON, NDJSON, SECURED, Caller, Operation
 from tests.support.figures import Figures
 from tests.support.raw_http import RawAnswer, problem
+from tests.support.service import Service
 
 GROUP = "Other users' ids"
 MARK = "the owner's secret"

@@ -21,11 +21,11 @@ import yaml
 
 from server.auth.tokens import issue_token
 from server.contract.document import operations
-from tests.conftest import ROOT, Service, free_port, running_service
 from tests.support.figures import Figures
 from tests.support.issuer import ED25519, Issuer, running_issuer, sign
 from tests.support.postgres import Postgres, fresh_database
 from tests.support.raw_http import Wire
+from tests.support.service import ROOT, Service, free_port, running_service
 
 # Part of every title, description, e-mail, name, token and secret of these tests, and of no line.
 MARK = "confidential5f0c"

@@ -19,7 +19,6 @@ import httpx2
 import psutil
 import pytest
 
-from tests.conftest import Service, running_service
 from tests.hostile.tokens import (
     BINDINGS,
     CONFUSED,
@@ -50,6 +49,7 @@ from tests.support.issuer import (
     seal,
 )
 from tests.support.raw_http import RawAnswer, Wire, ask, problem
+from tests.support.service import Service, running_service
 
 PATH = "/api/ada/tasks"
 # What may differ between two refusals: whose answer it is, when it was given, and how many more may be asked for.

@@ -9,13 +9,12 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.conftest import Service, token
-from tests.support.concurrency import Call, at_once
+from tests.support.concurrency import at_once
 from tests.support.raw_http import problem, violations
+from tests.support.service import Service, token
+from tests.support.types import Call, Json, Owner
 from tests.tasks.test_tasks import Home, both_homes
 
-Json = dict[str, Any]
-Owner = tuple[str, httpx2.Client]
 Change = Callable[[Home, Json, Any], httpx2.Response]
 """A conditional change of a task: its home, the task, and the header fields."""
 

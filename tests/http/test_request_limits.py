@@ -17,9 +17,9 @@ import psycopg
 import pytest
 
 from server.event_loop_lag import EventLoopLag
-from tests.conftest import Service, running_service, token
 from tests.support.postgres import fresh_database
 from tests.support.raw_http import Wire, problem, request
+from tests.support.service import Service, running_service, token
 
 _SOON = 15
 _MORE_THAN_BUFFERS_TAKE = 50_000_000

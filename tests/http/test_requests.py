@@ -10,8 +10,8 @@ import httpx2
 import pytest
 
 from server.contract.document import load_document
-from tests.conftest import Service, token
 from tests.support.raw_http import SECURITY_HEADERS, Answer, Wire, ask, problem, request, violations
+from tests.support.service import Service, token
 
 Member = tuple[str, httpx2.Client]
 

@@ -2,7 +2,7 @@
 
 import httpx2
 
-from tests.conftest import Service
+from tests.support.service import Service
 
 
 def test_the_service_is_alive_and_ready(service: Service) -> None:

@@ -17,8 +17,8 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from server.contract.document import load_document, operations
 from server.problems import KINDS
-from tests.conftest import Service, running_service, token
 from tests.support.raw_http import Wire
+from tests.support.service import Service, running_service, token
 
 HTML_PAGES = ("/", "/docs", "/problems")
 DOCUMENT = load_document()

@@ -26,9 +26,9 @@ from limits.strategies import MovingWindowRateLimiter
 from server.rate_limit.memory import WindowStorage, standing_of
 from server.rate_limit.policies import read_rate
 from server.settings import SettingsError, load_settings
-from tests.conftest import SECRET, Service, free_port, running_service, token
 from tests.support.raw_http import problem
 from tests.support.redis_server import RedisServer
+from tests.support.service import SECRET, Service, free_port, running_service, token
 
 USER, ANONYMOUS, REFUSED = 5, 6, 3
 TASK = "/api/tasks/01890a5d-ac96-774b-bcce-b302099a8057"

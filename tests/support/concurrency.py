@@ -2,14 +2,13 @@
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 
-from tests.conftest import TLS, Service
-
-Call = Callable[[httpx2.Client], httpx2.Response]
+from tests.support.service import TLS, Service
+from tests.support.types import Call
 
 START_SECONDS = 30
 

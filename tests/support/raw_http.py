@@ -13,7 +13,7 @@ import httpx2
 import jsonschema_rs
 
 from server.problems import KINDS
-from tests.conftest import Service
+from tests.support.service import Service
 
 STATUS = {kind.code: kind.status for kind in KINDS}
 LONGEST_PROBLEM = 16_384

@@ -3,16 +3,14 @@
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
 
 import httpx2
 import psycopg
 import pytest
 
-from tests.conftest import Service, token
-from tests.support.concurrency import Call, at_once
-
-Json = dict[str, Any]
+from tests.support.concurrency import at_once
+from tests.support.service import Service, token
+from tests.support.types import Call, Json
 
 
 def bodies(answers: Sequence[httpx2.Response], status: int) -> list[Json]:

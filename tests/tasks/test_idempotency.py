@@ -15,13 +15,11 @@ import httpx2
 import psycopg
 import pytest
 
-from tests.conftest import Service, running_service, token
-from tests.support.concurrency import Call, at_once
+from tests.support.concurrency import at_once
 from tests.support.postgres import fresh_database
 from tests.support.raw_http import ask, problem, request, violations
-
-Json = dict[str, Any]
-Owner = tuple[str, httpx2.Client]
+from tests.support.service import Service, running_service, token
+from tests.support.types import Call, Json, Owner
 
 FIELD = "Idempotency-Key"
 MILK = {"title": "Buy milk"}

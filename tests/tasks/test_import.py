@@ -10,7 +10,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlsplit
 
 import httpx2
@@ -19,16 +19,13 @@ import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
 
-from tests.conftest import Service, running_service, token
 from tests.faults.probes import until
-from tests.support.concurrency import Call, at_once
+from tests.support.concurrency import at_once
 from tests.support.postgres import fresh_database
 from tests.support.raw_http import Wire, problem, request, violations
+from tests.support.service import Service, running_service, token
+from tests.support.types import Call, Connection, Json, Owner
 from tests.tasks.test_tasks import Home, both_homes
-
-Json = dict[str, Any]
-Owner = tuple[str, httpx2.Client]
-Connection = psycopg.Connection[Any]
 
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"

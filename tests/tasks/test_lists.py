@@ -12,16 +12,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import httpx2
 import psycopg
 import pytest
 
-from tests.conftest import Service
-
-Json = dict[str, Any]
-Owner = tuple[str, httpx2.Client]
+from tests.support.service import Service
+from tests.support.types import Json, Owner
 
 STATUSES = {"all": (False, True), "pending": (False,), "completed": (True,)}
 SORTS = ["created", "-created", "title", "-title", "updated", "-updated"]

@@ -7,16 +7,13 @@ from base64 import urlsafe_b64decode
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 import httpx2
 import pytest
 
-from tests.conftest import Service, token
-
-Json = dict[str, Any]
-Owner = tuple[str, httpx2.Client]
+from tests.support.service import Service, token
+from tests.support.types import Json, Owner
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z", re.ASCII)
 GRIN = "\N{GRINNING FACE}"

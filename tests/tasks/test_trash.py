@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import httpx2
 import psycopg
@@ -22,15 +21,12 @@ from persistence import migrations
 from persistence.postgres.database import Database
 from persistence.retention import Purged, purge
 from persistence.schema import metadata
-from tests.conftest import ROOT, Service, running_service, token
-from tests.support.concurrency import Call, at_once
+from tests.support.concurrency import at_once
 from tests.support.postgres import fresh_database
 from tests.support.raw_http import problem, violations
+from tests.support.service import ROOT, Service, running_service, token
+from tests.support.types import Call, Connection, Json, Owner
 from tests.tasks.test_tasks import Home, both_homes
-
-Json = dict[str, Any]
-Owner = tuple[str, httpx2.Client]
-Connection = psycopg.Connection[Any]
 
 SORTS = ["created", "-created", "title", "-title", "updated", "-updated"]
 STATUSES = ["all", "pending", "completed", "trashed"]

@@ -13,13 +13,10 @@ import pytest
 from click.testing import CliRunner
 
 from server.cli import main
-from tests.conftest import SECRET, Service, token
 from tests.hostile.operations import SECURED
 from tests.support.raw_http import RawAnswer, ask, problem, request
-
-Json = dict[str, Any]
-Owner = tuple[str, httpx2.Client]
-NewUser = Callable[[str], str]
+from tests.support.service import SECRET, Service, token
+from tests.support.types import NewUser, Owner
 
 NO_TASKS = {"total": 0, "completed": 0, "pending": 0}
 NAMES_OF_PATHS = ["tasks", "me", "auth", "verify", "health", "ready", "export", "import", "api", "docs", "null"]

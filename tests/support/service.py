@@ -1,0 +1,119 @@
+"""A running service for the tests, and tokens that it accepts."""
+
+import contextlib
+import os
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from server.auth.tokens import issue_token
+from tests.support.conformance import Conformance
+
+ROOT = Path(__file__).parent.parent.parent
+SECRET = "a-secret-of-the-tests-that-is-long-enough"  # noqa: S105
+START_SECONDS = 60
+# `make coverage` measures in the processes that the tests start, too, which hear of it by their environment.
+MEASURED = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
+# A client would make one of its own, which takes it longer than a test.
+TLS = ssl.create_default_context()
+
+
+@dataclass
+class Service:
+    """A running `tasks-api serve`."""
+
+    url: str
+    log: Path
+    process: subprocess.Popen[bytes]
+    clients: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+    def __post_init__(self) -> None:
+        self._conformance = Conformance(self.url)
+
+    def client(self, **headers: str) -> httpx2.Client:
+        """A client with these headers. It raises for no status, and for every answer that breaks the contract."""
+        hooks = {"response": [self._conformance.check]}
+        client = httpx2.Client(
+            base_url=self.url, headers=headers, timeout=30, trust_env=False, verify=TLS, event_hooks=hooks
+        )
+        return self.clients.enter_context(client)
+
+    def as_user(self, subject: str, *, email: str | None = None, name: str | None = None) -> httpx2.Client:
+        """A client with a token for this user."""
+        return self.client(authorization=f"Bearer {token(subject, email=email, name=name)}")
+
+    def read_log(self) -> str:
+        """What it has logged. Who asks for the metrics has all ended requests counted, and their lines written."""
+        with httpx2.Client(trust_env=False, verify=TLS) as client:
+            client.get(f"{self.url}/metrics")
+        return self.log.read_text()
+
+
+def token(subject: str, *, email: str | None = None, name: str | None = None, seconds: int = 600) -> str:
+    """A token that the services of the tests accept."""
+    return issue_token(SECRET, subject, email=email, name=name, expires_in=timedelta(seconds=seconds))
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.contextmanager
+def running_service(
+    directory: Path, *, ready: bool = True, output: str | None = None, **environment: str
+) -> Iterator[Service]:
+    """Run `tasks-api serve` in `directory` with these settings, and wait until it answers.
+
+    It writes to `service.log` there, if not to `output`.
+    """
+    port = free_port()
+    log = directory / "service.log"
+    settings = {
+        "DATA_DIR": str(directory / "data"),
+        "BETTER_AUTH_SECRET": SECRET,
+        "PORT": str(port),
+        # A test that asks often is no attack.
+        "RATE_LIMIT": "off",
+        **environment,
+    }
+    log.touch()
+    with Path(output or log).open("wb") as stdout:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "server", "serve"],
+            cwd=directory,
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **MEASURED, **settings},
+            stdout=stdout,
+            stderr=subprocess.STDOUT,
+        )
+    service = Service(f"http://127.0.0.1:{port}", log, process)
+    try:
+        with service.clients:
+            _wait(service, "/health/ready" if ready else "/health")
+            yield service
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _wait(service: Service, path: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    client = service.client()
+    while time.monotonic() < deadline and service.process.poll() is None:
+        with contextlib.suppress(httpx2.TransportError):
+            if client.get(path).status_code == httpx2.codes.OK:
+                return
+        time.sleep(0.1)
+    pytest.fail(f"the service did not start:\n{service.log.read_text()}")
