@@ -98,16 +98,3 @@ def _collection(context: Context) -> str:
 
 def _tagged(task: Row) -> Answer:
     return Answer(200, task, {"etag": entity_tag(task["updated_at"])})
-
-
-list_my_tasks = list_tasks
-create_my_task = create_task
-get_my_task = get_task
-update_my_task = update_task
-delete_my_task = delete_task
-toggle_my_task = toggle_task
-restore_my_task = restore_task
-complete_my_tasks = complete_all_tasks
-clear_my_tasks = clear_completed_tasks
-export_my_tasks = export_tasks
-import_my_tasks = import_tasks

@@ -38,8 +38,14 @@ from server.pipeline.resolver import HandlerResolver
 from server.rate_limit.policies import RateLimits, read_rate
 from server.settings import Settings, SettingsError, load_settings
 
-HANDLERS: Final[dict[str, ModuleType]] = {"tasks": tasks, "users": users, "auth": auth, "health": health}
-"""The tags of the contract, in lower case, and the modules that answer them."""
+HANDLERS: Final[dict[str, ModuleType]] = {
+    "My tasks": tasks,
+    "Tasks": tasks,
+    "Users": users,
+    "Auth": auth,
+    "Health": health,
+}
+"""The tags of the contract, and the modules with the handlers of their operations."""
 
 
 def create_app(settings: Settings | None = None) -> ASGIApp:

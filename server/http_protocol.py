@@ -56,8 +56,6 @@ _FEW_SECONDS: Final = 2.0
 _LINGER: Final = 1.0
 """For a request that was on its way when the service began to end."""
 
-_RETRY: Final = {"retry-after": "1"}
-
 
 class ProblemProtocol(HttpToolsProtocol):
     """Ends what takes too long or too much, and answers what never becomes a request that the stages could see."""
@@ -93,7 +91,7 @@ class ProblemProtocol(HttpToolsProtocol):
         """Take the connection, if there is room."""
         super().connection_made(transport)
         if not self._watch.add(self):
-            self._refuse(Problem(SERVICE_UNAVAILABLE, headers=_RETRY))
+            self._refuse(Problem(SERVICE_UNAVAILABLE))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let the request under way know, which need not be the last that came."""
@@ -231,11 +229,11 @@ class ProblemProtocol(HttpToolsProtocol):
         running = self._running
         if running is not None and not running.response_complete:
             if self._can_be_answered(running):
-                self._interrupt(running, Problem(SERVICE_UNAVAILABLE, headers=_RETRY))
+                self._interrupt(running, Problem(SERVICE_UNAVAILABLE))
             else:
                 self._cut()
         elif self._has_begun() and not self._is_deaf:
-            self._refuse(Problem(SERVICE_UNAVAILABLE, headers=_RETRY))
+            self._refuse(Problem(SERVICE_UNAVAILABLE))
         else:
             self.transport.abort()
 
@@ -287,7 +285,7 @@ class ProblemProtocol(HttpToolsProtocol):
             return
         self._worked += passed
         if self._worked > limits.request_seconds:
-            self._interrupt(cycle, Problem(SERVICE_UNAVAILABLE, headers=_RETRY))
+            self._interrupt(cycle, Problem(SERVICE_UNAVAILABLE))
 
     def _has_waited(self, what: object, passed: float) -> float:
         """For how long the client has been waited for because of this. Nothing at first sight, which is late."""

@@ -24,40 +24,48 @@ MOST_VIOLATIONS = 100
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A code of the contract's `ProblemCode`: the status it comes with, and the words for people."""
+    """A code of the contract's `ProblemCode`, with its status and the words for people."""
 
     code: str
     status: int
     title: str
     detail: str
+    retry_after: int | None = None
+    """The value of `Retry-After` in seconds, for kinds that a client should try again."""
 
 
-MALFORMED_REQUEST = Kind("malformed-request", 400, "Malformed request", "The request cannot be read.")
-UNAUTHENTICATED = Kind("unauthenticated", 401, "Unauthenticated", "A valid bearer token is needed.")
-FORBIDDEN = Kind("forbidden", 403, "Forbidden", "The token belongs to another user than the one in the path.")
-NOT_FOUND = Kind("not-found", 404, "Not found", "There is nothing at this path.")
+MALFORMED_REQUEST = Kind(
+    "malformed-request",
+    400,
+    "Malformed request",
+    "The request is not valid HTTP, or its body is not valid JSON in UTF-8.",
+)
+UNAUTHENTICATED = Kind("unauthenticated", 401, "Unauthenticated", "A valid bearer token is required.")
+FORBIDDEN = Kind("forbidden", 403, "Forbidden", "The user in the path is not the user whom the token names.")
+NOT_FOUND = Kind("not-found", 404, "Not found", "No resource has this path.")
 TASK_NOT_FOUND = Kind("task-not-found", 404, "Task not found", "The user has no task with this id.")
 METHOD_NOT_ALLOWED = Kind(
-    "method-not-allowed", 405, "Method not allowed", "The path does not take this method; `Allow` lists those it takes."
+    "method-not-allowed",
+    405,
+    "Method not allowed",
+    "The resource does not support this method; `Allow` lists the methods that it supports.",
 )
-NOT_ACCEPTABLE = Kind("not-acceptable", 406, "Not acceptable", "This service answers in application/json.")
+NOT_ACCEPTABLE = Kind(
+    "not-acceptable", 406, "Not acceptable", "The response is not available in a media type that `Accept` allows."
+)
 REQUEST_TIMEOUT = Kind("request-timeout", 408, "Request timeout", "The request did not arrive in time.")
 REQUEST_IN_PROGRESS = Kind(
     "request-in-progress",
     409,
     "Request in progress",
-    "A request with the same Idempotency-Key is still under way.",
+    "A request with the same `Idempotency-Key` is still in progress.",
+    retry_after=1,
 )
 PRECONDITION_FAILED = Kind(
-    "precondition-failed",
-    412,
-    "Precondition failed",
-    "The task has changed since the version that If-Match names.",
+    "precondition-failed", 412, "Precondition failed", "The task has changed since the version in `If-Match`."
 )
-CONTENT_TOO_LARGE = Kind("content-too-large", 413, "Content too large", "The body is larger than this service takes.")
-URI_TOO_LONG = Kind(
-    "uri-too-long", 414, "URI too long", "The address of the request is longer than this service takes."
-)
+CONTENT_TOO_LARGE = Kind("content-too-large", 413, "Content too large", "The body is larger than the service accepts.")
+URI_TOO_LONG = Kind("uri-too-long", 414, "URI too long", "The path and query are longer than the service accepts.")
 UNSUPPORTED_MEDIA_TYPE = Kind(
     "unsupported-media-type",
     415,
@@ -68,22 +76,26 @@ VALIDATION_FAILED = Kind(
     "validation-failed", 422, "Validation failed", "The request does not satisfy the contract; see `errors`."
 )
 TOO_MANY_REQUESTS = Kind(
-    "too-many-requests", 429, "Too many requests", "The limit of requests is reached. Try again later."
+    "too-many-requests", 429, "Too many requests", "The rate limit is exceeded. Try again later.", retry_after=1
 )
 HEADERS_TOO_LARGE = Kind(
     "header-fields-too-large",
     431,
     "Header fields too large",
-    "The header fields of the request are larger than this service takes.",
+    "The header fields are larger than the service accepts.",
 )
 INTERNAL_ERROR = Kind(
     "internal-error",
     500,
     "Internal error",
-    "Something went wrong. The request ID in the answer helps to find out what.",
+    "An unexpected error occurred. Its log entry has the id in the `X-Request-ID` header of this response.",
 )
 SERVICE_UNAVAILABLE = Kind(
-    "service-unavailable", 503, "Service unavailable", "The service cannot do this now. Try again later."
+    "service-unavailable",
+    503,
+    "Service unavailable",
+    "The service cannot process the request now. Try again later.",
+    retry_after=1,
 )
 KINDS = tuple(value for value in list(vars().values()) if isinstance(value, Kind))
 
@@ -107,7 +119,10 @@ class Violation:
 
 
 class Problem(Exception):
-    """An error that ends a request, as the client gets to see it. Header names are in lower case."""
+    """An error that ends a request, as the client sees it. Header names are in lower case.
+
+    `detail` and `retry_after` replace those of the kind.
+    """
 
     def __init__(
         self,
@@ -115,12 +130,16 @@ class Problem(Exception):
         detail: str | None = None,
         *,
         headers: Mapping[str, str] | None = None,
+        retry_after: int | None = None,
         violations: Sequence[Violation] = (),
     ) -> None:
         super().__init__(kind.code)
         self.kind = kind
         self.detail = detail or kind.detail
-        self.headers = headers or {}
+        self.headers = dict(headers or {})
+        seconds = kind.retry_after if retry_after is None else retry_after
+        if seconds is not None:
+            self.headers["retry-after"] = str(seconds)
         self.violations = violations
 
     def as_json(self, instance: str) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def problem_of(error: Exception) -> Problem:
         case TaskChanged():
             problem = Problem(PRECONDITION_FAILED)
         case KeyInUse():
-            problem = Problem(REQUEST_IN_PROGRESS, headers={"retry-after": "1"})
+            problem = Problem(REQUEST_IN_PROGRESS)
         case KeyReused():
             problem = validation_failed([Violation("parameter", "Idempotency-Key", "was used with another body")])
         case InvalidCursor():
@@ -51,8 +51,7 @@ def problem_of(error: Exception) -> Problem:
         case InvalidToken():
             problem = Problem(UNAUTHENTICATED, headers=_CHALLENGE)
         case DatabaseUnavailable() | KeysUnavailable():
-            # A database says nothing of when it will be back.
-            problem = Problem(SERVICE_UNAVAILABLE, headers={"retry-after": str(getattr(error, "retry_after", 1))})
+            problem = Problem(SERVICE_UNAVAILABLE, retry_after=getattr(error, "retry_after", None))
         case _:
             problem = Problem(INTERNAL_ERROR)
     return problem

@@ -16,7 +16,6 @@ from server.request_context import Exchange, Response
 _AT_ONCE: Final = 16
 _OF_ONE_USER: Final = 4
 _AT_WORK: Final = 2
-_RETRY: Final = {"retry-after": "1"}
 
 
 class InTurn:
@@ -41,9 +40,9 @@ class InTurn:
     @contextlib.contextmanager
     def _place(self, user: str) -> Iterator[None]:
         if self._under_way[user] >= _OF_ONE_USER:
-            raise Problem(TOO_MANY_REQUESTS, "The user has others of these under way.", headers=_RETRY)
+            raise Problem(TOO_MANY_REQUESTS, "The user has others of these under way.")
         if self._under_way.total() >= _AT_ONCE:
-            raise Problem(SERVICE_UNAVAILABLE, headers=_RETRY)
+            raise Problem(SERVICE_UNAVAILABLE)
         self._under_way[user] += 1
         try:
             yield

@@ -1,9 +1,10 @@
 """Which handler answers which operation: the tag names the module and the operationId the function."""
 
 import inspect
+import re
 from collections.abc import Mapping
 from types import ModuleType
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from connexion.operations import AbstractOperation
 from connexion.resolver import Resolution, Resolver
@@ -15,36 +16,56 @@ from server.pipeline import Handler
 
 
 class HandlerResolver(Resolver):
-    """Maps `listTasks` with the tag `Tasks` to `list_tasks` in the module that `modules` has for `tasks`.
+    """Maps `listTasks` with the tag `Tasks` to the function `list_tasks` in `modules["Tasks"]`.
 
-    Raises `ContractError` at construction, naming the operation or the handler, unless every operation has a
-    handler, every handler an operation, and the parameters of both are the same.
+    `listMyTasks` has the same function: an operation for the user whom the token names does what the operation for the
+    user in the path does. Raises `ContractError` at construction, naming the operation or the handler, unless every
+    operation has a handler, every handler an operation, and the parameters of both are the same.
     """
 
     def __init__(self, document: Mapping[str, Any], modules: Mapping[str, ModuleType]) -> None:
         super().__init__()
         self._handlers: dict[str, Handler] = {}
-        unused = {
-            f"{tag}.{name}": function for tag, module in modules.items() for name, function in _handlers(module).items()
+        handlers = {
+            f"{_short_name(module)}.{name}": function
+            for module in modules.values()
+            for name, function in _handlers(module).items()
         }
+        unused = set(handlers)
         for path, method, operation in operations(document):
             operation_id = operation.get("operationId")
             if operation_id is None:
                 _fail(f"{method.upper()} {path} has no operationId")
-            if len(operation.get("tags", ())) != 1:
-                _fail(f"{operation_id} must have exactly one tag")
-            name = f"{operation['tags'][0].lower()}.{to_snake(operation_id)}"
-            if name not in unused:
+            if operation_id in self._handlers:
+                _fail(f"two operations have the operationId {operation_id}")
+            name = _handler_name(operation, modules)
+            if name not in handlers:
                 _fail(f"the operation {operation_id} has no handler: handlers/{name.replace('.', '.py has no ')}")
-            handler = unused.pop(name)
-            _check_parameters(document, path, operation, name, handler)
-            self._handlers[operation_id] = handler
+            unused.discard(name)
+            _check_parameters(document, path, operation, name, handlers[name])
+            self._handlers[operation_id] = handlers[name]
         if unused:
             _fail(f"the handler {min(unused)} belongs to no operation of the contract")
 
     def resolve(self, operation: AbstractOperation) -> Resolution:
         """Connexion's question for one operation."""
         return Resolution(self._handlers[operation.operation_id], operation.operation_id)
+
+
+def _handler_name(operation: Mapping[str, Any], modules: Mapping[str, ModuleType]) -> str:
+    operation_id, tags = operation["operationId"], operation.get("tags", ())
+    if len(tags) != 1:
+        _fail(f"{operation_id} must have exactly one tag")
+    if tags[0] not in modules:
+        _fail(f"the tag {tags[0]} of the operation {operation_id} has no module")
+    return f"{_short_name(modules[tags[0]])}.{to_snake(_MY.sub('', operation_id))}"
+
+
+_MY: Final = re.compile("(?<=[a-z])My(?=[A-Z])")
+
+
+def _short_name(module: ModuleType) -> str:
+    return module.__name__.rpartition(".")[2]
 
 
 def _handlers(module: ModuleType) -> dict[str, Handler]:

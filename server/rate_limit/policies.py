@@ -92,7 +92,7 @@ class _Budget:
 
     def _refusal(self, standing: Standing) -> Problem:
         self._refusals.inc()
-        return Problem(TOO_MANY_REQUESTS, self._detail, headers={"retry-after": str(standing.seconds)})
+        return Problem(TOO_MANY_REQUESTS, self._detail, retry_after=standing.seconds)
 
 
 def _budget(policy: str, rate: RateLimitItem | None, shared: "RedisWindows | None", detail: str) -> _Budget | None:

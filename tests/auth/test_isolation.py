@@ -79,12 +79,12 @@ def task_not_found(path: str) -> Json:
 
 
 def forbidden(path: str) -> Json:
-    detail = "The token belongs to another user than the one in the path."
+    detail = "The user in the path is not the user whom the token names."
     return problem(path, 403, "forbidden", "Forbidden", detail)
 
 
 def unauthenticated(path: str) -> Json:
-    return problem(path, 401, "unauthenticated", "Unauthenticated", "A valid bearer token is needed.")
+    return problem(path, 401, "unauthenticated", "Unauthenticated", "A valid bearer token is required.")
 
 
 def is_answered(answer: httpx2.Response, expected: Json) -> bool:
@@ -431,7 +431,7 @@ def test_an_unforeseen_error_is_an_opaque_500_and_its_place_is_in_the_log(
             answer = client.post("/api/tasks", json={"title": "t"})
         finally:
             connection.execute(f"ALTER TABLE tasks DROP CONSTRAINT {constraint}")
-    detail = "Something went wrong. The request ID in the answer helps to find out what."
+    detail = "An unexpected error occurred. Its log entry has the id in the `X-Request-ID` header of this response."
     assert is_answered(answer, problem("/api/tasks", 500, "internal-error", "Internal error", detail))
     lines = [line for line in service.read_log().splitlines() if answer.headers["x-request-id"] in line]
     assert ["error" in lines[0], "unexpected_error" in lines[0], "sqlstate='23514'" in lines[0]] == [True] * 3
