@@ -70,8 +70,8 @@ licence), GNU readline 7.0 (GPL-3.0-or-later), which only the two `psql` program
 which only readline loads. The service runs programs of PostgreSQL 18 and never `psql`.
 
 Whoever distributes an image that contains GNU readline must follow the GPL for it. An image of this service must
-therefore not contain the files that [requirements/not-in-images.txt](../requirements/not-in-images.txt) lists. The list
-also names PostgreSQL 16, which is not used: about 35 MB. A test removes these files from a copy of the wheel, finds no
+therefore not contain the files that [requirements/not-in-images.txt](../requirements/not-in-images.txt) lists, 33 MB.
+The list also names PostgreSQL 16, which is not used. A test removes these files from a copy of the wheel, finds no
 other file that needs readline, and runs every program that is left.
 """
 
