@@ -11,6 +11,7 @@ from connexion.middleware.lifespan import LifespanMiddleware
 from connexion.options import SwaggerUIOptions
 from prometheus_client import REGISTRY
 from starlette.types import ASGIApp
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from handlers import auth, health, tasks, users
 from handlers.types import Services
@@ -79,6 +80,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
             partial(CrossOriginMiddleware, origins=settings.cors_origins),
             ProblemMiddleware,
             partial(GuardMiddleware, max_body_bytes=settings.max_body_bytes, larger_bodies=larger_bodies(document)),
+            partial(ProxyHeadersMiddleware, trusted_hosts=list(settings.forwarded_allow_ips)),
             LifespanMiddleware,
             partial(RoutingMiddleware, pages=site, limits=limits),
             SecurityMiddleware,
@@ -127,7 +129,7 @@ def rate_limits(settings: Settings) -> RateLimits:
     """What the settings say of limits, counted in Redis where there is one."""
     user = read_rate(settings.rate_limit)
     if user is None:
-        return RateLimits(user=None, anonymous=None, refused_tokens=None)
+        return RateLimits(user=None, anonymous=None, refused_tokens=None, probes=None)
     shared = None
     if settings.redis_url is not None:
         # Takes a quarter of a second to import, which few need.
@@ -138,5 +140,6 @@ def rate_limits(settings: Settings) -> RateLimits:
         user=user,
         anonymous=read_rate(settings.rate_limit_anonymous),
         refused_tokens=read_rate(settings.rate_limit_refused_tokens),
+        probes=read_rate(settings.rate_limit_probes),
         shared=shared,
     )

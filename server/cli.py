@@ -104,8 +104,8 @@ def _run(settings: Settings, app: ASGIApp) -> None:
         access_log=False,
         log_config=None,
         server_header=False,
-        proxy_headers=True,
-        forwarded_allow_ips=list(settings.forwarded_allow_ips),
+        # A stage of the application reads them, once their length is known to be bounded.
+        proxy_headers=False,
     )
     listener = config.bind_socket()
     if settings.environment == "development":

@@ -23,7 +23,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from server.connection_limits import Watch
 from server.middleware.access_log import journal
-from server.middleware.request_limits import HEADER_BYTES, HEADER_FIELDS, TARGET_BYTES
+from server.middleware.request_limits import HEADER_BYTES, HEADER_FIELDS
 from server.problems import (
     HEADERS_TOO_LARGE,
     INTERRUPTION,
@@ -34,7 +34,7 @@ from server.problems import (
     Interruption,
     Problem,
 )
-from server.request_context import Headers
+from server.request_context import TARGET_BYTES, Headers
 
 _BYTES_PER_SECOND: Final = 32_768
 """A client that sends or takes less is a slow one, and uses its seconds up."""

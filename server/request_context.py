@@ -19,6 +19,10 @@ Headers = list[tuple[bytes, bytes]]
 """Header fields as ASGI has them: names in lower case."""
 
 
+TARGET_BYTES: Final = 8_192
+"""The longest path and query taken together (RFC 9110, section 4.1 asks for at least 8,000 octets)."""
+
+
 @dataclass(slots=True)
 class Exchange:
     """One request and its answer, as far as it has come."""
@@ -41,8 +45,11 @@ class Exchange:
 
     @property
     def path(self) -> str:
-        """The path as it was sent, percent-encoded, with the prefix of `root_path`."""
-        path = _NOT_OF_A_PATH.sub(lambda match: b"%%%02X" % match[0][0], self.scope["raw_path"])
+        """The path as it was sent, percent-encoded, with the prefix of `root_path`.
+
+        One that is longer than `TARGET_BYTES` is cut, for it is refused, and what refuses it must not cost more.
+        """
+        path = _NOT_OF_A_PATH.sub(lambda match: b"%%%02X" % match[0][0], self.scope["raw_path"][:TARGET_BYTES])
         return self.root_path + path.decode("ascii")
 
 

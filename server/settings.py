@@ -119,6 +119,11 @@ class Settings(BaseSettings):
         description="The invalid tokens that an address may send. After that its tokens are refused unverified, "
         "except those verified before. Or `off`.",
     )
+    rate_limit_probes: str = Field(
+        default="600/minute",
+        description="The requests for `/health` and `/health/ready` that an address may make to one process; or `off`. "
+        "No other limit counts them. The default is far above what an orchestrator sends.",
+    )
     redis_url: SecretStr | None = Field(
         default=None,
         description="The URL of Redis (`redis://` or `rediss://`), which counts requests for all processes together. "
@@ -204,7 +209,7 @@ class Settings(BaseSettings):
                     raise ValueError(f"{network!r} is not an address such as 10.0.0.7 or 10.0.0.0/8") from None
         return value
 
-    @field_validator("rate_limit", "rate_limit_anonymous", "rate_limit_refused_tokens")
+    @field_validator("rate_limit", "rate_limit_anonymous", "rate_limit_refused_tokens", "rate_limit_probes")
     @classmethod
     def _is_rate(cls, value: str) -> str:
         read_rate(value)

@@ -7,13 +7,26 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.problems import CONTENT_TOO_LARGE, HEADERS_TOO_LARGE, MALFORMED_REQUEST, URI_TOO_LONG, Problem
-from server.request_context import exchange_of
-
-TARGET_BYTES = 8_192
-"""The longest path and query taken together (RFC 9110, section 4.1 asks for at least 8,000 octets)."""
+from server.request_context import TARGET_BYTES, exchange_of
 
 HEADER_BYTES = 32_768
 """The most that all header names and values may take together."""
+
+FIELD_BYTES = 8_192
+"""The longest value of a header field; the lines of a repeated field count together, as the list that they are."""
+
+SHORT_FIELD_BYTES = 1_024
+"""The longest value of a field in `_SHORT_FIELDS`."""
+
+# Clients send about 200 bytes in each of these.
+_SHORT_FIELDS: Final = (
+    b"accept",
+    b"accept-charset",
+    b"accept-encoding",
+    b"accept-language",
+    b"content-encoding",
+    b"content-type",
+)
 
 HEADER_FIELDS = 100
 """The most header fields; browsers and proxies send about thirty."""
@@ -41,6 +54,7 @@ class GuardMiddleware:
         if sum([len(name) + len(value) for name, value in scope["headers"]]) > HEADER_BYTES:
             raise Problem(HEADERS_TOO_LARGE)
         exchange = exchange_of(scope)
+        _check_lengths(exchange.fields)
         _check_head(scope["http_version"], exchange.fields)
         length = exchange.fields.get(b"content-length")
         if length is not None and _exceeds(length, self.max_body_bytes) and _exceeds(length, self._most(scope)):
@@ -66,6 +80,18 @@ class GuardMiddleware:
             return message
 
         return limited_receive
+
+
+def _check_lengths(fields: Mapping[bytes, bytes]) -> None:
+    """Raise `Problem` (431) for a field that is too long, so that the time to parse any field is bounded."""
+    longest = max(map(len, fields.values()), default=0)
+    if longest <= SHORT_FIELD_BYTES:
+        return
+    if longest > FIELD_BYTES:
+        raise Problem(HEADERS_TOO_LARGE, f"A header field is longer than {FIELD_BYTES:,} bytes.")
+    for name in _SHORT_FIELDS:
+        if len(fields.get(name, b"")) > SHORT_FIELD_BYTES:
+            raise Problem(HEADERS_TOO_LARGE, f"{name.decode().title()} is longer than {SHORT_FIELD_BYTES:,} bytes.")
 
 
 def _check_head(version: str, fields: Mapping[bytes, bytes]) -> None:

@@ -14,7 +14,7 @@ from handlers.types import Answer, Context, Rows, Services
 from server.contract.document import JSON
 from server.contract.parameters import IF_NONE_MATCH
 from server.formats.tabular import FORMATS
-from server.pipeline.request_validation import check_accept
+from server.pipeline.content_negotiation import check_accept
 from server.pipeline.stage import Operation, StageApi, parameters_of
 from server.request_context import MOMENTS, Exchange, Response, Stream
 
@@ -44,7 +44,7 @@ class _DispatchOperation:
         if isinstance(answer.body, Rows):
             media_type = answer.body.media_type
             # Which of the operation's types it is depends on its parameters.
-            check_accept(exchange.fields.get(b"accept"), (media_type,))
+            check_accept(exchange.fields.get(b"accept"), media_type)
             headers.append((b"content-type", media_type.encode()))
             body = Stream(answer.body.pages, FORMATS[media_type].write(self.names[media_type]))
         elif answer.body is not None:

@@ -8,8 +8,6 @@ from urllib.parse import parse_qsl
 
 from connexion.middleware.abstract import RoutedMiddleware
 from connexion.operations import AbstractOperation
-from werkzeug.datastructures import MIMEAccept
-from werkzeug.http import parse_accept_header
 
 from persistence.postgres.cooperative import Slices
 from server.contract.document import JSON, ContractError
@@ -19,10 +17,10 @@ from server.formats.strict_json import parse_json
 from server.formats.tabular import FORMATS, Line
 from server.middleware.request_limits import read_content
 from server.pipeline.admission import InTurn
+from server.pipeline.content_negotiation import check_accept
 from server.pipeline.stage import Operation, StageApi, parameters_of
 from server.problems import (
     MALFORMED_REQUEST,
-    NOT_ACCEPTABLE,
     UNSUPPORTED_MEDIA_TYPE,
     Problem,
     Violation,
@@ -114,7 +112,7 @@ class _ValidationOperation:
         next_operation: Operation,
         parameters: Sequence[Parameter],
         body: _Body | None,
-        produces: tuple[str, ...],
+        media_type: str | None,
     ) -> None:
         self.next_operation = next_operation
         self.path = [parameter for parameter in parameters if parameter.place == "path"]
@@ -125,11 +123,11 @@ class _ValidationOperation:
         self.absent = {parameter.name: parameter.default for parameter in self.query.values()}
         self.query_required = any(parameter.required for parameter in self.query.values())
         self.body = body
-        self.produces = produces
+        self.media_type = media_type
 
     async def __call__(self, exchange: Exchange) -> Response:
-        if self.produces:
-            check_accept(exchange.fields.get(b"accept"), self.produces)
+        if self.media_type is not None:
+            check_accept(exchange.fields.get(b"accept"), self.media_type)
         violations: list[Violation] = []
         arguments = {
             parameter.name: parameter.read(exchange.path_parameters[parameter.name], violations)
@@ -189,30 +187,13 @@ _CONTENT_TYPE: Final = re.compile(
 )
 
 
-def check_accept(field: bytes | None, produces: tuple[str, ...]) -> None:
-    """Raise `Problem` (406) where an `Accept` takes none of the types."""
-    if not field or field == b"*/*":
-        return
-    accept = field.decode("latin-1")
-    if accept in produces:
-        return
-    # JSON has no parameters that could make a difference (RFC 8259, section 11), but clients ask for a charset. And
-    # Java's HttpURLConnection writes `q=.2`, which the grammar does not have (RFC 9110, section 12.4.2).
-    accept = _PARAMETERS_OF_JSON.sub(r"\1", accept).replace("q=.", "q=0.")
-    ranges = parse_accept_header(accept, MIMEAccept)
-    if all(ranges.quality(media_type) <= 0 for media_type in produces):
-        raise Problem(NOT_ACCEPTABLE, f"This is answered in {' or '.join(produces)}.")
-
-
-_PARAMETERS_OF_JSON: Final = re.compile(r"(application/json)(?:\s*;\s*(?!q=)[^;,\s]+)+", re.IGNORECASE)
-
-
 class _ValidationApi(StageApi):
     def make_operation(self, operation: AbstractOperation) -> Operation:
         try:
             parameters = [compile_parameter(item) for item in parameters_of(operation) if not token_claim(item)]
             body = _compile_body(operation)
-            validation = _ValidationOperation(self.next_operation(operation), parameters, body, _produces(operation))
+            media_type = _media_type_of_success(operation)
+            validation = _ValidationOperation(self.next_operation(operation), parameters, body, media_type)
             return InTurn(validation) if isinstance(body, _LinesBody) else validation
         except ContractError as error:
             message = f"{operation.operation_id}: {error}"
@@ -233,17 +214,17 @@ def _compile_body(operation: AbstractOperation) -> _Body | None:
     return _LinesBody(line, Validator(line), body_defaults(line), schema["maxItems"], media_types)
 
 
-def _produces(operation: AbstractOperation) -> tuple[str, ...]:
-    """The media types of a success, where it has content."""
-    types = tuple(
+def _media_type_of_success(operation: AbstractOperation) -> str | None:
+    """Return the media type of a success, and nothing if it has no content or the dispatch stage chooses the type."""
+    types = {
         media_type
         for status, item in operation.responses.items()
         if status < "4"
         for media_type in item.get("content", ())
-    )
-    if not {JSON, *FORMATS} >= set(types):
+    }
+    if not {JSON, *FORMATS} >= types:
         raise ContractError(f"a success is neither {JSON} nor lines")
-    return types
+    return types.pop() if len(types) == 1 else None
 
 
 class RequestValidationMiddleware(RoutedMiddleware[_ValidationApi]):

@@ -1,6 +1,6 @@
 """The stage that verifies the token, and that the path names the user whom it names."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -20,7 +20,8 @@ from server.request_context import Exchange, Response
 
 _log = structlog.get_logger()
 
-# Whoever could have the probes of an orchestrator refused could have the service restarted.
+# They have a limit of their own: if a client could have the probes of an orchestrator refused by sending other
+# requests from its address, it could have the service restarted.
 _PROBES: Final = ("/health", "/health/ready")
 
 
@@ -77,12 +78,12 @@ class _SecurityOperation:
 class _PublicOperation:
     """Needs no token, so that its requests count for the address."""
 
-    def __init__(self, next_operation: Operation, limits: RateLimits) -> None:
+    def __init__(self, next_operation: Operation, count: Callable[[Exchange], Awaitable[None]]) -> None:
         self.next_operation = next_operation
-        self.limits = limits
+        self.count = count
 
     async def __call__(self, exchange: Exchange) -> Response:
-        await self.limits.count_anonymous(exchange)
+        await self.count(exchange)
         return await self.next_operation(exchange)
 
 
@@ -108,9 +109,8 @@ class _SecurityApi(StageApi):
         if not operation.security:
             if owners:
                 raise ContractError(f"{operation.operation_id} is public, so it has no token to compare {owners} with")
-            if operation.path in _PROBES:
-                return self.next_operation(operation)
-            return _PublicOperation(self.next_operation(operation), self.limits)
+            count = self.limits.count_probe if operation.path in _PROBES else self.limits.count_anonymous
+            return _PublicOperation(self.next_operation(operation), count)
         if operation.security != [{"bearerAuth": []}]:
             raise ContractError(f"{operation.operation_id} asks for a security that is not enforced")
         return _SecurityOperation(self.next_operation(operation), self.verifier, self.limits, owners)

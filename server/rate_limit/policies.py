@@ -1,4 +1,4 @@
-"""Who may ask how often: a budget for each user, and two for each address where no token says who it is."""
+"""Who may ask how often: a budget for each user, and three for each address where no token says who it is."""
 
 import functools
 import ipaddress
@@ -108,6 +108,7 @@ class RateLimits:
         user: RateLimitItem | None,
         anonymous: RateLimitItem | None,
         refused_tokens: RateLimitItem | None,
+        probes: RateLimitItem | None,
         shared: "RedisWindows | None" = None,
     ) -> None:
         self._shared = shared
@@ -121,6 +122,10 @@ class RateLimits:
         )
         self._refused_tokens = _budget(
             "refused-tokens", refused_tokens, shared, "Too many tokens of this address were refused. Try again later."
+        )
+        # Each process counts by itself: a node asks all of its replicas, and no probe should wait for Redis.
+        self._probes = _budget(
+            "probes", probes, None, "Too many health checks came from this address. Try again later."
         )
 
     async def open(self) -> None:
@@ -142,6 +147,11 @@ class RateLimits:
         """Count a request without one. Raises `Problem` (429)."""
         if self._anonymous is not None:
             await self._anonymous.take(exchange, self._address(exchange))
+
+    async def count_probe(self, exchange: Exchange) -> None:
+        """Count a health check. Raises `Problem` (429)."""
+        if self._probes is not None:
+            await self._probes.take(exchange, self._address(exchange))
 
     async def count_refused_token(self, exchange: Exchange) -> None:
         """Count a token that was refused. Raises `Problem` (429) for one too many."""

@@ -139,7 +139,9 @@ def told(directory: Path, mode: Mode, **settings: str) -> Iterator[Told]:
         "BETTER_AUTH_SECRET": SECRET,
         "REDIS_URL": UNREACHABLE,
         # High enough never to be reached, so that Redis is asked and nothing else changes.
-        **dict.fromkeys(("RATE_LIMIT", "RATE_LIMIT_ANONYMOUS", "RATE_LIMIT_REFUSED_TOKENS"), "1000000/minute"),
+        **dict.fromkeys(
+            ("RATE_LIMIT", "RATE_LIMIT_ANONYMOUS", "RATE_LIMIT_REFUSED_TOKENS", "RATE_LIMIT_PROBES"), "1000000/minute"
+        ),
         "ENVIRONMENT": environment,
         "LOG_LEVEL": level,
         "DATABASE_WAIT_SECONDS": "1",

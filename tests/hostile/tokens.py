@@ -890,7 +890,7 @@ REQUESTS: dict[str, Callable[[bytes], Lines]] = {
     "a good one and Basic": lambda token: _bearer(b"Bearer " + token, b"Basic YTpi"),
     "Basic and a good one": lambda token: _bearer(b"Basic YTpi", b"Bearer " + token),
     "two, named in other letters": lambda token: [b"authorization: Bearer x", b"AUTHORIZATION: Bearer " + token],
-    "a hundred good ones": lambda token: _bearer(*[b"Bearer " + token] * 50),
+    "ten good ones": lambda token: _bearer(*[b"Bearer " + token] * 10),
     "in a cookie": lambda token: [b"Cookie: token=" + token],
     "in the cookie of the session": lambda token: [b"Cookie: better-auth.session_token=" + token],
     "in the cookie of the session's cache": lambda token: [b"Cookie: __Secure-better-auth.session_data=" + token],
