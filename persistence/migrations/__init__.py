@@ -14,8 +14,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine, pool, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from persistence.postgres.database import Database
-from persistence.postgres.statement import compile_statement
+from persistence.postgres.encoding import refuse_encoding
 
 LOCK = 7_205_759_403
 """The advisory lock that whoever migrates holds: any number that no other program uses in the same database."""
@@ -23,7 +22,6 @@ LOCK = 7_205_759_403
 _CONNECT_TIMEOUT = 10
 # Of the lock above, and of every lock that a migration takes: while it waits for a table, all others wait behind it.
 _LOCK_TIMEOUT = "5s"
-_CURRENT = compile_statement(text("SELECT version_num AS revision FROM alembic_version"))
 
 
 def _config(url: str | None = None, *, connection: Connection | None = None, leave_newer: bool = False) -> Config:
@@ -53,21 +51,34 @@ def known(revision: str) -> bool:
     return revision in _revisions()
 
 
+def is_older(revision: str) -> bool:
+    """Whether migrations of this code are still to be applied to a database at this revision."""
+    return revision in _revisions()[1:]
+
+
 @contextlib.contextmanager
 def exclusive(url: str) -> Iterator[Connection]:
     """A transaction on the database at `url` in which nobody else migrates. Waits five seconds at most for any lock.
 
-    Raises `sqlalchemy.exc.SQLAlchemyError` and `psycopg.Error`.
+    Raises `MigrationError` for a database that cannot hold Unicode, `sqlalchemy.exc.SQLAlchemyError` and
+    `psycopg.Error`.
     """
     engine = create_engine(
         "postgresql+psycopg://",
         # libpq reads the address itself, so every form of it that psql takes is taken here.
         creator=lambda: psycopg.connect(
-            url, connect_timeout=_CONNECT_TIMEOUT, prepare_threshold=None, application_name="tasks-api"
+            url,
+            connect_timeout=_CONNECT_TIMEOUT,
+            prepare_threshold=None,
+            application_name="tasks-api",
+            client_encoding="utf8",
         ),
         poolclass=pool.NullPool,
     )
     with engine.begin() as connection:
+        unsuitable = refuse_encoding(connection.scalar(text("SHOW server_encoding")))
+        if unsuitable is not None:
+            raise MigrationError(unsuitable)
         connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
         # Held until the transaction ends: of many workers that start at once, one migrates and the others find
         # the work done. A lock of the transaction, not of the session, works behind a transaction-mode pooler.
@@ -92,7 +103,8 @@ def upgrade(url: str) -> None:
     """Bring the database at `url` to `head()`; does nothing where it is there. Many may call this at once.
 
     A database with a revision that this code does not know was migrated by a newer release, and is left alone: the
-    replicas of both work side by side while one takes over from the other. Raises `MigrationError`.
+    replicas of both work side by side while one takes over from the other. If it lacks this release's tables, then
+    the revision is that of another program. Raises `MigrationError`, also in that case.
     """
     try:
         command.upgrade(_config(url, leave_newer=True), "head")
@@ -113,12 +125,3 @@ def reason(error: Exception) -> str:
     original = getattr(error, "orig", None) or error
     said = original.diag.message_primary if isinstance(original, psycopg.Error) else None
     return " ".join((said or str(original)).split())
-
-
-async def applied(database: Database) -> bool:
-    """Whether the database stands at `head()` or beyond.
-
-    Raises `DatabaseUnavailable`, also where no migration ever ran.
-    """
-    row = await database.fetch_first(_CURRENT, {})
-    return row is not None and row["revision"] not in _revisions()[1:]

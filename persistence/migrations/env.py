@@ -1,9 +1,9 @@
 """Run by Alembic for every command."""
 
 from alembic import context
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 
-from persistence.migrations import exclusive, known
+from persistence.migrations import MigrationError, exclusive, known
 from persistence.schema import metadata
 
 
@@ -21,6 +21,13 @@ def _walk(connection: Connection) -> None:
     current = context.get_context().get_current_revision()
     if current is None or known(current) or not context.config.attributes["leave_newer"]:
         context.run_migrations()
+        return
+    missing = [name for name in metadata.tables if not inspect(connection).has_table(name)]
+    if missing:
+        raise MigrationError(
+            f"the database is at revision {current} of another program, and has no table {', '.join(missing)}: "
+            "use a database or a schema of its own"
+        )
 
 
 _run()

@@ -15,6 +15,13 @@ from persistence.postgres.statement import Row, Statement
 
 # Only a connection that has been idle for longer may have been lost without a word, and is worth a round trip.
 _SILENCE = 30.0
+# What a prepared statement ends with where a migration has changed the type of a column ("cached plan must not change
+# result type"), and where a pooler has discarded it or has one of that name.
+_STALE = (
+    psycopg.errors.FeatureNotSupported,
+    psycopg.errors.InvalidSqlStatementName,
+    psycopg.errors.DuplicatePreparedStatement,
+)
 
 
 class Connection(AsyncConnection[TupleRow]):
@@ -72,7 +79,7 @@ class Connection(AsyncConnection[TupleRow]):
         """
         timer = self._loop.call_later(seconds, self._expire)
         try:
-            result = await self._execute(statement, parameters)
+            result = await self._execute_prepared(statement, parameters)
         except (TimeoutError, asyncio.CancelledError):
             # Even where the answer comes now: nobody knows any more what was prepared.
             self._abandoned = True
@@ -86,6 +93,18 @@ class Connection(AsyncConnection[TupleRow]):
         """Stop watching, and close."""
         self._stop_watching()
         await super().close()
+
+    async def _execute_prepared(self, statement: Statement, parameters: Mapping[str, Any]) -> pq.abc.PGresult:
+        try:
+            return await self._execute(statement, parameters)
+        except _STALE:
+            if self._known is None:
+                raise
+            # Nothing was executed. Whatever the server has prepared by now, begin anew.
+            self._known.clear()
+            self.pgconn.send_query(b"DEALLOCATE ALL")
+            await self._answered()
+            return await self._execute(statement, parameters)
 
     async def _execute(self, statement: Statement, parameters: Mapping[str, Any]) -> pq.abc.PGresult:
         values = self._adapter.dump_sequence(statement.values(parameters), statement.formats)
@@ -170,10 +189,12 @@ def _error(result: pq.abc.PGresult) -> psycopg.Error:
     """What the server said, without its details, which quote values."""
     state = result.error_field(pq.DiagnosticField.SQLSTATE)
     message = result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b"the connection is lost"
-    kind: type[psycopg.Error] = psycopg.OperationalError
-    if state is not None:
-        try:
-            kind = psycopg.errors.lookup(state.decode())
-        except KeyError:
-            kind = psycopg.DatabaseError
-    return kind(message.decode(errors="replace"))
+    if state is None:
+        return psycopg.OperationalError(message.decode(errors="replace"))
+    try:
+        error = psycopg.errors.lookup(state.decode())(message.decode(errors="replace"))
+    except KeyError:
+        error = psycopg.DatabaseError(message.decode(errors="replace"))
+    # psycopg's classes know theirs; a code that it does not know still has a class of its own.
+    error.sqlstate = state.decode()
+    return error

@@ -10,25 +10,19 @@ from sqlalchemy import text
 
 from persistence.errors import DatabaseUnavailable, Locked
 from persistence.postgres.connection import Connection
+from persistence.postgres.encoding import refuse_encoding
 from persistence.postgres.pool import Loans
+from persistence.postgres.sqlstate import Answer, answer, describe, is_outage
 from persistence.postgres.statement import Row, Statement, compile_statement
 
 # Neon puts its compute to sleep after five minutes, and many load balancers forget idle connections about then.
 _MAX_LIFETIME = 280.0
 _MAX_IDLE = 240.0
 _ALIVE: Final = compile_statement(text("SELECT 1"))
-# PostgreSQL itself asks for a repeat of these: serialization_failure and deadlock_detected. One statement is one
-# transaction here, so it was rolled back as a whole and the repeat is safe.
-_REPEATABLE_BY_STANDARD = (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected)
-# A user who was removed between two steps of a statement that keeps something of theirs is made again by the repeat.
-_REPEATABLE = (*_REPEATABLE_BY_STANDARD, psycopg.errors.ForeignKeyViolation)
 _ATTEMPTS = 3
 _GRACE = 1.0
 # How many times as long as others a statement may take that is about all the tasks of a user.
 _MANY = 6
-# What a server says when it cannot serve now, though it can be reached: a standby that was not promoted yet, and
-# a database whose migrations are still to come.
-_UNREADY = (psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)
 
 
 class Database:
@@ -48,6 +42,7 @@ class Database:
         self._pool: psycopg_pool.AsyncConnectionPool[Connection] | None = None
         self._loans: Loans | None = None
         self._drained_at = 0.0
+        self._unsuitable: str | None = None
 
     async def open(self, url: str) -> None:
         """Start connecting in the background. Does not wait, so a service starts before its database."""
@@ -59,6 +54,8 @@ class Database:
                 "connect_timeout": self._connect_timeout,
                 "keepalives_idle": 60,
                 "application_name": "tasks-api",
+                # Roles, databases and the environment can set another one. PgBouncer passes this parameter on.
+                "client_encoding": "utf8",
             },
             min_size=1,
             max_size=self._size,
@@ -86,12 +83,15 @@ class Database:
 
         Raises `Locked` where the statement itself bounds how long it waits for somebody else's.
         """
+        seconds = self._statement_timeout * (_MANY if many else 1)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return await self._execute(statement, parameters, self._statement_timeout * (_MANY if many else 1))
-            except _REPEATABLE as error:
+                return await self._execute(statement, parameters, seconds)
+            except psycopg.Error as error:
+                if answer(error.sqlstate) is not Answer.REPEATED:
+                    raise
                 if attempt == _ATTEMPTS:
-                    raise DatabaseUnavailable(type(error).__name__) from error
+                    raise DatabaseUnavailable(describe(error)) from error
         raise AssertionError("unreachable")
 
     async def fetch_first(self, statement: Statement, parameters: Mapping[str, Any]) -> Row | None:
@@ -113,13 +113,12 @@ class Database:
                 return await connection.run(statement, parameters, seconds)
             finally:
                 self._loans.give(connection)
-        except _REPEATABLE:
-            raise
         except psycopg.errors.LockNotAvailable as error:
-            raise Locked(type(error).__name__) from error
-        # Running out of connections (PoolTimeout) is an OperationalError, too.
-        except (psycopg.OperationalError, psycopg.InterfaceError, TimeoutError, *_UNREADY) as error:
-            raise DatabaseUnavailable(type(error).__name__) from error
+            raise Locked(describe(error)) from error
+        except (psycopg.Error, TimeoutError) as error:
+            if is_outage(error):
+                raise DatabaseUnavailable(self._unsuitable or describe(error)) from error
+            raise
 
     async def _check(self, connection: Connection) -> None:
         """Raise `psycopg.OperationalError` for a connection that was lost while it lay in the pool."""
@@ -135,10 +134,14 @@ class Database:
 
     async def _configure(self, connection: Connection) -> None:
         """Prepare a new connection for use."""
-        cursor = await connection.execute("SELECT pg_backend_pid()")
+        cursor = await connection.execute("SELECT pg_backend_pid(), current_setting('server_encoding')")
+        process, encoding = await cursor.fetchone() or (None, "")
+        self._unsuitable = refuse_encoding(encoding)
+        if self._unsuitable is not None:
+            raise psycopg.OperationalError(self._unsuitable)
         # A pooler such as PgBouncer makes the process id up that it tells its client. In its transaction mode a
         # prepared statement may be gone, or be someone else's, at the next call (PgBouncer before 1.22).
-        is_direct = await cursor.fetchone() == (connection.info.backend_pid,)
+        is_direct = process == connection.info.backend_pid
         if is_direct:
             # For a statement that this process can no longer cancel. Later than its own limit, which says more. A
             # pooler would give the setting to others.

@@ -85,3 +85,17 @@ def test_the_service_works_behind_a_pooler_that_knows_no_prepared_statements(
             assert_nothing_unexpected(service)
         migrations.downgrade(url, "base")
         migrations.upgrade(url)
+
+
+def test_the_encoding_of_the_session_is_set_through_a_pooler(postgres: Postgres, database: str, tmp_path: Path) -> None:
+    """The title has characters that the encoding of the database's sessions lacks."""
+    title = "Æble, 日本語, 🥛"
+    with psycopg.connect(database, autocommit=True) as admin:
+        admin.execute(f"ALTER DATABASE {admin.info.dbname} SET client_encoding = 'LATIN1'".encode())
+    with (
+        _pgbouncer(tmp_path / "pgbouncer", database, postgres.port) as url,
+        running_service(tmp_path, DATABASE_URL=url) as service,
+    ):
+        client = service.as_user("ada")
+        assert client.post("/api/ada/tasks", json={"title": title}).status_code == 201
+        assert [task["title"] for task in client.get("/api/ada/tasks").json()] == [title]
