@@ -32,7 +32,7 @@ async def create_task(context: Context, body: dict[str, Any], idempotency_key: s
         task = await tasks.create(context.database, context.user, new)
     else:
         task, replayed = await idempotency.create_once(context.database, context.user, new, key_of(idempotency_key))
-    headers = {"location": f"{context.path}/{task['id']}", "etag": entity_tag(task["updated_at"])}
+    headers = {"location": f"{_collection(context)}/{task['id']}", "etag": entity_tag(task["updated_at"])}
     return Answer(201, task, headers | {"idempotent-replayed": "true"} if replayed else headers)
 
 

@@ -86,9 +86,9 @@ def test_every_operation_without_an_id_works(emptied: httpx2.Client, user_id: st
     missing = emptied.get(f"/api/tasks/{first['id']}")
     assert (missing.status_code, missing.json()["instance"]) == (404, f"/api/tasks/{first['id']}")
     do("restoreMyTask", first["id"])
-    assert do("completeMyTasks", json={"completed": True}).json() == {"count": 1}
+    assert do("completeAllMyTasks", json={"completed": True}).json() == {"count": 1}
     exported = do("exportMyTasks").content
-    assert do("clearMyTasks", params={"status": "completed", "permanent": True}).json() == {"count": 2}
+    assert do("clearMyCompletedTasks", params={"status": "completed", "permanent": True}).json() == {"count": 2}
     imported = do("importMyTasks", content=exported, headers={"content-type": "application/x-ndjson"})
     assert imported.json() == {"imported": 2, "unchanged": 0}
     assert do("getMe").json()["tasks"] == {"total": 2, "completed": 2, "pending": 0}
