@@ -135,7 +135,7 @@ def rate_limits(settings: Settings) -> RateLimits:
         # Takes a quarter of a second to import, which few need.
         from server.rate_limit.redis import RedisWindows  # noqa: PLC0415
 
-        shared = RedisWindows(settings.redis_url.get_secret_value())
+        shared = RedisWindows(str(settings.redis_url.get_secret_value()))
     return RateLimits(
         user=user,
         anonymous=read_rate(settings.rate_limit_anonymous),

@@ -1,24 +1,28 @@
 """The settings, read from the environment once. `make docs` writes docs/settings.md and .env.example from them."""
 
-import ipaddress
 import os
 import re
 import secrets
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import (
     AliasChoices,
+    AnyUrl,
     Field,
+    IPvAnyNetwork,
+    Secret,
     SecretStr,
+    UrlConstraints,
     ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from server.auth.tokens import MIN_SECRET_BYTES
@@ -32,6 +36,10 @@ _EXAMPLE = (
 )
 _FEW_CHARACTERS = 8
 _List = Annotated[tuple[str, ...], NoDecode]
+_Networks = Annotated[tuple[IPvAnyNetwork, ...], NoDecode]
+# Unlike RedisDsn, it takes no URL without a host for one of localhost.
+_RedisUrl = Annotated[AnyUrl, UrlConstraints(allowed_schemes=["redis", "rediss"], host_required=True)]
+_EVERY_NETWORK = ("0.0.0.0/0", "::/0")
 
 
 class SettingsError(Exception):
@@ -100,8 +108,8 @@ class Settings(BaseSettings):
         default="",
         description="The path prefix, such as `/tasks-api`, that a proxy removes before it forwards a request.",
     )
-    forwarded_allow_ips: _List = Field(
-        default=("127.0.0.1",),
+    forwarded_allow_ips: _Networks = Field(
+        default=(IPv4Network("127.0.0.1"),),
         description="The addresses and networks of trusted proxies, separated by commas. `X-Forwarded-For` is read "
         "from them only. `*` trusts every client, which can then choose its address.",
     )
@@ -124,7 +132,7 @@ class Settings(BaseSettings):
         description="The requests for `/health` and `/health/ready` that an address may make to one process; or `off`. "
         "No other limit counts them. The default is far above what an orchestrator sends.",
     )
-    redis_url: SecretStr | None = Field(
+    redis_url: Secret[_RedisUrl] | None = Field(
         default=None,
         description="The URL of Redis (`redis://` or `rediss://`), which counts requests for all processes together. "
         "While Redis is unavailable each process counts separately.",
@@ -197,29 +205,15 @@ class Settings(BaseSettings):
                 raise ValueError(f"{origin!r} is not an origin such as http://localhost:3000")
         return tuple(map(_as_browsers_write, value))
 
-    @field_validator("forwarded_allow_ips")
+    @field_validator("forwarded_allow_ips", mode="before")
     @classmethod
-    def _is_network(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if value != ("*",):
-            for network in value:
-                try:
-                    ipaddress.ip_network(network)
-                except ValueError:
-                    # uvicorn would take it for a name, which no client ever has.
-                    raise ValueError(f"{network!r} is not an address such as 10.0.0.7 or 10.0.0.0/8") from None
-        return value
+    def _every_network(cls, value: object) -> object:
+        return _EVERY_NETWORK if value == "*" else value
 
     @field_validator("rate_limit", "rate_limit_anonymous", "rate_limit_refused_tokens", "rate_limit_probes")
     @classmethod
     def _is_rate(cls, value: str) -> str:
         read_rate(value)
-        return value
-
-    @field_validator("redis_url")
-    @classmethod
-    def _is_redis(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not _is_redis_address(value.get_secret_value()):
-            raise ValueError("must be an address such as redis://localhost:6379/0 or rediss://:password@host")
         return value
 
     @field_validator("better_auth_secret")
@@ -315,14 +309,6 @@ class Settings(BaseSettings):
         return _kept_secret(self.data_dir / "secret")
 
 
-def _is_redis_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("redis", "rediss") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-
-
 def _is_production(info: ValidationInfo) -> bool:
     return info.data.get("environment") == "production"
 
@@ -358,10 +344,13 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        lines = (_line(".".join(map(str, item["loc"])), item["msg"]) for item in error.errors(include_url=False))
-        raise SettingsError("\n".join(lines)) from None
+        raise SettingsError("\n".join(map(_line, error.errors(include_url=False)))) from None
 
 
-def _line(name: str, message: str) -> str:
-    message = message.removeprefix("Value error, ")
+def _line(error: ErrorDetails) -> str:
+    name, *items = map(str, error["loc"] or ("",))
+    message = error["msg"].removeprefix("Value error, ")
+    if items:
+        # Of the lists no item is a secret.
+        message = f"{error['input']!r} {message.removeprefix('value ')}"
     return f"{name.upper()}: {message}" if name else message

@@ -397,12 +397,16 @@ WRONG = {
     "nothing": ("RATE_LIMIT_REFUSED_TOKENS", "0/minute", "must be a number of requests from 1 to 1000000"),
     "too many": ("RATE_LIMIT", "1000001/minute", "must be a number of requests from 1 to 1000000"),
     "too long": ("RATE_LIMIT", "5/month", "must be a time of one day at most"),
-    "another database": ("REDIS_URL", "https://cache.example", "must be an address such as redis://"),
-    "no host": ("REDIS_URL", "redis://", "must be an address such as redis://"),
-    "a bad port": ("REDIS_URL", "redis://:hunter2@cache.example:port", "must be an address such as redis://"),
-    "a name": ("FORWARDED_ALLOW_IPS", "10.0.0.1,proxy.example", "'proxy.example' is not an address"),
-    "half a network": ("FORWARDED_ALLOW_IPS", "10.0.0.1/8", "'10.0.0.1/8' is not an address"),
-    "everybody and more": ("FORWARDED_ALLOW_IPS", "*,10.0.0.1", "'*' is not an address"),
+    "another database": ("REDIS_URL", "https://cache.example", "URL scheme should be 'redis' or 'rediss'"),
+    "no host": ("REDIS_URL", "redis://", "Input should be a valid URL, empty host"),
+    "a bad port": (
+        "REDIS_URL",
+        "redis://:hunter2@cache.example:port",
+        "Input should be a valid URL, invalid port number",
+    ),
+    "a name": ("FORWARDED_ALLOW_IPS", "10.0.0.1,proxy.example", "'proxy.example' is not a valid IPv4 or IPv6 network"),
+    "half a network": ("FORWARDED_ALLOW_IPS", "10.0.0.1/8", "'10.0.0.1/8' is not a valid IPv4 or IPv6 network"),
+    "everybody and more": ("FORWARDED_ALLOW_IPS", "*,10.0.0.1", "'*' is not a valid IPv4 or IPv6 network"),
 }
 
 
