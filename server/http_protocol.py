@@ -17,7 +17,6 @@ import asyncio
 import contextvars
 from typing import Any, Final
 
-import orjson
 from uuid_utils import uuid7
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
@@ -321,17 +320,8 @@ class ProblemProtocol(HttpToolsProtocol):
 
 
 def _as_bytes(problem: Problem, request_id: str, headers: Headers) -> bytes:
-    body = orjson.dumps(problem.as_json("/"))
-    fields = [
-        (b"content-type", b"application/problem+json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", b"no-store"),
-        (b"vary", b"Origin"),
-        (b"x-request-id", request_id.encode()),
-        *headers,
-        *((name.encode(), value.encode()) for name, value in problem.headers.items()),
-        (b"connection", b"close"),
-    ]
+    fields, content = problem.render("/")
+    fields += [(b"vary", b"Origin"), (b"x-request-id", request_id.encode()), *headers, (b"connection", b"close")]
     lines = [b"HTTP/1.1 %d %s" % (problem.kind.status, problem.kind.title.encode())]
     lines += [b"%s: %s" % field for field in fields]
-    return b"\r\n".join([*lines, b"", body])
+    return b"\r\n".join([*lines, b"", content])

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import orjson
+
 INTERRUPTION: Final = "tasks_api.interruption"
 """Where a server puts an `Interruption` into the scope of a request before it cancels the request's task."""
 
@@ -14,6 +16,7 @@ PAGE = "/problems"
 CURSOR_IN_WORDS = "taken from a Link header of a list with the same sort"
 """What a cursor must be, whether its form or its sort order shows that it is not."""
 
+_MEDIA_TYPE = b"application/problem+json"
 _INSTANCE_LENGTH = 512
 _POINTER_LENGTH = 1024
 _DETAIL_LENGTH = 1024
@@ -155,6 +158,17 @@ class Problem(Exception):
         if self.violations:
             members["errors"] = [violation.as_json() for violation in self.violations]
         return members
+
+    def render(self, instance: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
+        """The header fields and the content of the response, as ASGI has them."""
+        content = orjson.dumps(self.as_json(instance))
+        fields = [
+            (b"content-type", _MEDIA_TYPE),
+            (b"content-length", b"%d" % len(content)),
+            (b"cache-control", b"no-store"),
+            *((name.encode(), value.encode()) for name, value in self.headers.items()),
+        ]
+        return fields, content
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 
-import orjson
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -26,7 +25,6 @@ from server.problems import (
 from server.request_context import Exchange, exchange_of
 
 _log = structlog.get_logger()
-_MEDIA_TYPE = b"application/problem+json"
 
 # RFC 6750, section 3: a request without a token gets no error code, so neither does one with a bad token, which
 # makes every failure the same.
@@ -91,15 +89,9 @@ class ProblemMiddleware:
 
 
 async def _send_problem(problem: Problem, exchange: Exchange, send: Send) -> None:
-    body = orjson.dumps(problem.as_json(exchange.path))
-    headers = [
-        (b"content-type", _MEDIA_TYPE),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        *((name.encode(), value.encode()) for name, value in problem.headers.items()),
-    ]
+    headers, content = problem.render(exchange.path)
     await send({"type": "http.response.start", "status": problem.kind.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if exchange.scope["method"] == "HEAD" else body})
+    await send({"type": "http.response.body", "body": b"" if exchange.scope["method"] == "HEAD" else content})
 
 
 def _report(error: Exception, problem: Problem, request_id: str) -> None:

@@ -67,13 +67,17 @@ class Conformance:
 
     def _check_described(self, answer: httpx2.Response, operation: Described) -> None:
         label = f"{operation['operationId']} -> {answer.status_code}"
-        assert str(answer.status_code) in operation["responses"], f"{label} is not described: {answer.text[:500]}"
-        response = resolved(self.document, operation["responses"][str(answer.status_code)])
+        responses = operation["responses"]
+        described = responses.get(str(answer.status_code), responses["default"] if answer.is_client_error else None)
+        assert described is not None, f"{label} is not described: {answer.text[:500]}"
+        response = resolved(self.document, described)
+        if described is responses["default"]:
+            self._check_refusal(answer, response)
         for name, header in response.get("headers", {}).items():
-            described = resolved(self.document, header)
-            assert name in answer.headers or not described.get("required"), f"{label} lacks {name}"
+            header = resolved(self.document, header)  # noqa: PLW2901  what the reference stands for
+            assert name in answer.headers or not header.get("required"), f"{label} lacks {name}"
             if name in answer.headers:
-                schema = described["schema"]
+                schema = header["schema"]
                 value = answer.headers[name]
                 self._validate(int(value) if schema.get("type") == "integer" else value, schema)
         if "content" not in response:
@@ -83,6 +87,11 @@ class Conformance:
         assert media_type in response["content"], label
         if answer.request.method != "HEAD":
             self._validate(_value(media_type, answer), response["content"][media_type]["schema"])
+
+    def _check_refusal(self, answer: httpx2.Response, response: Described) -> None:
+        """The `default` response stands for the statuses of its problem schema, also where there is no content."""
+        schema = resolved(self.document, response["content"][PROBLEM]["schema"])
+        assert answer.status_code in schema["properties"]["status"]["enum"], answer.text[:500]
 
     def _check_problem(self, answer: httpx2.Response) -> None:
         """What is not at a path of the contract, or with another method, is a problem all the same."""
