@@ -80,7 +80,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
             partial(CrossOriginMiddleware, origins=settings.cors_origins),
             ProblemMiddleware,
             partial(GuardMiddleware, max_body_bytes=settings.max_body_bytes, larger_bodies=larger_bodies(document)),
-            partial(ProxyHeadersMiddleware, trusted_hosts=list(settings.forwarded_allow_ips)),
+            partial(ProxyHeadersMiddleware, trusted_hosts=list(map(str, settings.forwarded_allow_ips))),
             LifespanMiddleware,
             partial(RoutingMiddleware, pages=site, limits=limits),
             SecurityMiddleware,
