@@ -5,9 +5,11 @@ import uuid
 from collections.abc import Callable, Iterator
 
 import httpx2
+import psycopg
 import pytest
 
 from persistence.admin.embedded import embedded_server
+from tests.support.api import TasksApi, both_apis
 from tests.support.service import (  # noqa: F401  modules that are still on their way here import them from this one
     MEASURED,
     ROOT,
@@ -18,6 +20,7 @@ from tests.support.service import (  # noqa: F401  modules that are still on the
     running_service,
     token,
 )
+from tests.support.types import Connection, Owner
 
 pytest_plugins = ["tests.support.figures"]
 
@@ -71,3 +74,17 @@ def bob(service: Service, new_user: Callable[[str], str]) -> tuple[str, httpx2.C
     """Another one."""
     subject = new_user("bob")
     return subject, service.as_user(subject)
+
+
+@pytest.fixture(params=[0, 1], ids=["by-user-id", "by-token"])
+def api(request: pytest.FixtureRequest, ada: Owner) -> TasksApi:
+    """Ada's tasks, under each address."""
+    index: int = request.param
+    return both_apis(*ada)[index]
+
+
+@pytest.fixture
+def connection(database_url: str) -> Iterator[Connection]:
+    """The database, to look into and to change the past. Each statement is a transaction of its own."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        yield connection

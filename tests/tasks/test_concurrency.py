@@ -2,12 +2,12 @@
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from datetime import datetime
 
 import httpx2
 import psycopg
 import pytest
 
+from tests.support.api import updated_at
 from tests.support.concurrency import at_once
 from tests.support.service import Service, token
 from tests.support.types import Call, Json
@@ -36,10 +36,6 @@ def patch(path: str) -> Call:
 
 def delete(path: str) -> Call:
     return lambda client: client.delete(path)
-
-
-def updated_at(state: Json) -> datetime:
-    return datetime.fromisoformat(state["updated_at"])
 
 
 def rows(database_url: str, subject: str) -> list[tuple[str, str | None, str | None]]:

@@ -1,0 +1,178 @@
+"""Imports: all tasks of a file, or none."""
+
+import contextlib
+import socket
+import uuid
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.faults.probes import until
+from tests.import_export.files import NDJSON, everything, lines, logged, result, send, wrong
+from tests.support.api import TasksApi
+from tests.support.raw_http import Wire, problem, request
+from tests.support.service import Service, token
+from tests.support.types import Json
+
+# Import
+
+
+def _begin(service: Service, subject: str) -> socket.socket:
+    """An import whose body has begun to arrive."""
+    address = urlsplit(service.url)
+    connection = socket.create_connection((address.hostname, address.port or 80), timeout=30)
+    fields = [("Authorization", f"Bearer {token(subject)}"), ("Content-Type", NDJSON), ("Content-Length", "14")]
+    connection.sendall(request("POST", "/api/tasks/import", fields) + b'{"tit')
+    return connection
+
+
+def test_a_user_has_four_imports_under_way_and_a_process_sixteen(
+    service: Service, new_user: Callable[[str], str]
+) -> None:
+    """Bodies that wait in memory are bounded, and nobody can keep the others from importing."""
+    users = [new_user("ada") for _ in range(5)]
+    with contextlib.ExitStack() as stack:
+        begun = [stack.enter_context(_begin(service, user)) for user in users[:4] for _ in range(4)]
+
+        def code(user: str) -> str:
+            client = service.as_user(user)
+            answer = client.post("/api/tasks/import", content=b'{"title":"a"}', headers={"content-type": NDJSON})
+            return "" if answer.status_code == 200 else str(answer.json()["code"])
+
+        until(lambda: code(users[4]) == "service-unavailable")
+        assert code(users[0]) == "too-many-requests"
+        for connection in begun:
+            connection.sendall(b'le":"a"}\n')
+            assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
+        until(lambda: code(users[4]) == "")
+        assert code(users[0]) == ""
+
+
+def test_what_a_line_leaves_out_has_a_default(api: TasksApi) -> None:
+    created = "2001-02-03T04:05:06Z"
+    rows: list[Json] = [
+        {"title": "a"},
+        {"title": "b", "created_at": created},
+        {"title": "c", "created_at": created, "updated_at": "2002-02-03T04:05:06.789Z"},
+        {"title": "d", "description": None, "completed": True, "user_id": "somebody else"},
+    ]
+    assert result(send(api, lines(rows))) == (4, 0)
+    tasks = {task["title"]: task for task in everything(api)}
+    for task in tasks.values():
+        assert (task["user_id"], task["description"]) == (api.subject, None)
+    assert [tasks[title]["completed"] for title in "abcd"] == [False, False, False, True]
+    assert tasks["a"]["created_at"] == tasks["a"]["updated_at"] == tasks["d"]["created_at"]
+    assert (tasks["b"]["created_at"], tasks["b"]["updated_at"]) == (created, created)
+    assert (tasks["c"]["created_at"], tasks["c"]["updated_at"]) == (created, "2002-02-03T04:05:06.789000Z")
+    assert len({task["id"] for task in tasks.values()}) == 4
+    for task in tasks.values():
+        assert api.client.patch(f"{api.path(task)}/{api.toggle}").json()["updated_at"] > task["updated_at"]
+
+
+@pytest.mark.parametrize(
+    ("content", "titles"),
+    [
+        (b"", []),
+        (b"\n", []),
+        (b"\r\n \t\r\n", []),
+        (b'{"title":"a"}', ["a"]),
+        (b'{"title":"a"}\r\n{"title":"b"}\r\n', ["a", "b"]),
+        (b'\n\n {"title":"a"} \n\n\t{"title":"b"}', ["a", "b"]),
+        ('{"title":"\u2028\u0085"}'.encode(), []),
+        ('{"title":"a\u2028\u0085b"}'.encode(), ["a\u2028\u0085b"]),
+    ],
+    ids=["nothing", "a blank line", "blank lines", "no newline", "CRLF", "white space", "blank title", "separators"],
+)
+def test_lines_of_json_end_in_newlines_and_may_be_blank(here: TasksApi, content: bytes, titles: list[str]) -> None:
+    answer = send(here, content)
+    if titles or b"title" not in content:
+        assert result(answer) == (len(titles), 0)
+    else:
+        assert answer.status_code == 422
+    assert [task["title"] for task in everything(here)] == titles
+
+
+def test_one_bad_line_among_thousands_keeps_all_of_them_out(here: TasksApi) -> None:
+    rows: list[Json] = [{"title": str(number)} for number in range(5000)]
+    rows[4321] = {"title": ""}
+    assert set(wrong(send(here, lines(rows)))) == {4322}
+    assert everything(here) == []
+
+
+def test_every_bad_line_is_named_however_many_there_are(here: TasksApi) -> None:
+    rows = [{"title": "a"} if number % 3 else {"title": "a", "secret": "leaves no trace"} for number in range(1500)]
+    answer = send(here, lines(rows))
+    assert wrong(answer) == {
+        number + 1: "/secret is not a member that the contract knows" for number in range(0, 1500, 3)
+    }
+    assert b"leaves no trace" not in answer.content
+
+
+def test_ids_are_kept_apart_by_user_and_counted_once(here: TasksApi, there: TasksApi) -> None:
+    hers = here.create()
+    other = str(uuid.uuid4())
+    rows = [
+        {"id": hers["id"], "title": "theirs"},
+        {"id": other, "title": "first"},
+        {"id": other.upper(), "title": "second"},
+    ]
+    assert result(send(there, lines(rows))) == (2, 1)
+    assert everything(here) == [hers]
+    assert {task["id"]: task["title"] for task in everything(there)} == {hers["id"]: "theirs", other: "first"}
+    assert result(send(there, lines([{"id": other.upper(), "title": "third"}]))) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("media_type", "status"),
+    [
+        (NDJSON, 200),
+        ("Application/X-NDJSON; charset=UTF-8", 200),
+        ('application/x-ndjson;charset="utf-8"', 200),
+        ("application/x-ndjson; charset=utf-16", 415),
+        ("application/x-ndjson; charset=latin-1", 415),
+        ("application/x-ndjson; charset=utf-7", 415),
+        ("application/json", 415),
+        ("application/ndjson", 415),
+        ("text/plain", 415),
+        ("multipart/form-data; boundary=x", 415),
+        ("", 415),
+    ],
+)
+def test_an_import_takes_two_media_types_in_utf_8(
+    service: Service, here: TasksApi, media_type: str, status: int
+) -> None:
+    answer = send(here, b'{"title":"a"}', media_type)
+    assert answer.status_code == status
+    if status == 415:
+        detail = problem(service, answer, "unsupported-media-type")["detail"]
+        assert detail == "The body must be application/x-ndjson or text/csv in UTF-8."
+    assert len(everything(here)) == (status == 200)
+
+
+def test_a_coded_import_is_refused(service: Service, here: TasksApi) -> None:
+    headers = {"content-type": NDJSON, "content-encoding": "gzip"}
+    answer = here.client.post(f"{here.tasks}/import", content=b"x", headers=headers)
+    problem(service, answer, "unsupported-media-type")
+
+
+def test_a_chunked_import_is_one_import(api: TasksApi) -> None:
+    content = lines({"title": str(number)} for number in range(1000))
+    chunks = [content[start : start + 777] for start in range(0, len(content), 777)]
+    assert result(send(api, iter(chunks))) == (1000, 0)
+    assert len(everything(api)) == 1000
+
+
+def test_an_import_that_ends_early_imports_nothing(service: Service, here: TasksApi) -> None:
+    content = lines({"title": str(number)} for number in range(100))
+    with Wire(service) as wire:
+        fields = [
+            ("Authorization", f"Bearer {token(here.subject)}"),
+            ("Content-Type", NDJSON),
+            ("Content-Length", str(len(content) + 1)),
+        ]
+        wire.send(request("POST", "/api/tasks/import", fields), content)
+        wire.stop()
+        wire.rest()
+    logged(service, "importMyTasks")
+    assert everything(here) == []

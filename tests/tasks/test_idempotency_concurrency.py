@@ -1,0 +1,266 @@
+"""One `Idempotency-Key` at the same moment, and around failures: one task for each key."""
+
+import contextlib
+import json
+import threading
+import time
+from collections import Counter
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import psycopg
+
+from tests.support.concurrency import at_once
+from tests.support.postgres import fresh_database
+from tests.support.raw_http import problem
+from tests.support.service import Service, running_service, token
+from tests.support.types import Call, Json, Owner
+from tests.tasks.idempotency import (
+    FIELD,
+    MILK,
+    WAIT_SECONDS,
+    assert_replays,
+    create_with_key,
+    is_replay,
+    key,
+    seen,
+    titles,
+)
+
+# At the same moment
+
+
+def posting(key: str, body: Json = MILK) -> Call:
+    return lambda client: create_with_key(client, key, body)
+
+
+def test_of_fifty_creates_with_one_key_at_once_one_makes_a_task(service: Service, ada: Owner) -> None:
+    subject, client = ada
+    answers = at_once(service, [(token(subject), posting("same"))] * 50)
+    made = [answer for answer in answers if answer.status_code == 201]
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    assert [is_replay(answer) for answer in made].count(False) == 1
+    assert len({seen(answer) for answer in made}) == 1
+    assert client.get("/api/tasks").json() == [made[0].json()]
+
+
+def test_of_creates_with_one_key_and_different_bodies_at_once_one_is_made_and_the_others_are_refused(
+    service: Service, ada: Owner
+) -> None:
+    subject, client = ada
+    answers = at_once(service, [(token(subject), posting("same", {"title": str(number)})) for number in range(20)])
+    assert Counter(answer.status_code for answer in answers) == {201: 1, 422: 19}
+    (made,) = [answer.json() for answer in answers if answer.status_code == 201]
+    assert client.get("/api/tasks").json() == [made]
+
+
+def wait_for_lock(connection: psycopg.Connection[Any], waiting: int) -> None:
+    """Until this many statements of the service stand before a lock."""
+    asked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'tasks-api'"
+    deadline = time.monotonic() + WAIT_SECONDS
+    while True:
+        row = connection.execute(asked).fetchone()
+        if row is not None and row[0] >= waiting:
+            return
+        assert time.monotonic() < deadline, f"{waiting} statements never waited"
+        time.sleep(0.01)
+
+
+def test_a_create_whose_first_is_under_way_is_told_to_try_again(
+    service: Service, ada: Owner, database_url: str, connection: psycopg.Connection[Any]
+) -> None:
+    subject, client = ada
+    client.post("/api/tasks", json={"title": "so that the user is known"})
+    with psycopg.connect(database_url) as other, ThreadPoolExecutor(1) as pool:
+        # The key is taken by a transaction that goes on for as long as the test likes.
+        other.execute(
+            "INSERT INTO idempotency_keys VALUES (%s, 'same', sha256('x'), gen_random_uuid(), now())", [subject]
+        )
+        first: Future[httpx2.Response] = pool.submit(create_with_key, client, "same")
+        wait_for_lock(connection, 1)
+        answer = first.result(WAIT_SECONDS)
+        assert problem(service, answer, "request-in-progress")["instance"] == "/api/tasks"
+        assert answer.headers["retry-after"] == "1"
+        # Who has no key, or another one, does not wait for it.
+        assert create_with_key(client, "other").status_code == 201
+        assert client.post("/api/tasks", json=MILK).status_code == 201
+        other.rollback()
+    made = create_with_key(client, "same")
+    assert (made.status_code, is_replay(made)) == (201, False)
+    assert_replays(made, create_with_key(client, "same"))
+    assert len(titles(client)) == 4
+
+
+def test_a_create_that_is_held_up_is_replayed_to_the_next_one(
+    service: Service, ada: Owner, database_url: str, connection: psycopg.Connection[Any]
+) -> None:
+    subject, client = ada
+    with psycopg.connect(database_url) as other, ThreadPoolExecutor(2) as pool:
+        # Writers of tasks wait, for less long than the service has patience.
+        other.execute("LOCK TABLE tasks IN SHARE MODE")
+        first = pool.submit(create_with_key, client, "same")
+        wait_for_lock(connection, 1)
+        second = pool.submit(create_with_key, service.as_user(subject), "same")
+        wait_for_lock(connection, 2)
+        other.rollback()
+        answers = [first.result(WAIT_SECONDS), second.result(WAIT_SECONDS)]
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    again = create_with_key(client, "same")
+    assert again.status_code == 201
+    assert {seen(answer) for answer in answers if answer.status_code == 201} <= {seen(again)}
+    assert client.get("/api/tasks").json() == [again.json()]
+
+
+def test_a_create_that_was_rolled_back_leaves_no_key(ada: Owner, connection: psycopg.Connection[Any]) -> None:
+    subject, client = ada
+    client.post("/api/tasks", json=MILK)
+    constraint = f'"refused_{subject}"'.encode()
+    # The task is refused when the key is in the table already.
+    connection.execute(b"ALTER TABLE tasks ADD CONSTRAINT " + constraint + b" CHECK (title <> 'refused') NOT VALID")
+    try:
+        assert create_with_key(client, "same", {"title": "refused"}).status_code == 500
+    finally:
+        connection.execute(b"ALTER TABLE tasks DROP CONSTRAINT " + constraint)
+    assert connection.execute("SELECT key FROM idempotency_keys WHERE user_id = %s", [subject]).fetchall() == []
+    made = create_with_key(client, "same", {"title": "refused"})
+    assert (made.status_code, is_replay(made)) == (201, False)
+
+
+# Between a task and its key
+
+
+def assert_one_task_for_each_key(connection: psycopg.Connection[Any], keys: set[str]) -> None:
+    rows = connection.execute(
+        "SELECT k.key, t.title FROM idempotency_keys k FULL JOIN tasks t ON t.user_id = k.user_id AND t.id = k.task_id"
+    ).fetchall()
+    assert sorted(rows) == sorted((key, key) for key in keys)
+
+
+class Writers:
+    """Clients that create tasks whose titles are their keys, each again and again until it is acknowledged."""
+
+    def __init__(self, url: str, count: int) -> None:
+        self.acknowledged: set[str] = set()
+        self.unanswered = 0
+        self.url = url
+        self._headers = {"authorization": f"Bearer {token('ada')}"}
+        self._stopping = threading.Event()
+        self._pool = ThreadPoolExecutor(count)
+        self._work = [self._pool.submit(self._write) for _ in range(count)]
+
+    def _write(self) -> None:
+        with httpx2.Client(headers=self._headers, timeout=WAIT_SECONDS, trust_env=False) as client:
+            while not self._stopping.is_set():
+                self._create(client, key())
+
+    def _create(self, client: httpx2.Client, name: str) -> None:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while time.monotonic() < deadline:
+            with contextlib.suppress(httpx2.TransportError):
+                answer = client.post(f"{self.url}/api/tasks", json={"title": name}, headers={FIELD: name})
+                if answer.status_code == 201:
+                    self.acknowledged.add(name)
+                    return
+                assert answer.status_code in (409, 503), answer.text
+            self.unanswered += 1
+            time.sleep(0.01)
+        raise AssertionError(f"{name} was never acknowledged")
+
+    def wait(self, count: int) -> None:
+        """Until this many more are acknowledged."""
+        deadline, goal = time.monotonic() + WAIT_SECONDS, len(self.acknowledged) + count
+        while len(self.acknowledged) < goal:
+            assert time.monotonic() < deadline
+            assert not any(work.done() for work in self._work), [work.exception() for work in self._work if work.done()]
+            time.sleep(0.002)
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._pool.shutdown()
+        for work in self._work:
+            work.result()
+
+
+_END = """
+    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+    WHERE application_name = 'tasks-api' AND datname = current_database()
+"""
+
+
+def test_no_connection_that_ends_in_the_middle_comes_between_a_task_and_its_key(
+    database_url: str, tmp_path: Path
+) -> None:
+    with (
+        fresh_database(database_url) as url,
+        running_service(tmp_path, DATABASE_URL=url) as service,
+        psycopg.connect(url, autocommit=True) as connection,
+    ):
+        writers = Writers(service.url, 8)
+        for _ in range(8):
+            writers.wait(10)
+            connection.execute(_END)
+        writers.stop()
+        # A create that was answered with 503 has not used its key up either.
+        assert writers.unanswered > 0
+        assert_one_task_for_each_key(connection, writers.acknowledged)
+
+
+def test_no_service_that_is_killed_comes_between_a_task_and_its_key(database_url: str, tmp_path: Path) -> None:
+    with fresh_database(database_url) as url, psycopg.connect(url, autocommit=True) as connection:
+        writers = None
+        for _ in range(2):
+            with running_service(tmp_path, DATABASE_URL=url) as service:
+                writers = writers or Writers(service.url, 8)
+                writers.url = service.url
+                writers.wait(20)
+                service.process.kill()
+                service.process.wait(WAIT_SECONDS)
+        assert writers is not None
+        with running_service(tmp_path, DATABASE_URL=url) as service:
+            writers.url = service.url
+            writers.stop()
+        assert writers.unanswered > 0
+        assert_one_task_for_each_key(connection, writers.acknowledged)
+
+
+# The end of the user
+
+
+def test_creates_during_the_deletion_of_their_user_all_succeed_or_leave_nothing(
+    service: Service, ada: Owner, connection: psycopg.Connection[Any]
+) -> None:
+    subject, client = ada
+
+    def creating(number: int) -> Call:
+        return lambda client: (
+            create_with_key(client, f"{number}-{key()}") if number % 2 else client.post("/api/tasks", json=MILK)
+        )
+
+    def ending(client: httpx2.Client) -> httpx2.Response:
+        return client.delete(f"/api/{subject}")
+
+    statuses: Counter[int] = Counter()
+    for _ in range(6):
+        calls = [(token(subject), creating(number) if number % 3 else ending) for number in range(24)]
+        statuses.update(answer.status_code for answer in at_once(service, calls))
+    assert set(statuses) <= {201, 204}, statuses
+    assert statuses[204] == 48
+    orphans = """
+        SELECT count(*) FROM idempotency_keys k
+        WHERE user_id = %s AND NOT EXISTS (SELECT FROM tasks t WHERE t.user_id = k.user_id AND t.id = k.task_id)
+    """
+    assert connection.execute(orphans, [subject]).fetchone() == (0,)
+    assert client.delete(f"/api/{subject}").status_code == 204
+    assert titles(client) == []
+
+
+def test_the_keys_of_a_user_who_is_deleted_are_forgotten(ada: Owner) -> None:
+    subject, client = ada
+    first = create_with_key(client, "same")
+    assert client.delete(f"/api/{subject}").status_code == 204
+    second = create_with_key(client, "same", {"title": "Mow the lawn"})
+    assert (second.status_code, is_replay(second)) == (201, False)
+    assert second.json()["id"] != first.json()["id"]
+    assert json.loads(client.get("/api/tasks").content) == [second.json()]
