@@ -119,6 +119,7 @@ def token_verifier(settings: Settings) -> TokenVerifier:
             key_set=KeySet(settings.key_set_url) if settings.key_set_url else None,
             audience=settings.audience,
             issuer=settings.issuer,
+            max_age=settings.jwt_max_age,
         )
     except ValueError as error:
         message = f"BETTER_AUTH_SECRET: {error}"

@@ -278,7 +278,7 @@ async def _purged(url: str, retention_days: int) -> Purged:
     type=click.IntRange(min=1, max=_YEAR_SECONDS),
     default=3600,
     show_default=True,
-    help="For how many seconds it is valid.",
+    help="For how many seconds it is valid; JWT_MAX_AGE at most, where that is set.",
 )
 def token(user: str, email: str | None, name: str | None, expires: int) -> None:
     """Print a token for USER, to try things out with. In development only.
@@ -311,7 +311,8 @@ def _token(
         user,
         email=email,
         name=name,
-        expires_in=timedelta(seconds=expires),
+        # The service would refuse one that is valid for longer.
+        expires_in=timedelta(seconds=min(expires, settings.jwt_max_age or expires)),
         audience=settings.audience,
         issuer=settings.issuer,
     )

@@ -97,6 +97,12 @@ class Settings(BaseSettings):
     )
     jwt_audience: str | None = Field(default=None, description="The `aud` claim that every token must have.")
     jwt_issuer: str | None = Field(default=None, description="The `iss` claim that every token must have.")
+    jwt_max_age: int | None = Field(
+        default=None,
+        ge=1,
+        description="A token whose `exp` claim is more than this many seconds away is refused. Not set: any `exp` is "
+        "accepted.",
+    )
     cors_origins: _List = Field(
         default=("http://localhost:3000", "http://localhost"),
         description="The origins that may call the service from a browser, separated by commas.",

@@ -19,6 +19,8 @@ class Reason(StrEnum):
     UNKNOWN_KEY = "no key of the set has this id"
     ALG_OF_KEY = "the algorithm is not the one of the key"
     TIME = "a time is not a number"
+    TOO_FAR = "exp is further away than JWT_MAX_AGE"
+    EXPIRED_MEANWHILE = "expired while its response was sent"
     COOKIE = "a session cookie is not an access token"
     SUB = "sub is not 1-255 characters without NUL"
 

@@ -11,7 +11,9 @@ import httpx2
 import jiter
 import jwt
 import structlog
+from jwt.utils import base64url_decode
 
+from server.auth.ed25519 import has_small_order
 from server.auth.errors import InvalidToken, KeysUnavailable, Reason
 
 MAX_KEY_SET_BYTES: Final = 1_000_000
@@ -193,7 +195,7 @@ def _public_key(member: object) -> jwt.PyJWK | None:
     """Return the key bound to its own `alg`, else to that of its type; nothing for an unusable one.
 
     That is a symmetric key, a private one (published, so known to everybody), one for another use or
-    algorithm, or an RSA key below 2048 bits.
+    algorithm, an RSA key below 2048 bits, or an Ed25519 key of small order.
     """
     if not isinstance(member, dict) or "d" in member or not _may_verify(member):
         return None
@@ -202,6 +204,8 @@ def _public_key(member: object) -> jwt.PyJWK | None:
     except Exception:  # noqa: BLE001 - one odd key must not cost the others
         return None
     if KEY_TYPES.get(key.algorithm_name) != (member.get("kty"), member.get("crv")):
+        return None
+    if key.algorithm_name == "EdDSA" and has_small_order(base64url_decode(member["x"])):
         return None
     return key if key.Algorithm.check_key_length(key.key) is None else None
 

@@ -10,6 +10,7 @@ Messages of both are for the log. They hold neither the token nor anything that 
 """
 
 import hashlib
+import math
 import re
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -30,6 +31,9 @@ MIN_SECRET_BYTES: Final = 32
 MAX_SUBJECT: Final = 255
 MAX_NAME: Final = 255
 MAX_EMAIL: Final = 320
+LEEWAY_SECONDS: Final = 30.0
+"""How far the clocks of the issuer and the service may differ."""
+
 _SYMMETRIC: Final = "HS256"
 _TYPES: Final = frozenset({"jwt", "at+jwt"})
 _TIMES: Final = ("exp", "nbf", "iat")
@@ -43,10 +47,11 @@ class TokenVerifier:
     """Turns a token into a `Principal`, or refuses it.
 
     `secret` verifies HS256, `key_set` everything else; at least one is needed. `audience` and `issuer` are
-    demanded of every token when given. `leeway` is how many seconds the clocks may differ for `exp`, `nbf`
-    and `iat`. Verified tokens are remembered by their digest: at most `cache_size`, of which the least
-    recently used go first, for at most `cache_seconds` and never beyond their `exp`, leeway or not. `clock`
-    is the wall clock of that memory, in seconds since 1970. Belongs to one event loop.
+    demanded of every token when given. A token whose `exp` is more than `max_age` seconds away is refused.
+    `leeway` is how many seconds the clocks may differ for `exp`, `nbf` and `iat`. Verified tokens are remembered
+    by their digest: at most `cache_size`, of which the least recently used go first, for at most `cache_seconds`
+    and never beyond their `exp`, leeway or not. `clock` is the wall clock for that memory and `max_age`, in
+    seconds since 1970. Belongs to one event loop.
     """
 
     def __init__(  # noqa: PLR0913 - each is a setting, given by name
@@ -56,7 +61,8 @@ class TokenVerifier:
         key_set: KeySet | None,
         audience: str | None,
         issuer: str | None,
-        leeway: float = 30.0,
+        max_age: int | None = None,
+        leeway: float = LEEWAY_SECONDS,
         cache_size: int = 10_000,
         cache_seconds: float = 60.0,
         clock: Callable[[], float] = time.time,
@@ -69,7 +75,9 @@ class TokenVerifier:
         self._key_set = key_set
         self._audience = audience
         self._issuer = issuer
+        self._max_age = math.inf if max_age is None else max_age
         self._leeway = leeway
+        self._clock = clock
         self._cache_seconds = cache_seconds
         self._verified: TLRUCache[bytes, Principal, float] = TLRUCache(cache_size, self._forget_at, timer=clock)
         self._once_verified: TLRUCache[bytes, float, float] = TLRUCache(cache_size, _expiry, timer=clock)
@@ -130,6 +138,8 @@ class TokenVerifier:
         # PyJWT also takes strings and booleans for times; RFC 7519, section 2, has numbers only.
         if any(name in claims and type(claims[name]) not in (int, float) for name in _TIMES):
             raise InvalidToken(Reason.TIME)
+        if claims["exp"] > self._clock() + self._max_age + self._leeway:
+            raise InvalidToken(Reason.TOO_FAR)
         if self._is_cookie(claims.get("aud")):
             raise InvalidToken(Reason.COOKIE)
         subject = _text(claims["sub"], MAX_SUBJECT)

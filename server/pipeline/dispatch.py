@@ -11,6 +11,7 @@ from connexion.operations import AbstractOperation
 from starlette.routing import Router
 
 from handlers.types import Answer, Context, Rows, Services
+from server.auth.expiry import until_expiry
 from server.contract.document import JSON
 from server.contract.parameters import IF_NONE_MATCH
 from server.formats.tabular import FORMATS
@@ -46,7 +47,8 @@ class _DispatchOperation:
             # Which of the operation's types it is depends on its parameters.
             check_accept(exchange.fields.get(b"accept"), media_type)
             headers.append((b"content-type", media_type.encode()))
-            body = Stream(answer.body.pages, FORMATS[media_type].write(self.names[media_type]))
+            write = FORMATS[media_type].write(self.names[media_type])
+            body = Stream(answer.body.pages, until_expiry(write, exchange.user))
         elif answer.body is not None:
             body = orjson.dumps(answer.body, option=MOMENTS)
             headers += [_CONTENT_TYPE, (b"content-length", b"%d" % len(body))]
