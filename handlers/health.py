@@ -10,7 +10,6 @@ async def get_health(context: Context) -> Answer:  # noqa: ARG001  liveness must
 
 
 async def get_readiness(context: Context) -> Answer:
-    """Ready, if the database can serve requests, and how late the event loop is. Raises `DatabaseUnavailable`."""
+    """Ready, if the database can serve requests. Raises `DatabaseUnavailable`."""
     await readiness.check(context.database)
-    lag = context.services.event_loop_lag()
-    return Answer(200, {"status": "ready", "event_loop_lag_ms": round(lag * 1000, 1)})
+    return Answer(200, {"status": "ready"})

@@ -10,8 +10,8 @@ from persistence.users import Owner
 class Principal(Owner):
     """The user that a verified token identifies.
 
-    `id` is the claim `sub`: 1-255 characters without NUL. `email` is the claim of that name if it is a string of 1-320
-    characters without NUL, and `name` if it is one of 1-255.
+    `id` is the claim `sub`. `email` and `name` are the claims of those names, or None where they are not strings. All
+    are without NUL and within the lengths of the schemas `UserId`, `UserEmail` and `UserName` of the OpenAPI document.
     """
 
     expires_at: datetime = field(kw_only=True)

@@ -1,6 +1,6 @@
 """What every handler takes and gives."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +15,6 @@ class Services:
     database: Database
     keeps_trash: bool
     """Whether a deleted task can be restored."""
-    event_loop_lag: Callable[[], float]
-    """The worst recent delay of the event loop in seconds."""
 
 
 @dataclass(frozen=True, slots=True)

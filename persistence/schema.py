@@ -26,6 +26,12 @@ from sqlalchemy import (
 
 from persistence.collation import KEY_BYTES
 
+MAX_USER_ID: Final = 255
+MAX_EMAIL: Final = 320
+MAX_NAME: Final = 255
+MAX_KEY: Final = 255
+"""The maximum lengths of a user's members and of an idempotency key in characters, as in the OpenAPI document."""
+
 KEY_HOURS: Final = 24
 """For how long an idempotency key is remembered."""
 
@@ -69,9 +75,9 @@ users = Table(
     _moment("created_at"),
     _moment("updated_at"),
     PrimaryKeyConstraint("id"),
-    _length("id", 1, 255),
-    _length("email", 1, 320),
-    _length("name", 1, 255),
+    _length("id", 1, MAX_USER_ID),
+    _length("email", 1, MAX_EMAIL),
+    _length("name", 1, MAX_NAME),
     _readable("created_at"),
     _readable("updated_at"),
 )
@@ -117,7 +123,7 @@ idempotency_keys = Table(
     Column("task_id", Uuid, nullable=False, comment="The task that was made, which may be gone since."),
     Column("created_at", DateTime(timezone=True), nullable=False),
     PrimaryKeyConstraint("user_id", "key"),
-    _length("key", 1, 255),
+    _length("key", 1, MAX_KEY),
     CheckConstraint("octet_length(fingerprint) = 32", name="fingerprint_length"),
     _readable("created_at"),
     Index(None, "created_at"),

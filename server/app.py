@@ -15,10 +15,13 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from handlers import auth, health, tasks, users
 from handlers.types import Services
+from persistence.cursor import is_cursor
 from persistence.postgres.database import Database
 from server.auth.jwks import KeySet
 from server.auth.tokens import TokenVerifier
 from server.contract.document import ContractError, larger_bodies, load_document
+from server.contract.fields import methods
+from server.contract.schemas import Format, Formats
 from server.event_loop_lag import EventLoopLag
 from server.lifespan import lifespan
 from server.logging import configure_logging
@@ -36,6 +39,7 @@ from server.pipeline import (
     SecurityMiddleware,
 )
 from server.pipeline.resolver import HandlerResolver
+from server.problems import CURSOR_IN_WORDS
 from server.rate_limit.policies import RateLimits, read_rate
 from server.settings import Settings, SettingsError, load_settings
 
@@ -47,6 +51,9 @@ HANDLERS: Final[dict[str, ModuleType]] = {
     "Health": health,
 }
 """The tags of the contract, and the modules with the handlers of their operations."""
+
+FORMATS: Final[Formats] = {"cursor": Format(is_cursor, CURSOR_IN_WORDS)}
+"""The formats that only this contract has."""
 
 
 def create_app(settings: Settings | None = None) -> ASGIApp:
@@ -75,9 +82,10 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
             partial(
                 ObservabilityMiddleware,
                 root_path=settings.root_path,
+                methods=methods(document),
                 headers=security_headers(production=settings.environment == "production"),
             ),
-            partial(CrossOriginMiddleware, origins=settings.cors_origins),
+            partial(CrossOriginMiddleware, origins=settings.cors_origins, document=document),
             ProblemMiddleware,
             partial(GuardMiddleware, max_body_bytes=settings.max_body_bytes, larger_bodies=larger_bodies(document)),
             partial(ProxyHeadersMiddleware, trusted_hosts=list(map(str, settings.forwarded_allow_ips))),
@@ -96,9 +104,8 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
             base_path="",
             resolver=HandlerResolver(document, HANDLERS),
             validate_responses=settings.validate_responses,
-            services=Services(
-                database, keeps_trash=settings.trash_retention_days > 0, event_loop_lag=lambda: lag.seconds
-            ),
+            services=Services(database, keeps_trash=settings.trash_retention_days > 0),
+            formats=FORMATS,
             verifier=verifier,
             limits=limits,
         )

@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Final
 
+from persistence.schema import MAX_USER_ID
+
 MAX_TOKEN_BYTES: Final = 8192
 
 
@@ -22,7 +24,7 @@ class Reason(StrEnum):
     TOO_FAR = "exp is further away than JWT_MAX_AGE"
     EXPIRED_MEANWHILE = "expired while its response was sent"
     COOKIE = "a session cookie is not an access token"
-    SUB = "sub is not 1-255 characters without NUL"
+    SUB = f"sub is not 1-{MAX_USER_ID} characters without NUL"
 
 
 class InvalidToken(Exception):

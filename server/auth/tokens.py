@@ -22,15 +22,13 @@ import jwt
 from cachetools import TLRUCache
 
 from handlers.principal import Principal
+from persistence.schema import MAX_EMAIL, MAX_NAME, MAX_USER_ID
 from server.auth.errors import MAX_TOKEN_BYTES, ExpiredToken, InvalidToken, KeysUnavailable, Reason
 from server.auth.jwks import KEY_TYPES, KeySet, json_object
 
 MIN_SECRET_BYTES: Final = 32
 """RFC 7518, section 3.2: an HS256 key is at least as long as its hash."""
 
-MAX_SUBJECT: Final = 255
-MAX_NAME: Final = 255
-MAX_EMAIL: Final = 320
 LEEWAY_SECONDS: Final = 30.0
 """How far the clocks of the issuer and the service may differ."""
 
@@ -142,7 +140,7 @@ class TokenVerifier:
             raise InvalidToken(Reason.TOO_FAR)
         if self._is_cookie(claims.get("aud")):
             raise InvalidToken(Reason.COOKIE)
-        subject = _text(claims["sub"], MAX_SUBJECT)
+        subject = _text(claims["sub"], MAX_USER_ID)
         if subject is None:
             raise InvalidToken(Reason.SUB)
         return Principal(
@@ -189,8 +187,8 @@ def issue_token(  # noqa: PLR0913 - each is a claim, given by name
 
     Raises `ValueError` for a secret or a subject that would be refused.
     """
-    if _text(subject, MAX_SUBJECT) is None:
-        message = "a subject is 1-255 characters without NUL"
+    if _text(subject, MAX_USER_ID) is None:
+        message = f"a subject is 1-{MAX_USER_ID} characters without NUL"
         raise ValueError(message)
     now = datetime.now(UTC)
     claims = {"sub": subject, "email": email, "name": name, "aud": audience, "iss": issuer}

@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic.alias_generators import to_snake
 
 from server.contract.document import ContractError
-from server.contract.schemas import TYPES, Validator
+from server.contract.schemas import NO_FORMATS, TYPES, Formats, Validator
 from server.problems import Violation
 
 IF_NONE_MATCH: Final = "If-None-Match"
@@ -61,8 +61,8 @@ class Parameter:
         return value
 
 
-def compile_parameter(parameter: Mapping[str, Any]) -> Parameter:
-    """Compile a Parameter Object, its references resolved.
+def compile_parameter(parameter: Mapping[str, Any], formats: Formats = NO_FORMATS) -> Parameter:
+    """Compile a Parameter Object whose references are resolved.
 
     Raises `ContractError` for a kind of parameter that the service could not enforce.
     """
@@ -71,7 +71,7 @@ def compile_parameter(parameter: Mapping[str, Any]) -> Parameter:
     if place not in ("path", "query", "header") or kind not in _COERCIONS or schema.get("nullable"):
         raise ContractError(f"the parameter {name} ({kind} in {place}) is of a kind that is not enforced")
     required, default, coerce = parameter.get("required", False), schema.get("default"), _COERCIONS[kind]
-    return Parameter(name, place, argument_of(parameter), required, default, kind, coerce, Validator(schema))
+    return Parameter(name, place, argument_of(parameter), required, default, kind, coerce, Validator(schema, formats))
 
 
 def argument_of(parameter: Mapping[str, Any]) -> str | None:

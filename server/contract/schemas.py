@@ -1,18 +1,31 @@
-"""The contract: the authored document, and what is worked out from it once, at start."""
+"""Schema Objects (OpenAPI 3.0.3, section 4.7.24), compiled: validation, and violations in words."""
 
 import functools
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import jsonschema_rs
 
-from persistence.cursor import is_cursor
 from server.contract.document import ContractError
-from server.problems import CURSOR_IN_WORDS, MOST_VIOLATIONS, Violation
+from server.problems import MOST_VIOLATIONS, Violation
 
 Schema = Mapping[str, Any]
+
+
+class Format(NamedTuple):
+    """A `format` of the document that JSON Schema does not define."""
+
+    is_valid: Callable[[str], bool]
+    description: str
+    """The rule for people, to follow "must be"."""
+
+
+Formats = Mapping[str, Format]
+"""The formats by their name in the document."""
+
+NO_FORMATS: Final[Formats] = {}
 
 
 def to_json_schema(schema: Any) -> Any:
@@ -45,21 +58,23 @@ def _member(name: str, value: Any) -> Any:
     return value if name in ("enum", "required") else to_json_schema(value)
 
 
-def _validator(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
+def _compiled(schema: dict[str, Any], formats: Formats) -> jsonschema_rs.Draft202012Validator:
+    checks = {name: format_.is_valid for name, format_ in formats.items()}
     try:
         return jsonschema_rs.Draft202012Validator(
-            schema, validate_formats=True, ignore_unknown_formats=True, formats={"cursor": is_cursor}
+            schema, validate_formats=True, ignore_unknown_formats=True, formats=checks
         )
     except jsonschema_rs.ValidationError as error:
-        raise ContractError(f"a schema of the contract is none: {error.message}") from error
+        raise ContractError(f"a schema in the contract is invalid: {error.message}") from error
 
 
 class Validator:
-    """One schema, compiled."""
+    """One schema, compiled. Raises `ContractError` for an invalid schema."""
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Schema, formats: Formats = NO_FORMATS) -> None:
         self._schema = to_json_schema(schema)
-        self._compiled = _validator(self._schema)
+        self._formats = formats
+        self._compiled = _compiled(self._schema, formats)
 
     def is_valid(self, value: Any) -> bool:
         """Whether the value satisfies the schema."""
@@ -92,9 +107,16 @@ class Validator:
             case "pattern":
                 schema = functools.reduce(lambda at, step: at[step], error.schema_path[:-1], self._schema)
                 yield "", "must " + schema.get("x-pattern-description", f"match the pattern {facts['pattern']}")
+            case "format":
+                yield "", "must be " + self._described(facts["format"])
             case keyword:
                 sentence = _SENTENCES.get(keyword, "does not satisfy the contract")
                 yield "", sentence(facts) if callable(sentence) else sentence
+
+    def _described(self, format_: str) -> str:
+        if format_ in self._formats:
+            return self._formats[format_].description
+        return _FORMATS.get(format_, f"in the format {format_}")
 
 
 _NAME_LENGTH: Final = 64
@@ -128,14 +150,10 @@ TYPES: Final = {
     "array": "an array",
     "null": "null",
 }
-_FORMATS: Final = {
-    "uuid": "a UUID such as 01a1f83c-da9b-7d52-9c0e-3f6a1b8d2e47",
-    "cursor": CURSOR_IN_WORDS,
-}
+_FORMATS: Final = {"uuid": "a UUID such as 01a1f83c-da9b-7d52-9c0e-3f6a1b8d2e47"}
 _SENTENCES: Final[Mapping[str, str | Callable[[Mapping[str, Any]], str]]] = {
     "type": lambda facts: "must be " + " or ".join(words for name, words in TYPES.items() if name in facts["types"]),
     "enum": lambda facts: "must be one of " + ", ".join(json.dumps(value) for value in facts["options"]),
-    "format": lambda facts: "must be " + _FORMATS.get(facts["format"], f"in the format {facts['format']}"),
     "minLength": lambda facts: f"must be at least {_plural(facts['limit'], 'character')} long",
     "maxLength": lambda facts: f"must be at most {_plural(facts['limit'], 'character')} long",
     "minimum": lambda facts: f"must be at least {facts['limit']}",

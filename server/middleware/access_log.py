@@ -4,7 +4,7 @@ import asyncio
 import functools
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import quote
@@ -20,9 +20,8 @@ from server.request_context import Exchange, Headers, begin, fields_of
 # Long enough for a UUID, a ULID or a W3C trace id; nothing that could break a log line or a header.
 _SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}", re.ASCII)
 
-# A client may send any method, and a label must not take every value that a client likes.
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _CLIENT_GONE = 499
+_OTHER_METHOD = "other"
 _DELAY = 0.05
 _MOST_ENTRIES = 500
 REQUESTS = Counter("http_requests", "Requests answered.", ["method", "operation", "status"])
@@ -36,9 +35,11 @@ CONNECTIONS = Gauge("http_connections", "Connections of clients that are open.",
 class ObservabilityMiddleware:
     """Sees every answer, errors too: the outermost stage."""
 
-    def __init__(self, app: ASGIApp, *, root_path: str, headers: Headers) -> None:
+    def __init__(self, app: ASGIApp, *, root_path: str, methods: Sequence[str], headers: Headers) -> None:
         self.app = app
         self.root_path = root_path
+        # A client may send any method, and a label of a metric must not take any value that a client chooses.
+        self.methods = frozenset(methods)
         self.headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,7 +72,7 @@ class ObservabilityMiddleware:
                     time.time(),
                     time.perf_counter() - started_at,
                     exchange.request_id,
-                    scope["method"],
+                    scope["method"] if scope["method"] in self.methods else _OTHER_METHOD,
                     exchange.operation_id,
                     exchange.status or _CLIENT_GONE,
                     exchange.user.id if exchange.user is not None else None,
@@ -115,7 +116,7 @@ class Journal:
 
     def add_refused(self, request_id: str, status: int) -> None:
         """Keep what was answered before it was a request."""
-        self.add(_Entry(time.time(), 0.0, request_id, "other", None, status, None))
+        self.add(_Entry(time.time(), 0.0, request_id, _OTHER_METHOD, None, status, None))
 
     def write(self) -> None:
         """Count and write what is kept."""
@@ -127,13 +128,12 @@ class Journal:
 
     def _write_down(self, entry: _Entry) -> str | None:
         operation = entry.operation_id or "none"
-        method = entry.method if entry.method in _METHODS else "other"
-        _requests(method, operation, entry.status).inc()
+        _requests(entry.method, operation, entry.status).inc()
         _duration(operation).observe(entry.seconds)
         line: str | None = self._render.info(
             "request",
             request_id=entry.request_id,
-            method=method,
+            method=entry.method,
             operation=entry.operation_id,
             status=entry.status,
             duration_ms=round(entry.seconds * 1000, 2),

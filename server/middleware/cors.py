@@ -1,31 +1,17 @@
 """Cross-origin requests: Starlette's decisions, on answers of every kind."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.contract.fields import methods, request_fields, response_fields
 from server.request_context import exchange_of
 
-_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-_REQUEST_HEADERS: Final = (
-    "Authorization",
-    "Content-Type",
-    "X-Request-ID",
-    "If-Match",
-    "If-None-Match",
-    "Idempotency-Key",
-)
-_EXPOSED_HEADERS: Final = (
-    "ETag",
-    "Link",
-    "Location",
-    "RateLimit",
-    "RateLimit-Policy",
-    "Retry-After",
-    "X-Request-ID",
-)
+_REQUEST_ID: Final = "X-Request-ID"
+"""Every request may carry it and every response does, so the document does not repeat it for each operation."""
 
 
 class CrossOriginMiddleware(CORSMiddleware):
@@ -35,13 +21,13 @@ class CrossOriginMiddleware(CORSMiddleware):
     that permit the request; without them a browser refuses it, which is all that a refusal takes.
     """
 
-    def __init__(self, app: ASGIApp, *, origins: tuple[str, ...]) -> None:
+    def __init__(self, app: ASGIApp, *, origins: tuple[str, ...], document: Mapping[str, Any]) -> None:
         super().__init__(
             app,
             allow_origins=origins,
-            allow_methods=_METHODS,
-            allow_headers=_REQUEST_HEADERS,
-            expose_headers=_EXPOSED_HEADERS,
+            allow_methods=methods(document),
+            allow_headers=[*request_fields(document), _REQUEST_ID],
+            expose_headers=[*response_fields(document), _REQUEST_ID],
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

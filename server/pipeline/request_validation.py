@@ -12,7 +12,7 @@ from connexion.operations import AbstractOperation
 from persistence.postgres.cooperative import Slices
 from server.contract.document import JSON, ContractError
 from server.contract.parameters import Parameter, compile_parameter, token_claim
-from server.contract.schemas import Validator, body_defaults, shown
+from server.contract.schemas import Formats, Validator, body_defaults, shown
 from server.formats.strict_json import parse_json
 from server.formats.tabular import FORMATS, Line
 from server.middleware.request_limits import read_content
@@ -188,10 +188,16 @@ _CONTENT_TYPE: Final = re.compile(
 
 
 class _ValidationApi(StageApi):
+    def __init__(self, *args: Any, formats: Formats, **kwargs: Any) -> None:
+        self.formats = formats
+        super().__init__(*args, **kwargs)
+
     def make_operation(self, operation: AbstractOperation) -> Operation:
         try:
-            parameters = [compile_parameter(item) for item in parameters_of(operation) if not token_claim(item)]
-            body = _compile_body(operation)
+            parameters = [
+                compile_parameter(item, self.formats) for item in parameters_of(operation) if not token_claim(item)
+            ]
+            body = _compile_body(operation, self.formats)
             media_type = _media_type_of_success(operation)
             validation = _ValidationOperation(self.next_operation(operation), parameters, body, media_type)
             return InTurn(validation) if isinstance(body, _LinesBody) else validation
@@ -200,18 +206,18 @@ class _ValidationApi(StageApi):
             raise ContractError(message) from error
 
 
-def _compile_body(operation: AbstractOperation) -> _Body | None:
+def _compile_body(operation: AbstractOperation, formats: Formats) -> _Body | None:
     body = operation.request_body
     if not body:
         return None
     media_types = tuple(body["content"])
     schema, *others = [media["schema"] for media in body["content"].values()]
     if body.get("required") and media_types == (JSON,):
-        return _JsonBody(Validator(schema), body_defaults(schema))
+        return _JsonBody(Validator(schema, formats), body_defaults(schema))
     if not body.get("required") or not FORMATS.keys() >= set(media_types) or any(other != schema for other in others):
         raise ContractError("the request body is not enforced: it must be required, and JSON or lines")
     line = schema["items"]
-    return _LinesBody(line, Validator(line), body_defaults(line), schema["maxItems"], media_types)
+    return _LinesBody(line, Validator(line, formats), body_defaults(line), schema["maxItems"], media_types)
 
 
 def _media_type_of_success(operation: AbstractOperation) -> str | None:

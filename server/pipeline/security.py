@@ -9,6 +9,7 @@ from connexion.middleware.abstract import RoutedMiddleware
 from connexion.operations import AbstractOperation
 
 from handlers.principal import Principal
+from persistence.schema import MAX_USER_ID
 from server.auth.errors import ExpiredToken, InvalidToken, KeysUnavailable
 from server.auth.tokens import TokenVerifier
 from server.contract.document import ContractError
@@ -52,7 +53,7 @@ class _SecurityOperation:
                     request_id=exchange.request_id,
                     operation=exchange.operation_id,
                     user=user.id,
-                    path_user=named[:255],
+                    path_user=named[:MAX_USER_ID],
                 )
                 raise Problem(FORBIDDEN)
         return await self.next_operation(exchange)

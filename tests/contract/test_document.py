@@ -369,7 +369,7 @@ SOME_SCHEMA = {"schema": {"type": "string"}}
         ),
         pytest.param(
             [update("$.components.schemas.TaskTitle", {"pattern": "("})],
-            'createMyTask: a schema of the contract is none: "(" is not a "regex"',
+            'createMyTask: a schema in the contract is invalid: "(" is not a "regex"',
             id="pattern that is none",
         ),
     ],

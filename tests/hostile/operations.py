@@ -12,6 +12,7 @@ import jsonschema_rs
 
 from server.contract.document import operations
 from server.contract.schemas import to_json_schema
+from tests.support.conformance import described_responses
 from tests.support.document import DOCUMENT, resolved
 from tests.support.raw_http import RawAnswer, Wire, request
 from tests.support.service import Service, token
@@ -36,7 +37,7 @@ class Operation:
     parameters: list[dict[str, Any]] = field(repr=False)
     bodies: Mapping[str, Schema] = field(repr=False)
     """Media type to schema; that of a line, where the body consists of lines."""
-    responses: frozenset[str] = field(repr=False)
+    statuses: frozenset[int] = field(repr=False)
     is_secured: bool
 
     def target(self, *, user_id: str, task_id: str = ANY_ID, **query: str) -> str:
@@ -103,7 +104,7 @@ def _all() -> Iterator[Operation]:
             path,
             resolved(DOCUMENT["paths"][path].get("parameters", [])) + operation.get("parameters", []),
             {name: media["schema"].get("items", media["schema"]) for name, media in content.items()},
-            frozenset(operation["responses"]),
+            frozenset(described_responses(DOCUMENT, item)),
             operation.get("security") != [],
         )
 

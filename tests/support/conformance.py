@@ -34,6 +34,19 @@ def _typed(record: dict[str, str]) -> dict[str, Any]:
     return {**record, "description": record["description"] or None, "completed": json.loads(record["completed"])}
 
 
+def described_responses(document: Described, operation: Described) -> dict[int, Described]:
+    """The responses of an operation by status. That of `default` stands at the statuses which its schema lists."""
+    found = {}
+    for status, reference in operation["responses"].items():
+        response = resolved(document, reference)
+        if status == "default":
+            schema = resolved(document, response["content"][PROBLEM]["schema"])
+            found |= {code: response for code in schema["properties"]["status"]["enum"] if code not in found}
+        else:
+            found[int(status)] = response
+    return found
+
+
 class Conformance:
     """Holds answers against the document that the service at `url` shows."""
 
@@ -67,12 +80,9 @@ class Conformance:
 
     def _check_described(self, answer: httpx2.Response, operation: Described) -> None:
         label = f"{operation['operationId']} -> {answer.status_code}"
-        responses = operation["responses"]
-        described = responses.get(str(answer.status_code), responses["default"] if answer.is_client_error else None)
-        assert described is not None, f"{label} is not described: {answer.text[:500]}"
-        response = resolved(self.document, described)
-        if described is responses["default"]:
-            self._check_refusal(answer, response)
+        responses = described_responses(self.document, operation)
+        assert answer.status_code in responses, f"{label} is not described: {answer.text[:500]}"
+        response = responses[answer.status_code]
         for name, header in response.get("headers", {}).items():
             header = resolved(self.document, header)  # noqa: PLW2901  what the reference stands for
             assert name in answer.headers or not header.get("required"), f"{label} lacks {name}"
@@ -87,11 +97,6 @@ class Conformance:
         assert media_type in response["content"], label
         if answer.request.method != "HEAD":
             self._validate(_value(media_type, answer), response["content"][media_type]["schema"])
-
-    def _check_refusal(self, answer: httpx2.Response, response: Described) -> None:
-        """The `default` response stands for the statuses of its problem schema, also where there is no content."""
-        schema = resolved(self.document, response["content"][PROBLEM]["schema"])
-        assert answer.status_code in schema["properties"]["status"]["enum"], answer.text[:500]
 
     def _check_problem(self, answer: httpx2.Response) -> None:
         """What is not at a path of the contract, or with another method, is a problem all the same."""
