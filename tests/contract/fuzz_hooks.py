@@ -9,11 +9,12 @@ from typing import Any
 from uuid import UUID
 
 import schemathesis
-from schemathesis import Case, DeserializationContext, GenerationMode, HookContext, Response, SerializationContext
+from schemathesis import Case, CheckContext, DeserializationContext, GenerationMode, HookContext, Response, SerializationContext
 from schemathesis.core.failures import AcceptedNegativeData, Failure
 from schemathesis.openapi.checks import EnsureResourceAvailability, UseAfterFree
 
 from persistence.cursor import SORTS, write_cursor
+from tests.support.conformance import described_responses
 
 _LAST_ID = UUID(int=0)
 _MOMENT = datetime(2026, 1, 1)  # noqa: DTZ001  as `persistence` has its moments
@@ -61,6 +62,16 @@ def read_csv(_context: DeserializationContext, response: Response) -> list[Any]:
         {**record, "description": record["description"] or None, "completed": json.loads(record["completed"])}
         for record in records
     ]
+
+
+@schemathesis.check
+def described_status(_context: CheckContext, response: Response, case: Case[Any]) -> None:
+    """The status is described, also where Schemathesis takes a `default` response for a description of any status."""
+    if case.method.upper() != case.operation.method.upper():
+        return  # A 405 belongs to no operation.
+    described = described_responses(case.operation.schema.raw_schema, case.operation.definition.raw)
+    if response.status_code not in described:
+        raise AssertionError(f"{case.operation.label} -> {response.status_code} is not described")
 
 
 @schemathesis.hook

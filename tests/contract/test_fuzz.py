@@ -23,6 +23,7 @@ EXAMPLES = 40
 CHECKS = {
     "allow_header_conformance",
     "content_type_conformance",
+    "described_status",
     "ensure_resource_availability",
     "ignored_auth",
     "missing_required_header",
