@@ -9,7 +9,15 @@ from typing import Any
 from uuid import UUID
 
 import schemathesis
-from schemathesis import Case, CheckContext, DeserializationContext, GenerationMode, HookContext, Response, SerializationContext
+from schemathesis import (
+    Case,
+    CheckContext,
+    DeserializationContext,
+    GenerationMode,
+    HookContext,
+    Response,
+    SerializationContext,
+)
 from schemathesis.core.failures import AcceptedNegativeData, Failure
 from schemathesis.openapi.checks import EnsureResourceAvailability, UseAfterFree
 

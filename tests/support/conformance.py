@@ -36,7 +36,7 @@ def _typed(record: dict[str, str]) -> dict[str, Any]:
 
 def described_responses(document: Described, operation: Described) -> dict[int, Described]:
     """The responses of an operation by status. That of `default` stands at the statuses which its schema lists."""
-    found = {}
+    found: dict[int, Described] = {}
     for status, reference in operation["responses"].items():
         response = resolved(document, reference)
         if status == "default":
