@@ -6,14 +6,17 @@ from typing import Any, TypeVar
 
 import click
 
-from bench import connections, growth, layers, profiling, report, results, startup, users, workers
+from bench import connections, report, results, startup, workers
 from bench.comparison import failures
 from bench.conformance import ConformanceError
 from bench.contenders import CONTENDERS
 from bench.errors import BenchmarkError
 from bench.load import h2load_version
 from bench.operations import OPERATIONS, named
-from bench.run import Plan, present, run
+from bench.parts import growth, profiling
+from bench.parts import service as users
+from bench.parts import tokens as layers
+from bench.runner import Plan, present, run
 
 _Named = TypeVar("_Named")
 _Command = Callable[..., None]

@@ -52,12 +52,12 @@ CONTENDERS: tuple[Contender, ...] = (
     Contender(
         name="floor",
         title="Floor: bare ASGI, same driver, same SQL, no validation",
-        command=_uvicorn("floor"),
+        command=_uvicorn("baseline_service"),
     ),
     Contender(
         name="floor-psycopg",
         title="Floor on a stock psycopg pool",
-        command=_uvicorn("floor_psycopg"),
+        command=_uvicorn("baseline_psycopg"),
     ),
     Contender(
         name="fastapi-sqlmodel",

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench import chart, comparison, connections, growth, layers, startup, users, workers
+from bench import chart, comparison, connections, startup, workers
 from bench.markdown import Target
+from bench.parts import growth
+from bench.parts import service as users
+from bench.parts import tokens as layers
 from bench.results import Part
 
 _INTRODUCTION: Final = """# Benchmarks

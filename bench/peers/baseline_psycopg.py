@@ -13,7 +13,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
 from uuid_utils.compat import uuid7
 
-from bench.peers.bare import BareApplication, Store
+from bench.peers.baseline import BareApplication, Store
 from persistence.collation import title_key
 from persistence.errors import TaskNotFound
 from persistence.tasks import Page

@@ -19,7 +19,7 @@ from bench.comparison import Comparison
 from bench.markdown import Target, middle, number, spread, table
 from bench.operations import named, user_id
 from bench.results import Part
-from bench.run import Plan, run
+from bench.runner import Plan, run
 from bench.servers import SERVICE
 from bench.tokens import SECRET, issue
 from server.auth.jwks import KeySet

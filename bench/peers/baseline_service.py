@@ -3,7 +3,7 @@
 import os
 from functools import partial
 
-from bench.peers.bare import BareApplication, Store
+from bench.peers.baseline import BareApplication, Store
 from persistence import tasks
 from persistence.postgres.database import Database
 from persistence.tasks import NewTask, PageRequest
