@@ -8,7 +8,7 @@ OPERATION ?= get
 SECONDS ?= 10
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test docs coverage torture fuzz lint types lint-contract check bench bench-all bench-check profile lock clean
+.PHONY: help install run test docs coverage torture fuzz lint types lint-contract check bench bench-all bench-report bench-check profile lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,15 +45,20 @@ lint-contract: openapi/lint/node_modules ## Check the contract with Redocly and 
 
 check: lint types lint-contract fuzz bench-check test ## Do what CI does
 
-bench: .venv/bench ## Measure the service, its peers and the floor, in ROUNDS rounds (needs h2load; Node.js for one peer)
-	$(BIN)/python -m bench run --rounds $(ROUNDS)
+bench: .venv/bench bench/peers/fastify/node_modules ## Compare the service with its peers and the baselines, in ROUNDS rounds (needs h2load)
+	$(BIN)/python -m bench measure comparison --rounds $(ROUNDS)
 
-bench-all: bench ## The same, and everything else that can be measured: half an hour
-	for part in layers startup users connections workers growth; do $(BIN)/python -m bench $$part || exit; done
+bench-all: .venv/bench bench/peers/fastify/node_modules ## Measure all that docs/performance.md has, and write it again: about an hour
+	$(BIN)/python -m bench measure --rounds $(ROUNDS)
+	$(BIN)/python -m bench profile get --output docs/benchmarks/profile-get.svg
 
-bench-check: .venv/bench ## See in about a minute that everybody who is measured answers right
-	output=$$(mktemp -d) && trap 'rm -rf "$$output"' EXIT && \
-	  $(BIN)/python -m bench run --rounds 1 --seconds 0.1 --operations get,delete --output "$$output"
+bench-report: .venv/bench ## Write docs/performance.md again from docs/benchmarks/results.json, without measuring
+	$(BIN)/python -m bench report
+
+bench-check: .venv/bench bench/peers/fastify/node_modules ## Check in about a minute that every contender responds correctly and the report is current
+	$(BIN)/python -m bench report --check
+	docs=$$(mktemp -d) && trap 'rm -rf "$$docs"' EXIT && \
+	  $(BIN)/python -m bench measure comparison --rounds 1 --seconds 0.1 --operation get --operation delete --docs "$$docs"
 
 profile: .venv/bench ## Draw a flame graph of the service under OPERATION, for SECONDS, as profile-OPERATION.svg
 	$(BIN)/python -m bench profile $(OPERATION) --seconds $(SECONDS)
@@ -87,6 +92,11 @@ clean: ## Remove what the other commands made, but no data
 .venv/bench: .venv/dev requirements/bench.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/bench.txt
 	@touch $@
+
+# Without npm, the benchmark leaves that peer out.
+bench/peers/fastify/node_modules: bench/peers/fastify/package-lock.json
+	! command -v npm >/dev/null || npm ci --silent --prefix $(@D)
+	@test ! -d $@ || touch $@
 
 openapi/lint/node_modules: openapi/lint/package-lock.json
 	npm ci --silent --prefix openapi/lint

@@ -1,1 +1,5 @@
-"""The service, its peers and the floor, on the same work in one run. README.md here says how to read it."""
+"""The benchmark: the service, the baselines and the peers do the same work. See README.md here."""
+
+
+class BenchmarkError(Exception):
+    """A measurement cannot go on, or a contender responds incorrectly. The message is one sentence."""

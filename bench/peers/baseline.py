@@ -1,14 +1,13 @@
-"""What any server has to do, and nothing else: ASGI by hand, with whichever store of tasks.
+"""A bare ASGI application: what any server in Python has to do, on a given task store.
 
-A token is verified once and then looked up. Neither a request nor an answer is validated, but for the two comparisons
-(of titles and of limits) without which it would take what all others refuse.
+A token is verified once and cached without a limit. Requests and responses are not validated, except for titles and the
+limit of a list, without which the conformance check would fail.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+import os
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
-from uuid import UUID
 
 import jwt
 import orjson
@@ -16,161 +15,86 @@ from starlette.types import Receive, Scope, Send
 
 from persistence.errors import TaskNotFound
 
-_MOST_CHARACTERS = 200
-_MOST_TASKS = 1000
-_MOMENTS: Final = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
+_MAX_TITLE = 200
+_MAX_LIMIT = 1000
+_OPTIONS: Final = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 
-_Call = Callable[..., Awaitable[Any]]
-_Answer = tuple[int, bytes, str | None]
-"""Status, body and `Location`."""
+Store = Mapping[str, Callable[..., Awaitable[Any]]]
+"""`page(user_id, query)`, `create(user_id, body)`, `get(user_id, task_id)`, `change(user_id, task_id, body)`,
+`toggle(user_id, task_id)`, `remove(user_id, task_id)`, `open()` and `close()`."""
 
-_UNAUTHENTICATED: Final[_Answer] = (401, b"{}", None)
-_FORBIDDEN: Final[_Answer] = (403, b"{}", None)
-_NOT_FOUND: Final[_Answer] = (404, b"{}", None)
-_INVALID: Final[_Answer] = (422, b"{}", None)
-_GONE: Final[_Answer] = (204, b"", None)
-
-
-@dataclass(frozen=True, slots=True)
-class Store:
-    """Where tasks are kept: the functions of `persistence.tasks` without their first parameter."""
-
-    open: _Call
-    close: _Call
-    page: _Call
-    create: _Call
-    get: _Call
-    change: _Call
-    toggle: _Call
-    remove: _Call
+# By method and number of segments after /api/{user_id}/tasks: the store's function, and the status of a success.
+_OPERATIONS: Final = {
+    ("GET", 0): ("page", 200),
+    ("POST", 0): ("create", 201),
+    ("GET", 1): ("get", 200),
+    ("PUT", 1): ("change", 200),
+    ("DELETE", 1): ("remove", 204),
+    ("PATCH", 2): ("toggle", 200),
+}
 
 
-class BareApplication:
-    """An ASGI application around a store, for tokens signed with `secret`."""
+class BaselineApplication:
+    """An ASGI application on a store."""
 
-    def __init__(self, store: Store, secret: str) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
-        self._secret = secret
+        self._secret = os.environ["BETTER_AUTH_SECRET"]
         self._subjects: dict[bytes, str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or the application's life from start to end."""
+        """Serve one request, or the lifespan of the application."""
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
+            for function, event in (("open", "startup"), ("close", "shutdown")):
+                await receive()
+                await self._store[function]()
+                await send({"type": f"lifespan.{event}.complete"})
             return
-        status, body, location = await self._answer(scope, receive)
+        status, content = await self._respond(scope, receive)
+        body = b"" if content is None else orjson.dumps(content, option=_OPTIONS)
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-        if location is not None:
-            headers.append((b"location", location.encode()))
+        if status == 201:  # noqa: PLR2004  Created
+            headers.append((b"location", f"{scope['path']}/{content['id']}".encode()))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    async def _live(self, receive: Receive, send: Send) -> None:
-        await receive()
-        await self._store.open()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await self._store.close()
-        await send({"type": "lifespan.shutdown.complete"})
-
-    async def _answer(self, scope: Scope, receive: Receive) -> _Answer:
-        subject = self._subject(scope["headers"])
-        if subject is None:
-            return _UNAUTHENTICATED
-        segments = scope["path"].split("/")
-        if segments[2] != subject:
-            return _FORBIDDEN
+    async def _respond(self, scope: Scope, receive: Receive) -> tuple[int, Any]:
+        """The status and the content of the response."""
+        subject = next((self._subject(value) for name, value in scope["headers"] if name == b"authorization"), None)
+        _, _, user, _, *segments = scope["path"].split("/")
+        if subject != user:
+            return 403 if subject else 401, {}
+        function, status = _OPERATIONS[scope["method"], len(segments)]
+        arguments: list[Any] = [user, *segments[:1]]
+        if function == "page":
+            arguments.append({"limit": _MAX_LIMIT, **dict(parse_qsl(scope["query_string"].decode()))})
+            if not 1 <= int(arguments[-1]["limit"]) <= _MAX_LIMIT:
+                return 422, {}
+        elif function in ("create", "change"):
+            arguments.append(orjson.loads(await _read(receive)))
+            title = arguments[-1].get("title", None if function == "change" else "")
+            if title is not None and not (title.strip() and len(title) <= _MAX_TITLE):
+                return 422, {}
         try:
-            return await _OPERATIONS[scope["method"], len(segments)](self._store, segments, scope, receive)
+            return status, await self._store[function](*arguments)
         except TaskNotFound:
-            return _NOT_FOUND
+            return 404, {}
 
-    def _subject(self, headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-        for name, value in headers:
-            if name == b"authorization":
-                return self._subjects.get(value) or self._verified(value)
-        return None
-
-    def _verified(self, authorization: bytes) -> str | None:
-        try:
-            claims = jwt.decode(authorization.removeprefix(b"Bearer "), self._secret, algorithms=["HS256"])
-        except jwt.InvalidTokenError:
-            return None
-        subject: str = claims["sub"]
-        self._subjects[authorization] = subject
+    def _subject(self, authorization: bytes) -> str | None:
+        subject = self._subjects.get(authorization)
+        if subject is None:
+            try:
+                claims = jwt.decode(authorization.removeprefix(b"Bearer "), self._secret, algorithms=["HS256"])
+            except jwt.InvalidTokenError:
+                return None
+            self._subjects[authorization] = subject = claims["sub"]
         return subject
 
 
-# A path is "", "api", the user, "tasks", the task, "complete".
-async def _list(store: Store, segments: list[str], scope: Scope, _receive: Receive) -> _Answer:
-    query = dict(parse_qsl(scope["query_string"].decode()))
-    limit = int(query.get("limit", _MOST_TASKS))
-    if not 1 <= limit <= _MOST_TASKS:
-        return _INVALID
-    page = await store.page(segments[2], status=query.get("status", "all"), sort="created", limit=limit, cursor=None)
-    return 200, _json(page.tasks), None
-
-
-async def _create(store: Store, segments: list[str], scope: Scope, receive: Receive) -> _Answer:
-    body = await _read(receive)
-    title = body.get("title", "")
-    if not _is_title(title):
-        return _INVALID
-    task = await store.create(
-        segments[2],
-        email=None,
-        name=None,
-        title=title,
-        description=body.get("description"),
-        completed=body.get("completed", False),
-    )
-    return 201, _json(task), f"{scope['path']}/{task['id']}"
-
-
-async def _get(store: Store, segments: list[str], _scope: Scope, _receive: Receive) -> _Answer:
-    return 200, _json(await store.get(segments[2], UUID(segments[4]))), None
-
-
-async def _change(store: Store, segments: list[str], _scope: Scope, receive: Receive) -> _Answer:
-    changes = await _read(receive)
-    if "title" in changes and not _is_title(changes["title"]):
-        return _INVALID
-    return 200, _json(await store.change(segments[2], UUID(segments[4]), changes)), None
-
-
-async def _toggle(store: Store, segments: list[str], _scope: Scope, _receive: Receive) -> _Answer:
-    return 200, _json(await store.toggle(segments[2], UUID(segments[4]))), None
-
-
-async def _remove(store: Store, segments: list[str], _scope: Scope, _receive: Receive) -> _Answer:
-    await store.remove(segments[2], UUID(segments[4]))
-    return _GONE
-
-
-_OPERATIONS: Final[dict[tuple[str, int], Callable[[Store, list[str], Scope, Receive], Awaitable[_Answer]]]] = {
-    ("GET", 4): _list,
-    ("POST", 4): _create,
-    ("GET", 5): _get,
-    ("PUT", 5): _change,
-    ("DELETE", 5): _remove,
-    ("PATCH", 6): _toggle,
-}
-"""The operations by their method and the number of segments of their path."""
-
-
-async def _read(receive: Receive) -> dict[str, Any]:
+async def _read(receive: Receive) -> bytes:
     message = await receive()
     content: bytes = message["body"]
     while message["more_body"]:
         message = await receive()
         content += message["body"]
-    body: dict[str, Any] = orjson.loads(content)
-    return body
-
-
-def _is_title(title: str) -> bool:
-    return bool(title.strip()) and len(title) <= _MOST_CHARACTERS
-
-
-def _json(content: object) -> bytes:
-    return orjson.dumps(content, option=_MOMENTS)
+    return content

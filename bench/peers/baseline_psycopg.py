@@ -1,118 +1,56 @@
-"""The floor on psycopg's pool as it comes, without what the service's `Database` adds or saves, its SQL written out.
-
-It takes every user for known, so its INSERT is shorter than the service's.
-"""
+"""The baseline on `psycopg_pool` as it comes and the SQL of the peers, without the service's connection pool."""
 
 import os
-from collections.abc import Mapping
-from typing import Any, Final
-from uuid import UUID
+from typing import Any
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncRawCursor
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
-from uuid_utils.compat import uuid7
 
-from bench.peers.baseline import BareApplication, Store
-from persistence.collation import title_key
+from bench.peers import STATEMENTS
+from bench.peers.baseline import BaselineApplication, Store
 from persistence.errors import TaskNotFound
-from persistence.tasks import Page
 
-_PAGE: Final = {
-    "all": b"""
-        SELECT id, user_id, title, description, completed, created_at, updated_at FROM tasks
-        WHERE user_id = %(user_id)s ORDER BY created_at, id LIMIT %(limit)s""",
-    "pending": b"""
-        SELECT id, user_id, title, description, completed, created_at, updated_at FROM tasks
-        WHERE user_id = %(user_id)s AND NOT completed ORDER BY created_at, id LIMIT %(limit)s""",
-    "completed": b"""
-        SELECT id, user_id, title, description, completed, created_at, updated_at FROM tasks
-        WHERE user_id = %(user_id)s AND completed ORDER BY created_at, id LIMIT %(limit)s""",
-}
-_CREATE: Final = b"""
-    INSERT INTO tasks (user_id, id, title, title_key, description, completed)
-    VALUES (%(user_id)s, %(id)s, %(title)s, %(title_key)s, %(description)s, %(completed)s)
-    RETURNING id, user_id, title, description, completed, created_at, updated_at"""
-_GET: Final = b"""
-    SELECT id, user_id, title, description, completed, created_at, updated_at FROM tasks
-    WHERE user_id = %(user_id)s AND id = %(id)s"""
-_CHANGE: Final = b"""
-    UPDATE tasks
-    SET title = coalesce(%(title)s, title), title_key = coalesce(%(title_key)s, title_key),
-        description = CASE WHEN %(described)s THEN %(description)s ELSE description END,
-        completed = coalesce(%(completed)s, completed), updated_at = now()
-    WHERE user_id = %(user_id)s AND id = %(id)s
-    RETURNING id, user_id, title, description, completed, created_at, updated_at"""
-_TOGGLE: Final = b"""
-    UPDATE tasks SET completed = NOT completed, updated_at = now() WHERE user_id = %(user_id)s AND id = %(id)s
-    RETURNING id, user_id, title, description, completed, created_at, updated_at"""
-_REMOVE: Final = b"DELETE FROM tasks WHERE user_id = %(user_id)s AND id = %(id)s RETURNING id"
+_OPTIONS = {"autocommit": True, "row_factory": dict_row, "cursor_factory": AsyncRawCursor, "options": "-c timezone=UTC"}
 
 
-class _Tasks:
-    """The functions of `persistence.tasks`, on a stock pool."""
-
-    def __init__(self, pool: AsyncConnectionPool[AsyncConnection[DictRow]]) -> None:
-        self._pool = pool
-
-    async def page(self, user_id: str, *, status: str, limit: int, **_: object) -> Page:
-        async with self._pool.connection() as connection:
-            cursor = await connection.execute(_PAGE[status], {"user_id": user_id, "limit": limit}, binary=True)
-            return Page(await cursor.fetchall(), None)
-
-    async def create(self, user_id: str, *, email: str | None, name: str | None, **members: Any) -> DictRow:
-        del email, name
-        key = title_key(members["title"])
-        return await self._one(_CREATE, {"user_id": user_id, "id": uuid7(), "title_key": key, **members})
-
-    async def get(self, user_id: str, task_id: UUID) -> DictRow:
-        return await self._one(_GET, {"user_id": user_id, "id": task_id})
-
-    async def change(self, user_id: str, task_id: UUID, changes: Mapping[str, Any]) -> DictRow:
-        parameters = {
-            "user_id": user_id,
-            "id": task_id,
-            "title": changes.get("title"),
-            "title_key": title_key(changes["title"]) if "title" in changes else None,
-            "described": "description" in changes,
-            "description": changes.get("description"),
-            "completed": changes.get("completed"),
-        }
-        return await self._one(_CHANGE, parameters)
-
-    async def toggle(self, user_id: str, task_id: UUID) -> DictRow:
-        return await self._one(_TOGGLE, {"user_id": user_id, "id": task_id})
-
-    async def remove(self, user_id: str, task_id: UUID) -> None:
-        await self._one(_REMOVE, {"user_id": user_id, "id": task_id})
-
-    async def _one(self, statement: bytes, parameters: Mapping[str, Any]) -> DictRow:
-        async with self._pool.connection() as connection:
-            cursor = await connection.execute(statement, parameters, binary=True)
-            row = await cursor.fetchone()
-        if row is None:
-            raise TaskNotFound
-        return row
-
-
-def create_app() -> BareApplication:
+def create_app() -> BaselineApplication:
     """The application that uvicorn runs."""
     pool: AsyncConnectionPool[AsyncConnection[DictRow]] = AsyncConnectionPool(
-        os.environ["DATABASE_URL"],
-        min_size=1,
-        max_size=10,
-        kwargs={"autocommit": True, "row_factory": dict_row, "options": "-c timezone=UTC"},
-        open=False,
+        os.environ["DATABASE_URL"], min_size=1, max_size=10, kwargs=_OPTIONS, open=False
     )
-    tasks = _Tasks(pool)
-    store = Store(
-        open=pool.open,
-        close=pool.close,
-        page=tasks.page,
-        create=tasks.create,
-        get=tasks.get,
-        change=tasks.change,
-        toggle=tasks.toggle,
-        remove=tasks.remove,
-    )
-    return BareApplication(store, os.environ["BETTER_AUTH_SECRET"])
+
+    async def rows(statement: str, *parameters: Any) -> list[DictRow]:
+        async with pool.connection() as connection:
+            cursor = await connection.execute(STATEMENTS[statement].encode(), parameters, binary=True)
+            return await cursor.fetchall()
+
+    async def one(statement: str, *parameters: Any) -> DictRow:
+        for row in await rows(statement, *parameters):
+            return row
+        raise TaskNotFound
+
+    async def remove(user: str, task: str) -> None:
+        await one("delete", user, task)
+
+    store: Store = {
+        "open": pool.open,
+        "close": pool.close,
+        "page": lambda user, query: rows(query.get("status", "all"), user, int(query["limit"])),
+        "create": lambda user, body: one(
+            "create", user, body["title"], body.get("description"), body.get("completed", False)
+        ),
+        "get": lambda user, task: one("get", user, task),
+        "change": lambda user, task, body: one(
+            "update",
+            user,
+            task,
+            body.get("title"),
+            "description" in body,
+            body.get("description"),
+            body.get("completed"),
+        ),
+        "toggle": lambda user, task: one("toggle", user, task),
+        "remove": remove,
+    }
+    return BaselineApplication(store)

@@ -1,28 +1,32 @@
-"""The floor: bare ASGI with the service's own driver, pool and statements. No Python server on them can cost less."""
+"""The baseline on the service's own connection pool and statements: no Python server on them can cost less."""
 
 import os
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
-from bench.peers.baseline import BareApplication, Store
+from bench.peers.baseline import BaselineApplication, Store
 from persistence import tasks
 from persistence.postgres.database import Database
-from persistence.tasks import NewTask, PageRequest
 from persistence.users import Owner
 
 
-def create_app() -> BareApplication:
-    """The application that uvicorn runs."""
-    database = Database(size=10)
-    store = Store(
-        open=partial(database.open, os.environ["DATABASE_URL"]),
-        close=database.close,
-        page=lambda user_id, **query: tasks.page(database, user_id, PageRequest(**query)),
-        create=lambda user_id, *, email, name, **members: tasks.create(
-            database, Owner(user_id, email, name), NewTask(**members)
-        ),
-        get=partial(tasks.get, database),
-        change=partial(tasks.change, database),
-        toggle=partial(tasks.toggle, database),
-        remove=partial(tasks.remove, database),
-    )
-    return BareApplication(store, os.environ["BETTER_AUTH_SECRET"])
+def create_app(database: Database | None = None) -> BaselineApplication:
+    """The application that uvicorn runs, by default with ten connections to `DATABASE_URL`."""
+    database = database or Database(size=10)
+
+    async def page(user_id: str, query: Mapping[str, Any]) -> list[dict[str, Any]]:
+        request = tasks.PageRequest(**{"status": "all", "sort": "created", **query, "limit": int(query["limit"])})
+        return (await tasks.page(database, user_id, request)).tasks
+
+    store: Store = {
+        "open": lambda: database.open(os.environ["DATABASE_URL"]),
+        "close": database.close,
+        "page": page,
+        "create": lambda user_id, body: tasks.create(database, Owner(user_id), tasks.NewTask(**body)),
+        "get": partial(tasks.get, database),
+        "change": partial(tasks.change, database),
+        "toggle": partial(tasks.toggle, database),
+        "remove": partial(tasks.remove, database),
+    }
+    return BaselineApplication(store)
