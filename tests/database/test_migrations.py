@@ -1,11 +1,8 @@
 """The schema: its history, what it keeps out, and what it is fast at. On databases of their own."""
 
-import json
 import os
 import subprocess
 import sys
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +14,11 @@ from alembic.migration import MigrationContext
 from sqlalchemy import create_engine
 from sqlalchemy.pool import NullPool
 
-from persistence import cursor, migrations, tasks, users
-from persistence.postgres.statement import Statement
+from persistence import migrations
 from persistence.schema import metadata
-from tests.support.postgres import fresh_database
 from tests.support.service import MEASURED, ROOT, SECRET, running_service
 
 _WAIT_SECONDS = 60
-
-
-@pytest.fixture
-def empty(database_url: str) -> Iterator[str]:
-    with fresh_database(database_url) as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def migrated(database_url: str) -> Iterator[str]:
-    with fresh_database(database_url) as url:
-        migrations.upgrade(url)
-        yield url
 
 
 def _rows(url: str, query: str) -> list[tuple[Any, ...]]:
@@ -216,141 +198,3 @@ def test_the_command_says_in_one_sentence_why_it_failed(tmp_path: Path) -> None:
     assert "Connection refused" in done.stderr
     assert "Traceback" not in done.stderr
     assert "hunter2" not in done.stdout + done.stderr
-
-
-_TASK = {
-    "user_id": "'ada'",
-    "id": "gen_random_uuid()",
-    "title": "'Buy milk'",
-    "title_key": "'buy milk'::bytea",
-    "description": "NULL",
-    "completed": "false",
-    "created_at": "now()",
-    "updated_at": "now()",
-}
-_USER = {"id": "'bob'", "email": "NULL", "name": "NULL", "created_at": "now()", "updated_at": "now()"}
-
-
-def _insert(table: str, values: dict[str, str]) -> bytes:
-    return f"INSERT INTO {table} ({', '.join(values)}) VALUES ({', '.join(values.values())})".encode()  # noqa: S608
-
-
-@pytest.mark.parametrize("moment", ["'infinity'", "'-infinity'", "'10000-01-01 00:00+00'", "'0001-12-31 00:00+00 BC'"])
-@pytest.mark.parametrize("column", ["created_at", "updated_at"])
-@pytest.mark.parametrize(("table", "row"), [("tasks", _TASK), ("users", _USER)], ids=["task", "user"])
-def test_a_moment_that_could_not_be_read_is_kept_out(
-    migrated: str, table: str, row: dict[str, str], column: str, moment: str
-) -> None:
-    with psycopg.connect(migrated) as connection:
-        connection.execute("INSERT INTO users (id) VALUES ('ada')")
-        with pytest.raises(psycopg.errors.CheckViolation) as caught:
-            connection.execute(_insert(table, row | {column: moment}))
-        assert caught.value.diag.constraint_name == f"ck_{table}_{column}_readable"
-        connection.rollback()
-
-
-@pytest.mark.parametrize(
-    ("table", "row", "column", "value"),
-    [
-        ("tasks", _TASK, "title", "''"),
-        ("tasks", _TASK, "title", "repeat('x', 65536)"),
-        ("tasks", _TASK, "title_key", "''::bytea"),
-        ("tasks", _TASK, "title_key", "convert_to(repeat('x', 1501), 'UTF8')"),
-        ("tasks", _TASK, "description", "repeat('x', 65536)"),
-        ("users", _USER, "id", "''"),
-        ("users", _USER, "id", "repeat('x', 256)"),
-        ("users", _USER, "email", "''"),
-        ("users", _USER, "name", "''"),
-    ],
-)
-def test_a_text_that_could_not_be_answered_is_kept_out(
-    migrated: str, table: str, row: dict[str, str], column: str, value: str
-) -> None:
-    with psycopg.connect(migrated) as connection:
-        connection.execute("INSERT INTO users (id) VALUES ('ada')")
-        with pytest.raises(psycopg.errors.CheckViolation) as caught:
-            connection.execute(_insert(table, row | {column: value}))
-        assert caught.value.diag.constraint_name == f"ck_{table}_{column}_length"
-        connection.rollback()
-
-
-@pytest.mark.parametrize("column", ["title", "title_key", "completed", "created_at", "updated_at", "user_id", "id"])
-def test_a_task_has_no_gaps(migrated: str, column: str) -> None:
-    with psycopg.connect(migrated) as connection:
-        connection.execute("INSERT INTO users (id) VALUES ('ada')")
-        with pytest.raises(psycopg.errors.NotNullViolation):
-            connection.execute(_insert("tasks", _TASK | {column: "NULL"}))
-        connection.rollback()
-
-
-def test_the_first_and_the_last_readable_moment_can_be_read(empty: str, tmp_path: Path) -> None:
-    migrations.upgrade(empty)
-    first, last = "0001-01-01 00:00:00+00", "9999-12-31 23:59:59.999999+00"
-    with psycopg.connect(empty, autocommit=True) as connection:
-        connection.execute("INSERT INTO users (id) VALUES ('ada')")
-        connection.execute(_insert("tasks", _TASK | {"created_at": f"'{first}'", "updated_at": f"'{last}'"}))
-    with running_service(tmp_path, DATABASE_URL=empty) as service:
-        (task,) = service.as_user("ada").get("/api/ada/tasks").json()
-    assert (task["created_at"][:10], task["updated_at"][:26]) == ("0001-01-01", "9999-12-31T23:59:59.999999")
-
-
-@pytest.fixture(scope="module")
-def crowded(database_url: str) -> Iterator[psycopg.Connection[Any]]:
-    """Five users with four thousand tasks each, half of them completed."""
-    with fresh_database(database_url) as url:
-        migrations.upgrade(url)
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute("INSERT INTO users (id) SELECT 'user-' || n FROM generate_series(1, 5) n")
-            connection.execute(
-                "INSERT INTO tasks (user_id, id, title, title_key, completed, created_at, updated_at) "
-                "SELECT 'user-' || 1 + n % 5, gen_random_uuid(), 'Task', decode(md5(n::text), 'hex'), n % 2 = 0, "
-                "now() - n * interval '1 minute', now() - (n * 7919 % 20000) * interval '1 minute' "
-                "FROM generate_series(1, 20000) n"
-            )
-            connection.execute("VACUUM ANALYZE")
-            yield connection
-
-
-def _nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    yield plan
-    for child in plan.get("Plans", []):
-        yield from _nodes(child)
-
-
-def _plan(
-    connection: psycopg.Connection[Any], statement: Statement, parameters: dict[str, Any]
-) -> list[dict[str, Any]]:
-    cursor = psycopg.RawCursor(connection)
-    row = cursor.execute(b"EXPLAIN (FORMAT JSON) " + statement.text, statement.values(parameters)).fetchone()
-    assert row is not None
-    (explained,) = row[0] if isinstance(row[0], list) else json.loads(row[0])
-    return list(_nodes(explained["Plan"]))
-
-
-@pytest.mark.parametrize("status", tasks.STATUSES)
-@pytest.mark.parametrize("sort", cursor.SORTS)
-@pytest.mark.parametrize("after", [False, True], ids=["first page", "next page"])
-def test_every_list_walks_an_index_in_its_order(
-    crowded: psycopg.Connection[Any], sort: str, status: str, *, after: bool
-) -> None:
-    parameters: dict[str, Any] = {"user_id": "user-3", "count": 51}
-    if after:
-        column = {"created": "created_at", "title": "title_key", "updated": "updated_at"}[sort.removeprefix("-")]
-        middle = crowded.execute(
-            f"SELECT {column} FROM tasks WHERE user_id = 'user-3' ORDER BY {column} OFFSET 2000 LIMIT 1".encode()  # noqa: S608
-        ).fetchone()
-        assert middle is not None
-        parameters |= {"position": middle[0], "last_id": uuid.UUID(int=0)}
-    nodes = _plan(crowded, tasks._LIST[sort, status, after], parameters)  # noqa: SLF001  the statement is the subject
-    assert [node["Node Type"] for node in nodes] == ["Limit", "Index Scan"]
-    assert "user_id" in nodes[1]["Index Cond"]
-    # The place to go on from is found in the index, not by walking past everything before it.
-    assert ("ROW(" in nodes[1]["Index Cond"]) == after
-
-
-def test_the_numbers_of_a_profile_are_counted_from_an_index(crowded: psycopg.Connection[Any]) -> None:
-    for statement in (users._KNOWN, users._FIRST_SEEN):  # noqa: SLF001  the statements are the subject
-        nodes = _plan(crowded, statement, {"user_id": "user-3", "email": None, "name": None})
-        of_tasks = [node["Node Type"] for node in nodes if node.get("Relation Name") == "tasks"]
-        assert of_tasks in (["Index Only Scan"], ["Index Scan"], ["Bitmap Heap Scan"])
-        assert "Seq Scan" not in {n["Node Type"] for n in nodes if n.get("Relation Name") == "tasks"}

@@ -12,7 +12,7 @@ from tests.support.service import Service, free_port, running_service
 
 PROBES, ANONYMOUS = 60, 5
 PATHS = ("/health", "/health/ready")
-_addresses = (f"192.0.2.{number}" for number in itertools.count(1))
+addresses = (f"192.0.2.{number}" for number in itertools.count(1))
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def limited(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 def test_health_checks_of_an_address_share_one_budget(limited: Service) -> None:
-    client = limited.client(**{"x-forwarded-for": next(_addresses)})
+    client = limited.client(**{"x-forwarded-for": next(addresses)})
     answers = [client.get(PATHS[number % 2]) for number in range(PROBES + 2)]
     assert [answer.status_code for answer in answers] == [200] * PROBES + [429] * 2
     left = [f'"probes";r={count}' for count in (*reversed(range(PROBES)), 0, 0)]
@@ -40,7 +40,7 @@ def test_health_checks_of_an_address_share_one_budget(limited: Service) -> None:
 
 
 def test_health_checks_of_another_address_go_on(limited: Service) -> None:
-    clients = [limited.client(**{"x-forwarded-for": next(_addresses)}) for _ in range(2)]
+    clients = [limited.client(**{"x-forwarded-for": next(addresses)}) for _ in range(2)]
     statuses = Counter(clients[0].get("/health").status_code for _ in range(PROBES + 1))
     assert statuses == {200: PROBES, 429: 1}
     assert clients[1].get("/health").status_code == 200
@@ -48,7 +48,7 @@ def test_health_checks_of_another_address_go_on(limited: Service) -> None:
 
 def test_other_requests_use_up_no_health_check(limited: Service) -> None:
     """Whoever shares an address with an orchestrator cannot have the service restarted."""
-    client = limited.client(**{"x-forwarded-for": next(_addresses)})
+    client = limited.client(**{"x-forwarded-for": next(addresses)})
     statuses = Counter(client.get("/").status_code for _ in range(PROBES + 2))
     assert statuses == {200: ANONYMOUS, 429: PROBES + 2 - ANONYMOUS}
     assert [client.get(path).status_code for path in PATHS] == [200, 200]

@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
@@ -33,3 +33,8 @@ def at_once(service: Service, calls: Sequence[tuple[str, Call]]) -> list[httpx2.
 
     with ThreadPoolExecutor(len(calls)) as pool:
         return list(pool.map(make, *zip(*calls, strict=True)))
+
+
+def in_parallel(calls: list[Callable[[], httpx2.Response]]) -> list[httpx2.Response]:
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [future.result() for future in [pool.submit(call) for call in calls]]

@@ -13,7 +13,7 @@ import httpx2
 import jsonschema_rs
 
 from server.problems import KINDS
-from tests.support.service import Service
+from tests.support.service import Service, token
 
 STATUS = {kind.code: kind.status for kind in KINDS}
 LONGEST_PROBLEM = 16_384
@@ -128,6 +128,16 @@ def request(
     named = [("Host", host), *headers] if host is not None else headers
     lines += [f"{name}: {value}".encode("latin-1") for name, value in named]
     return b"\r\n".join([*lines, b"", b""])
+
+
+def bearer_field(subject: str, *, seconds: int = 600) -> tuple[str, str]:
+    """Return the header field that carries a token of this user."""
+    return "Authorization", f"Bearer {token(subject, seconds=seconds)}"
+
+
+def json_fields(body: bytes) -> list[tuple[str, str]]:
+    """Return the header fields of a JSON body."""
+    return [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
 
 
 def ask(service: Service, *parts: bytes) -> RawAnswer:

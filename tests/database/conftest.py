@@ -1,0 +1,21 @@
+"""An empty database, and one with the schema."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from persistence import migrations
+from tests.support.postgres import fresh_database
+
+
+@pytest.fixture
+def empty(database_url: str) -> Iterator[str]:
+    with fresh_database(database_url) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def migrated(database_url: str) -> Iterator[str]:
+    with fresh_database(database_url) as url:
+        migrations.upgrade(url)
+        yield url

@@ -1,0 +1,22 @@
+"""The command `tasks-api`, run in this process."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from server.cli import main
+from tests.operations.command import RunCommand
+from tests.support.service import SECRET
+
+
+@pytest.fixture
+def tasks_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunCommand:
+    """Run the command in this process, in a directory of its own. Nobody can listen on the default address."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, **environment: str | None) -> Result:
+        defaults = {"BETTER_AUTH_SECRET": SECRET, "HOST": "203.0.113.1"}
+        return CliRunner().invoke(main, arguments, env={**defaults, **environment})
+
+    return run

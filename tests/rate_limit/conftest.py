@@ -1,0 +1,11 @@
+"""An unused client address."""
+
+import pytest
+
+from tests.rate_limit.policies import addresses
+
+
+@pytest.fixture
+def address() -> str:
+    """An address that nobody has used."""
+    return next(addresses)

@@ -1,0 +1,113 @@
+"""Rate limits counted in memory: exact, by a clock that is moved by hand."""
+
+import time
+import tracemalloc
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from limits import RateLimitItemPerMinute, RateLimitItemPerSecond, WindowStats
+from limits.strategies import MovingWindowRateLimiter
+
+from server.rate_limit.memory import WindowStorage, standing_of
+
+# The storage of the windows, through the library, by a clock moved by hand.
+
+
+class Clock:
+    """A clock that only moves when told, in whole nanoseconds."""
+
+    now = 0
+
+    def __call__(self) -> int:
+        return self.now
+
+
+MILLISECOND = 1_000_000
+SECOND = 1000 * MILLISECOND
+_MOMENTS = st.integers(0, 15_000) | st.sampled_from([0, 100, 1000, 9_999, 10_000])
+
+
+@given(amount=st.integers(1, 8), steps=st.lists(st.tuples(_MOMENTS, st.integers(1, 3)), max_size=80))
+def test_a_window_grants_exactly_what_was_not_used_within_it(amount: int, steps: list[tuple[int, int]]) -> None:
+    """Held against the definition: the moments of all requests that were granted."""
+    clock = Clock()
+    rate = RateLimitItemPerSecond(amount, 10)
+    windows = MovingWindowRateLimiter(WindowStorage(clock=clock))
+    granted: list[int] = []
+    for milliseconds, cost in steps:
+        clock.now += milliseconds * MILLISECOND
+        in_window = [moment for moment in granted if moment > clock.now - 10 * SECOND]
+        has_room = len(in_window) + cost <= amount
+        assert windows.test(rate, "ada", cost=cost) == has_room
+        assert windows.hit(rate, "ada", cost=cost) == has_room
+        if has_room:
+            granted += [clock.now] * cost
+            in_window += [clock.now] * cost
+        stats = windows.get_window_stats(rate, "ada")
+        assert stats.remaining == amount - len(in_window)
+        ends = (in_window[0] - clock.now) / SECOND + 10 if in_window else 10
+        assert stats.reset_time - time.time() == pytest.approx(ends, abs=0.5)
+
+
+@given(
+    reset=st.floats(-100, 100),
+    remaining=st.integers(0, 5),
+    granted=st.none() | st.booleans(),
+)
+def test_a_client_waits_for_a_second_at_least_and_for_a_window_at_most(
+    reset: float, remaining: int, *, granted: bool | None
+) -> None:
+    """The clocks of two replicas may differ."""
+    rate = RateLimitItemPerSecond(5, 60)
+    left = standing_of(rate, WindowStats(time.time() + reset, remaining), granted=granted)
+    assert 1 <= left.seconds <= 60
+    assert left.seconds == pytest.approx(min(60, max(1, reset)), abs=1)
+    assert left.granted == (remaining > 0 if granted is None else granted)
+    assert left.remaining == (remaining if left.granted else 0)
+
+
+def test_a_million_clients_take_no_more_room_than_the_most_that_are_kept() -> None:
+    rate = RateLimitItemPerMinute(300)
+    storage = WindowStorage(most=1000)
+    windows = MovingWindowRateLimiter(storage)
+    granted = 0
+    for number in range(1_000_000 // 50):
+        windows.hit(rate, str(number))
+        granted += windows.hit(rate, "busy")
+        assert len(storage) <= 1000
+    assert windows.get_window_stats(rate, "19999").remaining == 299
+    assert windows.get_window_stats(rate, "0").remaining == 300
+    # Whoever goes on asking is not forgotten, though refused.
+    assert granted == 300
+
+
+def test_whoever_was_quiet_for_a_window_is_forgotten() -> None:
+    clock = Clock()
+    rate = RateLimitItemPerMinute(300)
+    storage = WindowStorage(clock=clock)
+    windows = MovingWindowRateLimiter(storage)
+    for number in range(100):
+        windows.hit(rate, str(number))
+    clock.now += 61 * SECOND
+    for _ in range(50):
+        windows.hit(rate, uuid.uuid4().hex)
+    assert len(storage) == 50
+
+
+def test_a_busy_client_takes_eight_bytes_for_each_request_that_counts() -> None:
+    clock = Clock()
+    rate = RateLimitItemPerSecond(1000, 10)
+    tracemalloc.start()
+    try:
+        windows = MovingWindowRateLimiter(WindowStorage(clock=clock))
+        before, _ = tracemalloc.get_traced_memory()
+        for _ in range(20_000):
+            clock.now += MILLISECOND
+            windows.hit(rate, "ada")
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert windows.get_window_stats(rate, "ada").remaining == 0
+    assert after - before < 1000 * 8 * 1.25 + 1000
