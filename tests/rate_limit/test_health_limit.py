@@ -58,6 +58,8 @@ def test_other_requests_use_up_no_health_check(limited: Service) -> None:
 def test_health_checks_without_a_limit_are_not_counted(
     database_url: str, tmp_path: Path, settings: dict[str, str]
 ) -> None:
-    with running_service(tmp_path, DATABASE_URL=database_url, **{"RATE_LIMIT_PROBES": "1/day", **settings}) as service:
+    with running_service(
+        tmp_path, ready=True, DATABASE_URL=database_url, **{"RATE_LIMIT_PROBES": "1/day", **settings}
+    ) as service:
         answers = [service.client().get("/health") for _ in range(3)]
     assert [(answer.status_code, "ratelimit" in answer.headers) for answer in answers] == [(200, False)] * 3
