@@ -48,7 +48,7 @@ check: lint types lint-contract fuzz bench-check test ## Do what CI does
 bench: .venv/bench bench/peers/fastify/node_modules ## Compare the service with its peers and the baselines, in ROUNDS rounds (needs h2load)
 	$(BIN)/python -m bench measure comparison --rounds $(ROUNDS)
 
-bench-all: .venv/bench bench/peers/fastify/node_modules ## Measure all that docs/performance.md has, and write it again: about an hour
+bench-all: .venv/bench bench/peers/fastify/node_modules ## Measure all that docs/performance.md has, and write it again: half an hour
 	$(BIN)/python -m bench measure --rounds $(ROUNDS)
 	$(BIN)/python -m bench profile get --output docs/benchmarks/profile-get.svg
 

@@ -20,13 +20,8 @@ from bench.servers import ROOT
 
 _FUNCTIONS = (comparison, validation, tokens, startup, users, connections, workers, growth, profile)
 _PARTS = {function.__name__: function for function in _FUNCTIONS}
-_DOCS = click.option(
-    "--docs",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=ROOT / "docs",
-    show_default="docs",
-    help="The directory of performance.md and benchmarks/.",
-)
+_PATH = click.Path(path_type=Path)
+_DOCS = click.option("--docs", type=_PATH, default=ROOT / "docs", help="The directory of performance.md.")
 
 
 class _Group(click.Group):
@@ -66,7 +61,7 @@ def measure(parts: tuple[str, ...], docs: Path, **options: Any) -> None:
 @main.command("profile")
 @click.argument("operation", type=click.Choice(list(OPERATIONS)))
 @click.option("--seconds", type=click.IntRange(min=1), default=10, help="The duration.")
-@click.option("--output", type=click.Path(path_type=Path), help="The file.  [default: profile-OPERATION.svg]")
+@click.option("--output", type=_PATH, help="The file.  [default: profile-OPERATION.svg]")
 def profile_command(operation: str, seconds: int, output: Path | None) -> None:
     """Draw a flame graph of the service under OPERATION."""
     record(OPERATIONS[operation], seconds, output or Path(f"profile-{operation}.svg"))

@@ -16,8 +16,7 @@ from bench.database import BenchmarkDatabase
 from bench.operations import issue, user_id
 
 _OWNER, _OTHER = 10, 11
-_TASKS = 5
-_TOGGLES = 10
+_TASKS, _TOGGLES = 5, 10
 _TIME: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,6})?)(?:Z|\+00:00)")
 _ID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _FULL: Final = {"title": 'Éclairs, "fresh" \\ 9 \N{EURO SIGN}', "description": "1\n2 \N{BEER MUG}", "completed": True}
@@ -65,7 +64,7 @@ class _Dialogue:
         self._owner, self._other = issue(user_id(_OWNER)), issue(user_id(_OTHER))
 
     def responses(self) -> Iterator[_Response]:
-        """What `transcript` returns, with ids and times."""
+        """The responses of a transcript, with ids and times."""
         tasks, others = (f"/api/{user_id(user)}/tasks" for user in (_OWNER, _OTHER))
         created = self._send("POST", tasks, {"title": "Buy milk"})
         task = f"{tasks}/{json.loads(created[2])[0]['id']}"

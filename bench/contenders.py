@@ -15,12 +15,9 @@ from typing import Final
 class Contender:
     """A server of the six operations."""
 
-    name: str
-    """The name on the command line and in the results."""
-    title: str
-    """The name in tables."""
-    command: tuple[str, ...]
-    """Program and arguments, with `{port}` for the port."""
+    name: str  # on the command line and in the results
+    title: str  # in tables
+    command: tuple[str, ...]  # with `{port}` for the port
     environment: Mapping[str, str] = field(default_factory=dict)
     requires: str = "."
     """A path in the repository that `make` creates. Without it the contender is left out."""

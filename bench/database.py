@@ -14,9 +14,7 @@ from bench.operations import DEFAULT_TASKS, OPERATIONS, READINESS_USER, USER_BIT
 from persistence import migrations
 from persistence.admin.embedded import embedded_server
 
-_CROWD = 1000
-"""The number of the first user to whom no requests are sent."""
-
+_CROWD = 1000  # the number of the first user to whom no requests are sent
 _PREPARE = r"""
     -- A checkpoint would be charged to the contender that is measured. Commits still wait for the disk.
     ALTER SYSTEM SET checkpoint_timeout = '1h';

@@ -58,10 +58,8 @@ class Operation:
     tasks: int = DEFAULT_TASKS
     """The number of tasks that the user has before a block of requests."""
     body: str | None = None
-    writes: bool = field(default=False, kw_only=True)
-    """Whether the user's tasks have to be restored after a block."""
-    consumes: bool = field(default=False, kw_only=True)
-    """Whether each request needs a task that no other request has used."""
+    writes: bool = field(default=False, kw_only=True)  # the user's tasks have to be restored after a block
+    consumes: bool = field(default=False, kw_only=True)  # each request needs a task that no other has used
 
     def works(self, requests: int, connections: int) -> list[Work]:
         """The work of each connection. Each has its own tasks if there are enough."""

@@ -80,8 +80,13 @@ def _draw(part: Part, path: Path) -> None:
         panels: Any = figure.subplots(len(operations), squeeze=False).flat
         for panel, (name, title) in zip(panels, operations.items(), strict=True):
             cpu = [part.median("cpu_us", contender=one, operation=name, block="saturated") or 0 for one in contenders]
-            bars = panel.barh(list(contenders.values()), cpu, color=["#e8710a", *["#9aa5b1"] * (len(cpu) - 1)])
+            bars = panel.barh(
+                list(contenders.values()),
+                cpu,
+                color=["#e8710a" if one == "service" else "#9aa5b1" for one in contenders],
+            )
             panel.bar_label(bars, [number(value) for value in cpu], padding=3)
             panel.set_title(f"{title}, µs", loc="left", fontweight="bold")
+            panel.margins(x=0.12)
             panel.invert_yaxis()
         figure.savefig(path, transparent=True, metadata={"Date": None, "Creator": None})

@@ -23,7 +23,7 @@ _PACKAGES = (
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What was measured by one function of `bench.parts`."""
+    """The results of one function of `bench.parts`."""
 
     about: dict[str, Any]
     samples: list[Sample]
@@ -55,9 +55,9 @@ def keep(path: Path, name: str, part: Part, arguments: Sequence[str]) -> None:
 
 
 def _conditions() -> dict[str, Any]:
-    """The time, the commit (with `+` if the working tree has changes), the machine and the versions."""
+    """The time, the commit (with `+` if anything but the docs has changed since), the machine and the versions."""
     commit = _output("git", "rev-parse", "--short", "HEAD") or "unknown"
-    changed = _output("git", "status", "--porcelain", "--untracked-files=no")
+    changed = _output("git", "status", "--porcelain", "--untracked-files=no", "--", ".", ":!docs")
     processor = re.search(r"Model name:\s*(.*)", _output("lscpu"))
     machine = [processor[1] if processor else platform.machine(), f"{platform.system()} {platform.release()}"]
     versions = [f"{name} {importlib.metadata.version(name)}" for name in _PACKAGES.split()]
@@ -71,7 +71,7 @@ def _conditions() -> dict[str, Any]:
 
 
 def _output(*command: str) -> str:
-    """What a command prints, or nothing where it is missing or fails."""
+    """The output of a command, or nothing where it is missing or fails."""
     try:
         return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):

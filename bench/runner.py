@@ -21,17 +21,14 @@ _WARM_UP_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is measured, and for how long."""
+    """The contenders and operations of a measurement, and its length."""
 
     contenders: list[Contender]
     operations: list[Operation]
     rounds: int
-    seconds: float
-    """About how long a block lasts."""
-    paced: bool = True
-    """Whether latency is measured, too, at the same rate for all contenders."""
-    apart: bool = True
-    """Whether the contender has a core of its own."""
+    seconds: float  # of a block of requests, approximately
+    paced: bool = True  # measure latency, too, at the same rate for all contenders
+    apart: bool = True  # give the contender a core of its own
 
 
 def measure(plan: Plan) -> Part:

@@ -25,9 +25,7 @@ _PACED_CONNECTIONS = 8
 _MIN_EACH = 2
 _PROBE_SECONDS = 0.3
 _PROBE_GROWTH = 4
-_START_SECONDS = 60.0
-_STOP_SECONDS = 20.0
-_POLL_SECONDS = 0.005
+_START_SECONDS, _STOP_SECONDS, _POLL_SECONDS = 60.0, 20.0, 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +34,7 @@ class Server:
 
     base_url: str
     pid: int
-    startup_seconds: float
-    """From the start of the process to its first response with a task."""
+    startup_seconds: float  # from the start of the process to its first response with a task
     database: BenchmarkDatabase
 
     def capacity(self, operation: Operation) -> float:

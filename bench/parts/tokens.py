@@ -35,12 +35,10 @@ async def _samples() -> list[Sample]:
         await writer.drain()
         writer.close()
 
-    claims = [{"sub": user_id(number), "exp": int(time.time()) + 3600} for number in range(_TOKENS)]
-    batches = {
-        "cached": [issue(user_id(0))] * _TOKENS,
-        "HS256": [issue(user_id(number)) for number in range(_TOKENS)],
-        "EdDSA": [jwt.encode(one, key, algorithm="EdDSA", headers={"kid": "bench"}) for one in claims],
-    }
+    symmetric = [issue(user_id(number)) for number in range(_TOKENS)]
+    claims = [jwt.decode(token, options={"verify_signature": False}) for token in symmetric]
+    asymmetric = [jwt.encode(one, key, algorithm="EdDSA", headers={"kid": "bench"}) for one in claims]
+    batches = {"cached": symmetric[:1] * _TOKENS, "HS256": symmetric, "EdDSA": asymmetric}
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/jwks"
         return [
