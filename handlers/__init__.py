@@ -1,1 +1,1 @@
-"""The room that speaks HTTP's meaning: one module for each tag of the contract, one function for each operation."""
+"""The handlers: one module per tag of the OpenAPI document, one function per operation."""

@@ -1,10 +1,10 @@
-"""Tokens. Whoever gets here has shown a valid one: the security stage verified it."""
+"""Tokens. The security stage has verified the token before a handler runs."""
 
 from handlers.types import Answer, Context
 
 
 async def verify_token(context: Context) -> Answer:
-    """Whose token it is, and until when it is valid."""
+    """Return the user and the expiry of the token."""
     user = context.user
     body = {"user_id": user.id, "email": user.email, "name": user.name, "expires_at": user.expires_at}
     return Answer(200, body)

@@ -1,4 +1,4 @@
-"""Entity tags of tasks (RFC 9110, section 8.8.3) and idempotency keys: header fields in the words of `persistence`."""
+"""Preconditions (RFC 9110, section 13) and idempotency keys: header fields, as `persistence` takes them."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -10,32 +10,32 @@ _TAG: Final = re.compile('(W/)?"([^"]*)"')
 
 
 def entity_tag(updated_at: datetime) -> str:
-    """The strong entity tag of a task that was last changed at this moment, which is naive and in UTC."""
+    """The strong entity tag (RFC 9110, section 8.8.3) of a task with this `updated_at`, naive and in UTC."""
     return f'"{(updated_at.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND:x}"'
 
 
-def versions_of(if_match: str | None) -> list[datetime] | None:
-    """The moments of the entity tags in an `If-Match`, aware; None where any version will do.
+def expected_versions(if_match: str | None) -> list[datetime] | None:
+    """The versions (`updated_at`, aware) that an `If-Match` lists; None if it admits any version.
 
-    A tag that is weak, or none of ours, matches nothing (RFC 9110, section 13.1.1).
+    A tag that is weak or malformed matches nothing (RFC 9110, section 13.1.1).
     """
     if if_match is None or if_match == "*":
         return None
-    found = (_moment(tag) for weak, tag in _TAG.findall(if_match) if not weak)
-    return [moment for moment in found if moment is not None]
+    found = (_version(tag) for weak, tag in _TAG.findall(if_match) if not weak)
+    return [version for version in found if version is not None]
 
 
-def _moment(tag: str) -> datetime | None:
+def _version(tag: str) -> datetime | None:
     try:
         moment = _EPOCH + int(tag, 16) * _MICROSECOND
     except (ValueError, OverflowError):
         return None
-    # Python reads more than one spelling of a number, and a strong comparison takes one.
+    # Python parses several spellings of a number, but a strong comparison is of octets.
     return moment if entity_tag(moment) == f'"{tag}"' else None
 
 
-def key_of(idempotency_key: str) -> str:
-    """The key, whether it is bare or a String (RFC 9651, section 3.3.3)."""
+def read_idempotency_key(idempotency_key: str) -> str:
+    """The key itself, from a bare value or a String of RFC 9651, section 3.3.3."""
     if idempotency_key.startswith('"'):
         return re.sub(r"\\(.)", r"\1", idempotency_key[1:-1])
     return idempotency_key

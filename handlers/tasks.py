@@ -1,10 +1,10 @@
-"""Tasks, under the path of their owner or of whoever the token names."""
+"""Tasks, under `/api/{user_id}/tasks` and `/api/tasks`."""
 
 import re
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from handlers.preconditions import entity_tag, key_of, versions_of
+from handlers.preconditions import entity_tag, expected_versions, read_idempotency_key
 from handlers.types import Answer, Context, Rows
 from persistence import bulk, idempotency, tasks
 from persistence.postgres.statement import Row
@@ -16,7 +16,7 @@ _DOT_SEGMENT: Final = re.compile(r"/(?:\.|%2[Ee]){1,2}(?=/)")
 
 
 async def list_tasks(context: Context, status: str, sort: str, limit: int, cursor: str | None) -> Answer:
-    """A page of tasks, with a `Link` to the next one (RFC 8288) where there is more."""
+    """Return a page of tasks, with a `Link` to the next page (RFC 8288) if there is one."""
     page = await tasks.page(context.database, context.user.id, PageRequest(status, sort, limit, cursor))
     if page.next_cursor is None:
         return Answer(200, page.tasks)
@@ -31,68 +31,70 @@ async def create_task(context: Context, body: dict[str, Any], idempotency_key: s
     if idempotency_key is None:
         task = await tasks.create(context.database, context.user, new)
     else:
-        task, replayed = await idempotency.create_once(context.database, context.user, new, key_of(idempotency_key))
+        task, replayed = await idempotency.create_once(
+            context.database, context.user, new, read_idempotency_key(idempotency_key)
+        )
     headers = {"location": f"{_collection(context)}/{task['id']}", "etag": entity_tag(task["updated_at"])}
     return Answer(201, task, headers | {"idempotent-replayed": "true"} if replayed else headers)
 
 
 async def get_task(context: Context, task_id: str) -> Answer:
-    """One task."""
+    """Return one task."""
     return _tagged(await tasks.get(context.database, context.user.id, task_id))
 
 
 async def update_task(context: Context, task_id: str, body: dict[str, Any], if_match: str | None) -> Answer:
-    """The task with the members of the body changed."""
-    versions = versions_of(if_match)
+    """Change the members of the body, and return the task."""
+    versions = expected_versions(if_match)
     return _tagged(await tasks.change(context.database, context.user.id, task_id, body, versions))
 
 
 async def delete_task(context: Context, task_id: str, if_match: str | None, *, permanent: bool) -> Answer:
-    """Nothing, and the task is in the trash or, permanently, gone."""
-    delete = tasks.remove if permanent or not context.services.keeps_trash else tasks.trash
-    await delete(context.database, context.user.id, task_id, versions_of(if_match))
+    """Move a task to the trash, or delete it permanently."""
+    delete = tasks.delete_permanently if permanent or not context.services.keeps_trash else tasks.soft_delete
+    await delete(context.database, context.user.id, task_id, expected_versions(if_match))
     return Answer(204)
 
 
 async def toggle_task(context: Context, task_id: str, if_match: str | None) -> Answer:
-    """The task with `completed` flipped."""
-    versions = versions_of(if_match)
+    """Invert `completed`, and return the task."""
+    versions = expected_versions(if_match)
     return _tagged(await tasks.toggle(context.database, context.user.id, task_id, versions))
 
 
 async def restore_task(context: Context, task_id: str) -> Answer:
-    """The task, out of the trash."""
+    """Restore a task from the trash, and return it."""
     return _tagged(await tasks.restore(context.database, context.user.id, task_id))
 
 
 async def complete_all_tasks(context: Context, body: dict[str, Any]) -> Answer:
-    """How many tasks were completed, or reopened."""
+    """Complete or reopen all tasks; return the number that changed."""
     user_id = context.user.id
     return Answer(200, {"count": await bulk.complete_all(context.database, user_id, completed=body["completed"])})
 
 
 async def clear_completed_tasks(context: Context, status: str, *, permanent: bool) -> Answer:  # noqa: ARG001  `completed`
-    """How many tasks were deleted."""
+    """Delete all completed tasks; return their number."""
     permanently = permanent or not context.services.keeps_trash
     user_id = context.user.id
     return Answer(200, {"count": await bulk.clear_completed(context.database, user_id, permanently=permanently)})
 
 
 async def export_tasks(context: Context, format: str, status: str) -> Answer:  # noqa: A002  the parameter's name
-    """All tasks, a line for each."""
+    """Return all tasks as a stream of records."""
     pages = bulk.pages(context.database, context.user.id, status=status)
     disposition = f'attachment; filename="tasks.{format}"'
     return Answer(200, Rows(_MEDIA_TYPES[format], pages), {"content-disposition": disposition})
 
 
 async def import_tasks(context: Context, body: list[dict[str, Any]]) -> Answer:
-    """How many tasks are new, and how many were there."""
-    imported = await bulk.add(context.database, context.user, body)
+    """Insert the tasks of the body; return the numbers of new and of existing tasks."""
+    imported = await bulk.import_tasks(context.database, context.user, body)
     return Answer(200, {"imported": imported, "unchanged": len(body) - imported})
 
 
 def _collection(context: Context) -> str:
-    """The path of the user's tasks, without the user's id where a client would remove it as a dot segment."""
+    """The path of the user's tasks, without a user id that clients remove as a dot segment."""
     return _DOT_SEGMENT.sub("", context.path)
 
 

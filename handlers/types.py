@@ -1,4 +1,4 @@
-"""What every handler takes and gives."""
+"""The types that every handler takes and returns."""
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field

@@ -28,15 +28,15 @@ from sqlalchemy.types import TypeEngine
 from uuid_utils.compat import uuid7
 
 from persistence.collation import title_key
-from persistence.postgres.cooperative import Slices
+from persistence.postgres.cooperative import Cooperative
 from persistence.postgres.database import Database
 from persistence.postgres.statement import Row, Statement, compile_statement
 from persistence.schema import tasks, users
-from persistence.tasks import CHANGED_AT, INTO_TRASH, LIVE, OWNER, STATUSES, PageRequest, page
+from persistence.tasks import CHANGED_AT, LIVE, OWNER, SOFT_DELETED, STATUSES, PageRequest, page
 from persistence.users import Owner, known_user
 
-# Rows as one JSON document: to write arrays for PostgreSQL, psycopg took half a second of the event loop for 50,000.
-_GIVEN: Final[Mapping[str, TypeEngine[Any]]] = {
+# The rows are sent as one JSON document: psycopg held the event loop for half a second to write 50,000 as arrays.
+_IMPORTED: Final[Mapping[str, TypeEngine[Any]]] = {
     "id": Uuid(),
     "title": Text(),
     "title_key": Text(),  # in base64
@@ -47,8 +47,8 @@ _GIVEN: Final[Mapping[str, TypeEngine[Any]]] = {
 }
 
 
-def _add_statement() -> Statement:
-    columns = (column(name, type_) for name, type_ in _GIVEN.items())
+def _import_statement() -> Statement:
+    columns = (column(name, type_) for name, type_ in _IMPORTED.items())
     document = cast(bindparam("rows", type_=Text), postgresql.JSON)
     given = func.json_to_recordset(document).table_valued(*columns, name="given").render_derived(with_types=True)
     rows = select(
@@ -60,9 +60,9 @@ def _add_statement() -> Statement:
         given.c.completed,
         func.coalesce(given.c.created_at, func.now()),
         func.coalesce(given.c.updated_at, given.c.created_at, func.now()),
-        # In one order whatever that of the lines is: two at once would otherwise wait for each other.
+        # Sorted, so that concurrent imports lock rows in the same order and cannot deadlock.
     ).order_by(given.c.id)
-    names = ["user_id", *_GIVEN]
+    names = ["user_id", *_IMPORTED]
     added = (
         postgresql.insert(tasks)
         .from_select(names, rows)
@@ -73,37 +73,37 @@ def _add_statement() -> Statement:
     return compile_statement(select(func.count().label("count")).select_from(added).add_cte(known_user()))
 
 
-_ADD: Final = _add_statement()
+_IMPORT: Final = _import_statement()
 
 
-def _in_turn() -> ColumnElement[bool]:
-    """Holds what is about all tasks of a user up while another such statement, or the end of the user, is under way.
+def _user_is_locked() -> ColumnElement[bool]:
+    """A condition that locks the user's row, so that bulk operations on one user's tasks are serialized.
 
-    Each takes rows in an order of its own, and they would wait for each other. Creates are not held up.
+    Each locks rows in another order, so concurrent ones could deadlock. Creates do not wait for the lock.
     """
     owner: Select[Any] = select(literal_column("1")).select_from(users).where(users.c.id == OWNER)
-    turn = owner.with_for_update(key_share=True).cte("turn")
-    return select(literal_column("1")).select_from(turn).exists()
+    locked = owner.with_for_update(key_share=True).cte("locked_user")
+    return select(literal_column("1")).select_from(locked).exists()
 
 
-def _count_of(changes: Update | Delete) -> Statement:
-    """How many tasks a statement changes, without a list of them."""
-    changed = changes.where(_in_turn()).returning(literal_column("1")).cte("changed")
+def _counting(changes: Update | Delete) -> Statement:
+    """A statement that makes the changes and returns the number of changed tasks as `count`."""
+    changed = changes.where(_user_is_locked()).returning(literal_column("1")).cte("changed")
     return compile_statement(select(func.count().label("count")).select_from(changed))
 
 
 _COMPLETED = (tasks.c.user_id == OWNER, STATUSES["completed"])
 _NEW_COMPLETED = bindparam("new_completed", type_=Boolean)
-_TRASH_COMPLETED: Final = _count_of(update(tasks).where(*_COMPLETED).values(INTO_TRASH))
-_REMOVE_COMPLETED: Final = _count_of(delete(tasks).where(*_COMPLETED))
-_COMPLETE_ALL: Final = _count_of(
+_SOFT_DELETE_COMPLETED: Final = _counting(update(tasks).where(*_COMPLETED).values(SOFT_DELETED))
+_DELETE_COMPLETED: Final = _counting(delete(tasks).where(*_COMPLETED))
+_COMPLETE_ALL: Final = _counting(
     update(tasks)
     .where(tasks.c.user_id == OWNER, LIVE, tasks.c.completed != _NEW_COMPLETED)
     .values(completed=_NEW_COMPLETED, updated_at=CHANGED_AT)
 )
 
 PAGE: Final = 1000
-"""How many tasks are read at once, at most."""
+"""The maximum number of tasks of a page."""
 
 
 async def pages(database: Database, user_id: str, *, status: str) -> AsyncIterator[list[Row]]:
@@ -121,39 +121,39 @@ async def pages(database: Database, user_id: str, *, status: str) -> AsyncIterat
             return
 
 
-async def add(database: Database, owner: Owner, rows: Sequence[Row]) -> int:
-    """Keep all these tasks, in one statement. Returns how many; those whose id the user has already stay as they are.
+async def import_tasks(database: Database, owner: Owner, rows: Sequence[Row]) -> int:
+    """Insert all tasks in one statement, except those whose id the user has already. Returns the number inserted.
 
     A row has a `title`, and may have `id`, `description`, `completed`, `created_at` and `updated_at`, the last two as
     RFC 3339 writes them. Raises `DatabaseUnavailable`.
     """
-    slices = Slices()
+    work = Cooperative()
     document = bytearray(b"[")
     for row in rows:
-        document += _given(row) + b","
-        await slices.pause()
+        document += _record(row) + b","
+        await work.checkpoint()
     document[len(document) - bool(rows) :] = b"]"
     parameters = {**owner.parameters(), "rows": document}
-    count: int = (await database.fetch_one(_ADD, parameters, many=True))["count"]
+    count: int = (await database.fetch_one(_IMPORT, parameters, bulk=True))["count"]
     return count
 
 
-def _given(row: Row) -> bytes:
+def _record(row: Row) -> bytes:
     key = base64.b64encode(title_key(row["title"])).decode()
     return orjson.dumps({"id": uuid7(), "completed": False, **row, "title_key": key})
 
 
 async def clear_completed(database: Database, user_id: str, *, permanently: bool) -> int:
-    """Put all completed tasks of the user into the trash, or remove them for good. Returns how many.
+    """Move all completed tasks of the user to the trash, or delete them permanently. Returns their number.
 
     Raises `DatabaseUnavailable`.
     """
-    statement = _REMOVE_COMPLETED if permanently else _TRASH_COMPLETED
+    statement = _DELETE_COMPLETED if permanently else _SOFT_DELETE_COMPLETED
     return await _count(database, statement, {"user_id": user_id})
 
 
 async def complete_all(database: Database, user_id: str, *, completed: bool) -> int:
-    """Complete, or reopen, all tasks of the user that are not yet so. Returns how many.
+    """Complete or reopen all tasks of the user. Returns the number of tasks that changed.
 
     Raises `DatabaseUnavailable`.
     """
@@ -161,5 +161,5 @@ async def complete_all(database: Database, user_id: str, *, completed: bool) -> 
 
 
 async def _count(database: Database, statement: Statement, parameters: Mapping[str, Any]) -> int:
-    count: int = (await database.fetch_one(statement, parameters, many=True))["count"]
+    count: int = (await database.fetch_one(statement, parameters, bulk=True))["count"]
     return count

@@ -1,19 +1,18 @@
-"""The order of titles: case-insensitive, accents next to their letters, the same on every machine.
+"""The sort keys of titles: case-insensitive, accented letters beside their base letters, the same on every machine.
 
-A database's own collations differ between libc and ICU versions, and some PostgreSQL builds have no ICU at
-all; an index on such an order is silently wrong after an upgrade. So the service works the key out itself and
-the database only compares bytes.
+The collations of a database differ between libc and ICU versions, and some PostgreSQL builds have no ICU; an index on
+such an order is silently corrupt after an upgrade. So the service computes a sort key, and the database compares bytes.
 """
 
 import unicodedata
 
 # A B-tree row holds at most 2,704 bytes, of which the owner's id may take 1,020 (255 characters of 4 bytes).
-# Titles that agree in all of these bytes are told apart by their id.
+# Titles whose keys are equal are ordered by id.
 KEY_BYTES = 1_500
 
-# Letters that read as variants of others although Unicode does not decompose them, with the letters that the
-# Default Unicode Collation Element Table (UTS #10) puts them beside.
-_BESIDE = str.maketrans(
+# Letters that Unicode does not decompose, with the base letters beside which the Default Unicode Collation Element
+# Table (UTS #10) sorts them.
+_BASE_LETTERS = str.maketrans(
     {
         "\N{LATIN SMALL LETTER O WITH STROKE}": "o",
         "\N{LATIN SMALL LETTER L WITH STROKE}": "l",
@@ -29,14 +28,14 @@ _BESIDE = str.maketrans(
 
 
 def title_key(title: str) -> bytes:
-    """The bytes by which `title` is ordered, 1 to `KEY_BYTES` of them.
+    """The sort key of a title: 1 to `KEY_BYTES` bytes.
 
-    First the letters without case and accents, then, to make the order of `resume` and `résumé` definite, the
-    letters with their accents. Compatibility decomposition and full case folding are Unicode's (UAX #15 NFKD,
+    It has the letters without case and accents first, and then, to order `resume` and `résumé`, the letters with their
+    accents. Compatibility decomposition and full case folding are Unicode's (UAX #15 NFKD,
     the Unicode Standard section 3.13), so `Ⅷ`, `VIII` and `viii` are equal.
     """
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", title).casefold())
-    letters = "".join(char for char in folded if not unicodedata.combining(char)).translate(_BESIDE)
-    # NUL cannot stand in a title, so it ends the letters: a shorter title comes before its continuations.
+    letters = "".join(char for char in folded if not unicodedata.combining(char)).translate(_BASE_LETTERS)
+    # No title contains NUL, so NUL can end the letters: a title sorts before the titles that it is a prefix of.
     key = letters if letters == folded else f"{letters}\0{folded}"
     return key.encode()[:KEY_BYTES] or b"\0"

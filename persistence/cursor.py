@@ -18,7 +18,7 @@ from persistence.schema import tasks
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A column by which lists can be ordered, and the letter that stands for it in a cursor."""
+    """A column by which lists can be sorted, and its letter in a cursor."""
 
     column: ColumnElement[Any]
     letter: bytes
@@ -31,17 +31,17 @@ ORDERS: Final = {
 }
 
 SORTS: Final = (*ORDERS, *(f"-{name}" for name in ORDERS))
-"""The sort orders: the name of a column, after `-` where it descends."""
+"""The sort orders: the name of a column, with a leading `-` if it descends."""
 
-# A cursor is the place of the last task of a page: the letter of the order, in upper case where it descends; the
-# value in its column (for a moment the microseconds since 1970 as a signed 64-bit integer, for a title its key); the
-# task's id of 16 bytes; and the CRC-32 of all that, for an address that was cut or mistyped would otherwise give a page
-# from somewhere else. base64url without padding (RFC 4648, section 5).
-_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  like every moment in this room, naive and in UTC
+# A cursor is the position of the last task of a page, in base64url without padding (RFC 4648, section 5): the letter of
+# the sort order, in upper case if it descends; the value of the column (a timestamp as the microseconds since 1970 in a
+# signed 64-bit integer, a title as its sort key); the 16 bytes of the task's id; and a CRC-32, without which a URL that
+# was truncated or mistyped would return another page.
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001  timestamps are naive and in UTC in this package
 _MICROSECOND = timedelta(microseconds=1)
-_MOMENT = struct.Struct("!q")
+_TIMESTAMP = struct.Struct("!q")
 _ID_BYTES = 16
-_SUM_BYTES = 4
+_CHECKSUM_BYTES = 4
 
 
 def _letter(sort: str) -> bytes:
@@ -51,13 +51,13 @@ def _letter(sort: str) -> bytes:
 
 def write_cursor(sort: str, position: datetime | bytes, last_id: UUID) -> str:
     """The cursor for the tasks after the one at `position` with `last_id`, 1 to 2,048 characters long."""
-    value = _MOMENT.pack((position - _EPOCH) // _MICROSECOND) if isinstance(position, datetime) else position
-    place = _letter(sort) + value + last_id.bytes
-    return base64.urlsafe_b64encode(place + _sum(place)).rstrip(b"=").decode()
+    value = _TIMESTAMP.pack((position - _EPOCH) // _MICROSECOND) if isinstance(position, datetime) else position
+    packed = _letter(sort) + value + last_id.bytes
+    return base64.urlsafe_b64encode(packed + _checksum(packed)).rstrip(b"=").decode()
 
 
-def _sum(place: bytes) -> bytes:
-    return zlib.crc32(place).to_bytes(_SUM_BYTES)
+def _checksum(packed: bytes) -> bytes:
+    return zlib.crc32(packed).to_bytes(_CHECKSUM_BYTES)
 
 
 def is_cursor(text: str) -> bool:
@@ -72,10 +72,10 @@ def is_cursor(text: str) -> bool:
 def _unpack(cursor: str) -> tuple[bytes, bytes, UUID]:
     try:
         read = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        place, check = read[:-_SUM_BYTES], read[-_SUM_BYTES:]
-        if check != _sum(place):
+        packed, check = read[:-_CHECKSUM_BYTES], read[-_CHECKSUM_BYTES:]
+        if check != _checksum(packed):
             raise InvalidCursor
-        return place[:1], place[1:-_ID_BYTES], UUID(bytes=place[-_ID_BYTES:])
+        return packed[:1], packed[1:-_ID_BYTES], UUID(bytes=packed[-_ID_BYTES:])
     except (ValueError, binascii.Error) as error:
         raise InvalidCursor from error
 
@@ -87,7 +87,7 @@ def read_cursor(sort: str, cursor: str) -> dict[str, Any]:
         raise InvalidCursor
     try:
         by_title = ORDERS[sort.removeprefix("-")].column is tasks.c.title_key
-        position = _read_key(value) if by_title else _EPOCH + _MOMENT.unpack(value)[0] * _MICROSECOND
+        position = _read_key(value) if by_title else _EPOCH + _TIMESTAMP.unpack(value)[0] * _MICROSECOND
     except (OverflowError, struct.error) as error:
         raise InvalidCursor from error
     return {"position": position, "last_id": last_id}

@@ -1,4 +1,4 @@
-"""What can go wrong with kept data, in this room's words.
+"""The errors of this package.
 
 PersistenceError
 ├── TaskNotFound
@@ -13,23 +13,23 @@ PersistenceError
 
 
 class PersistenceError(Exception):
-    """The base of every error that this room raises on purpose."""
+    """The base class of the errors of this package."""
 
 
 class TaskNotFound(PersistenceError):
-    """The owner has no such task. Whether somebody else has one is never looked at."""
+    """The owner has no such task. The tasks of other users are never looked at."""
 
 
 class TaskChanged(PersistenceError):
-    """The task is there, but not in a version that the change was meant for. Nothing was changed."""
+    """The task has none of the expected versions. Nothing was changed."""
 
 
 class KeyReused(PersistenceError):
-    """The idempotency key was used for another task. Nothing was made."""
+    """The idempotency key was used with other members. Nothing was created."""
 
 
 class KeyInUse(PersistenceError):
-    """Another request with the idempotency key is still under way. Nothing was made for this one."""
+    """Another request with the idempotency key is in progress. Nothing was created for this one."""
 
 
 class InvalidCursor(PersistenceError):
@@ -37,12 +37,12 @@ class InvalidCursor(PersistenceError):
 
 
 class DatabaseUnavailable(PersistenceError):
-    """The database cannot answer now. Nothing is known to have been written, and it is worth trying again."""
+    """The database cannot serve now. Whether a write was committed may be unknown; the request can be retried."""
 
 
 class Locked(DatabaseUnavailable):
-    """Somebody else is at work on the same thing, for longer than the statement was ready to wait."""
+    """Another transaction held a lock for longer than the statement's `lock_timeout`."""
 
 
 class BackupError(PersistenceError):
-    """A backup could not be made or restored, and nothing has changed. The message is for the operator."""
+    """A backup could not be made or restored. Nothing has changed. The message is for the operator."""

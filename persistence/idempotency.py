@@ -15,28 +15,28 @@ from persistence.schema import KEY_HOURS, idempotency_keys, tasks
 from persistence.tasks import NEW, OWNER, TASK_ID, VISIBLE, NewTask, insert_parameters
 from persistence.users import Owner, known_user
 
-# A key is kept in the statement that makes its task, so there is never one without the other. Where it is there
-# already, nothing is made. A statement that is about to keep the same key is waited for, but not for long.
+# One statement inserts the key and its task, so neither exists without the other. If the key exists, nothing is
+# inserted. The statement waits up to a second for a concurrent one with the same key.
 _KEY = bindparam("key", type_=Text)
 _FINGERPRINT = bindparam("fingerprint", type_=LargeBinary)
-_PATIENCE = func.set_config(
+_LOCK_TIMEOUT = func.set_config(
     literal_column("'lock_timeout'"),
     literal_column("'1s'"),
     literal_column("true"),  # of this transaction only
-).alias("patience")
-_KEPT_FOR = literal_column(f"interval '{KEY_HOURS} hours'", DateTime)
+).alias("lock_timeout")
+_LIFETIME = literal_column(f"interval '{KEY_HOURS} hours'", DateTime)
 
 
 def _claimed_key() -> CTE:
     row = postgresql.insert(idempotency_keys).from_select(
         ["user_id", "key", "fingerprint", "task_id", "created_at"],
-        select(OWNER, _KEY, cast(_FINGERPRINT, LargeBinary), TASK_ID, func.now()).select_from(_PATIENCE),
+        select(OWNER, _KEY, cast(_FINGERPRINT, LargeBinary), TASK_ID, func.now()).select_from(_LOCK_TIMEOUT),
     )
     return (
         row.on_conflict_do_update(
             index_elements=[idempotency_keys.c.user_id, idempotency_keys.c.key],
             set_={name: row.excluded[name] for name in ("fingerprint", "task_id", "created_at")},
-            where=idempotency_keys.c.created_at <= func.now() - _KEPT_FOR,
+            where=idempotency_keys.c.created_at <= func.now() - _LIFETIME,
         )
         .returning(idempotency_keys.c.task_id)
         .cte("claimed_key")

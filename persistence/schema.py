@@ -1,7 +1,7 @@
-"""The tables. Lengths of titles and descriptions stand in the contract, so the columns are `text`.
+"""The tables. The OpenAPI document limits the lengths of titles and descriptions; their columns are `text`.
 
-The CHECK constraints keep out what an operator's SQL could write and the service could not read back: a year
-that Python or RFC 3339 cannot express, an empty title, a text beyond what the contract lets an answer carry.
+The CHECK constraints refuse values that the service could not read back, but an operator's SQL could write: a year that
+Python or RFC 3339 cannot express, an empty title, a text longer than any response may carry.
 """
 
 from datetime import datetime
@@ -33,7 +33,7 @@ MAX_KEY: Final = 255
 """The maximum lengths of a user's members and of an idempotency key in characters, as in the OpenAPI document."""
 
 KEY_HOURS: Final = 24
-"""For how long an idempotency key is remembered."""
+"""The lifetime of an idempotency key in hours."""
 
 metadata = MetaData(
     naming_convention={
@@ -46,18 +46,18 @@ metadata = MetaData(
 )
 
 
-def _moment(name: str) -> Column[datetime]:
+def _timestamp(name: str) -> Column[datetime]:
     return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
 
 
 def _index(*columns: str, trashed: bool = False) -> Index:
-    """An index on the tasks of one's lists, or on those in the trash: each list walks one that has no other tasks."""
+    """A partial index on the tasks that are not deleted, or on those in the trash, so that a list scans no others."""
     name = f"ix_tasks_{'trashed_' if trashed else ''}{'_'.join(columns)}"
     return Index(name, *columns, postgresql_where=text(f"deleted_at IS {'NOT ' if trashed else ''}NULL"))
 
 
 def _readable(column: str) -> CheckConstraint:
-    """A moment that RFC 3339 can write: the years 1 to 9999, not an infinity."""
+    """A timestamp that RFC 3339 can express: the years 1 to 9999, not an infinity."""
     condition = f"{column} >= '0001-01-01 00:00:00+00' AND {column} < '10000-01-01 00:00:00+00'"
     return CheckConstraint(condition, name=f"{column}_readable")
 
@@ -72,8 +72,8 @@ users = Table(
     Column("id", Text, nullable=False),
     Column("email", Text),
     Column("name", Text),
-    _moment("created_at"),
-    _moment("updated_at"),
+    _timestamp("created_at"),
+    _timestamp("updated_at"),
     PrimaryKeyConstraint("id"),
     _length("id", 1, MAX_USER_ID),
     _length("email", 1, MAX_EMAIL),
@@ -91,8 +91,8 @@ tasks = Table(
     Column("title_key", LargeBinary, nullable=False, comment="persistence.collation.title_key(title)"),
     Column("description", Text),
     Column("completed", Boolean, nullable=False, server_default=text("false")),
-    _moment("created_at"),
-    _moment("updated_at"),
+    _timestamp("created_at"),
+    _timestamp("updated_at"),
     Column("deleted_at", DateTime(timezone=True), comment="When the task was put into the trash."),
     # The owner leads every key, so the table can be hash-distributed by user.
     PrimaryKeyConstraint("user_id", "id"),
@@ -110,7 +110,7 @@ tasks = Table(
     _index("user_id", "created_at", "id", trashed=True),
     _index("user_id", "title_key", "id", trashed=True),
     _index("user_id", "updated_at", "id", trashed=True),
-    # For the purge, which looks at everybody's.
+    # For the purge, which reads the trash of all users.
     _index("deleted_at", trashed=True),
 )
 

@@ -1,4 +1,4 @@
-"""Statements about tasks, one for each operation. Each names its owner: somebody else's row is never found."""
+"""Statements about one task or a page of tasks. Each names the owner, so it never finds a row of another user."""
 
 import itertools
 from collections.abc import Collection, Mapping
@@ -50,10 +50,10 @@ _IN_TRASH: Final = tasks.c.deleted_at.is_not(None)
 _ONE_ANYWHERE = (tasks.c.user_id == OWNER, tasks.c.id == TASK_ID)
 _ONE = (*_ONE_ANYWHERE, LIVE)
 
-# The version of a task is the moment of its last change, which only moves forward.
-_AS_KNOWN = tasks.c.updated_at == any_(bindparam("versions", type_=ARRAY(DateTime(timezone=True))))
+# The version of a task is its `updated_at`, which only moves forward.
+_IS_VERSION = tasks.c.updated_at == any_(bindparam("versions", type_=ARRAY(DateTime(timezone=True))))
 
-# The moment of this change, later than the last one even where a clock was set back.
+# The time of this change, later than that of the last one even if the clock was set back.
 CHANGED_AT = func.greatest(
     func.clock_timestamp(), tasks.c.updated_at + literal_column("interval '1 microsecond'", DateTime)
 )
@@ -69,13 +69,13 @@ STATUSES: Final[Mapping[str, ColumnElement[bool]]] = {
 
 def _list_statement(sort: str, status: str, *, after: bool) -> Statement:
     order = ORDERS[sort.removeprefix("-")]
-    place = tuple_(order.column, tasks.c.id)
+    row = tuple_(order.column, tasks.c.id)
     descending = sort.startswith("-")
     statement = select(*VISIBLE, order.column.label("position")).where(tasks.c.user_id == OWNER, STATUSES[status])
     if after:
         start: BindParameter[Any] = bindparam("position", type_=order.column.type)
-        edge = tuple_(start, bindparam("last_id", type_=Uuid))
-        statement = statement.where(place < edge if descending else place > edge)
+        last = tuple_(start, bindparam("last_id", type_=Uuid))
+        statement = statement.where(row < last if descending else row > last)
     columns = (order.column, tasks.c.id)
     return compile_statement(
         statement.order_by(*(column.desc() if descending else column for column in columns)).limit(
@@ -102,20 +102,20 @@ _SELECT_ANYWHERE: Final = compile_statement(select(tasks.c.id).where(*_ONE_ANYWH
 
 
 class _Change:
-    """A statement that changes one task, whatever its version is or only if it is a known one."""
+    """A statement that changes one task, unconditionally or only if it has an expected version."""
 
     def __init__(self, statement: Update | Delete, *, anywhere: bool = False) -> None:
-        """Compile both. `anywhere` means the task even where it is in the trash."""
+        """Compile both forms. With `anywhere` they also change a task in the trash."""
         statement = statement.where(*(_ONE_ANYWHERE if anywhere else _ONE))
-        self.always = compile_statement(statement.returning(*VISIBLE))
-        self.as_known = compile_statement(statement.where(_AS_KNOWN).returning(*VISIBLE))
+        self.unconditional = compile_statement(statement.returning(*VISIBLE))
+        self.conditional = compile_statement(statement.where(_IS_VERSION).returning(*VISIBLE))
         self.find = _SELECT_ANYWHERE if anywhere else _SELECT
 
 
 _TOGGLE: Final = _Change(update(tasks).values(completed=~tasks.c.completed, updated_at=CHANGED_AT))
-INTO_TRASH: Final = {"deleted_at": func.clock_timestamp(), "updated_at": CHANGED_AT}
-_TRASH: Final = _Change(update(tasks).values(INTO_TRASH))
-_REMOVE: Final = _Change(delete(tasks), anywhere=True)
+SOFT_DELETED: Final = {"deleted_at": func.clock_timestamp(), "updated_at": CHANGED_AT}
+_SOFT_DELETE: Final = _Change(update(tasks).values(SOFT_DELETED))
+_DELETE: Final = _Change(delete(tasks), anywhere=True)
 _RESTORE: Final = compile_statement(
     update(tasks)
     .where(*_ONE_ANYWHERE)
@@ -125,7 +125,7 @@ _RESTORE: Final = compile_statement(
 
 
 def _update(names: tuple[str, ...]) -> _Change:
-    """Set these columns; the moment of change moves only if one of them gets another value."""
+    """Set these columns; `updated_at` changes only if one of them gets another value."""
     values: dict[str, Any] = {name: bindparam(f"new_{name}", type_=tasks.c[name].type) for name in names}
     differs = or_(*(tasks.c[name].is_distinct_from(value) for name, value in values.items()))
     if "title" in values:
@@ -142,12 +142,12 @@ _UPDATE: Final = {
 }
 
 Versions = Collection[datetime] | None
-"""The versions of a task (its `updated_at`, aware) that a change is meant for; None is whichever there is."""
+"""The expected versions of a task (`updated_at`, aware), as `If-Match` lists them; None for any version."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some tasks of a list in order, and the cursor of the next page where there is one."""
+    """The tasks of a page in order, and the cursor of the next page if there is one."""
 
     tasks: list[Row]
     next_cursor: str | None
@@ -220,7 +220,7 @@ async def change(
 ) -> Row:
     """Set the members in `changes` (title, description, completed; at least one) and return the task.
 
-    Where nothing gets another value, `updated_at` stays. Raises `TaskNotFound`, `TaskChanged` and
+    If no member gets another value, `updated_at` stays. Raises `TaskNotFound`, `TaskChanged` and
     `DatabaseUnavailable`.
     """
     parameters = {f"new_{name}": value for name, value in changes.items()}
@@ -230,28 +230,28 @@ async def change(
 
 
 async def toggle(database: Database, user_id: str, task_id: str, versions: Versions = None) -> Row:
-    """Flip `completed` in the database, so N calls at once flip it N times.
+    """Invert `completed` in one atomic statement, so N concurrent calls invert it N times.
 
     Raises `TaskNotFound`, `TaskChanged` and `DatabaseUnavailable`.
     """
     return await _change(database, _TOGGLE, user_id, task_id, versions)
 
 
-async def trash(database: Database, user_id: str, task_id: str, versions: Versions = None) -> None:
-    """Put the user's task into the trash. Raises `TaskNotFound`, `TaskChanged` and `DatabaseUnavailable`."""
-    await _change(database, _TRASH, user_id, task_id, versions)
+async def soft_delete(database: Database, user_id: str, task_id: str, versions: Versions = None) -> None:
+    """Move the user's task to the trash. Raises `TaskNotFound`, `TaskChanged` and `DatabaseUnavailable`."""
+    await _change(database, _SOFT_DELETE, user_id, task_id, versions)
 
 
-async def remove(database: Database, user_id: str, task_id: str, versions: Versions = None) -> None:
-    """Remove the user's task for good, also from the trash.
+async def delete_permanently(database: Database, user_id: str, task_id: str, versions: Versions = None) -> None:
+    """Delete the user's task permanently, also from the trash.
 
     Raises `TaskNotFound`, `TaskChanged` and `DatabaseUnavailable`.
     """
-    await _change(database, _REMOVE, user_id, task_id, versions)
+    await _change(database, _DELETE, user_id, task_id, versions)
 
 
 async def restore(database: Database, user_id: str, task_id: str) -> Row:
-    """Take the user's task out of the trash; one that is not in it stays as it is.
+    """Restore the user's task from the trash. A task that is not in it does not change.
 
     Raises `TaskNotFound` and `DatabaseUnavailable`.
     """
@@ -270,15 +270,15 @@ async def _change(
 ) -> Row:
     parameters = {"user_id": user_id, "id": task_id, **values}
     if versions is None:
-        row = await database.fetch_first(change.always, parameters)
+        row = await database.fetch_first(change.unconditional, parameters)
     elif versions:
-        row = await database.fetch_first(change.as_known, {**parameters, "versions": list(versions)})
+        row = await database.fetch_first(change.conditional, {**parameters, "versions": list(versions)})
     else:
         row = None
     if row is not None:
         return row
     if versions is not None:
-        # Nothing was changed. What is left to tell is why, and that may be older by now than this answer.
+        # Nothing was changed. This second statement tells a missing task from a stale version.
         await _fetch(database, change.find, user_id, task_id)
         raise TaskChanged
     raise TaskNotFound

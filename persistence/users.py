@@ -1,4 +1,4 @@
-"""Statements about users. A row is made on first sight of a subject, inside the statement that needs it."""
+"""Statements about users. The first statement that needs a user's row inserts it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -35,10 +35,10 @@ _AS_CLAIMED = and_(
 
 
 def known_user() -> CTE:
-    """The common table expression that makes the user's row, or updates it from claims that have changed.
+    """The common table expression that upserts the user's row from the claims of the token.
 
-    It writes nothing, and takes no row lock, where the row already says what the claims say: parallel writes of
-    one user do not queue behind each other. A claim that the token does not carry leaves the column as it is.
+    It writes nothing and locks no row if the row equals the claims, so concurrent writes of one user do not wait for
+    each other. A claim that the token does not have leaves its column unchanged.
     """
     as_claimed: Select[Any] = select(literal_column("1")).where(_AS_CLAIMED)
     new = insert(users).from_select(["id", "email", "name"], select(_ID, _EMAIL, _NAME).where(~as_claimed.exists()))
@@ -76,33 +76,31 @@ def _with_counts(user: Select[Any]) -> Statement:
 
 def _first_seen() -> Select[Any]:
     written = known_user()
-    # A data-modifying CTE and the table are one snapshot apart: the row stands in the first when it was written
-    # by this statement and in the second when it was there before.
-    there_before = select(users).where(users.c.id == _ID, ~select(literal_column("1")).select_from(written).exists())
-    return select(select(written).union_all(there_before).subquery("user"))
+    # The statement's snapshot does not see rows that its own CTE writes: a new row is in the CTE only, an old one in
+    # the table only.
+    existing = select(users).where(users.c.id == _ID, ~select(literal_column("1")).select_from(written).exists())
+    return select(select(written).union_all(existing).subquery("user"))
 
 
 _KNOWN = _with_counts(select(users).where(_AS_CLAIMED))
 _FIRST_SEEN = _with_counts(_first_seen())
-
-
 _REMOVE = compile_statement(delete(users).where(users.c.id == _ID))
 
 
 async def remove(database: Database, user_id: str) -> None:
-    """Remove everything that is kept of the user; the foreign keys see to what belongs to the row.
+    """Delete the user with all their data; the foreign keys cascade.
 
     Raises `DatabaseUnavailable`.
     """
-    await database.fetch_all(_REMOVE, {"user_id": user_id}, many=True)
+    await database.fetch_all(_REMOVE, {"user_id": user_id}, bulk=True)
 
 
 async def profile(database: Database, owner: Owner) -> Row:
-    """The user's row with the numbers of its tasks: id, email, name, created_at, total, completed, pending.
+    """The user's row and task counts: id, email, name, created_at, total, completed, pending.
 
     Raises `DatabaseUnavailable`.
     """
     parameters = owner.parameters()
-    # A statement that could write is refused by a standby, even where there is nothing to write.
+    # A standby refuses a statement that may write, even if there is nothing to write.
     known = await database.fetch_first(_KNOWN, parameters)
     return known or await database.fetch_one(_FIRST_SEEN, parameters)

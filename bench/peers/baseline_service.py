@@ -27,6 +27,6 @@ def create_app(database: Database | None = None) -> BaselineApplication:
         "get": partial(tasks.get, database),
         "change": partial(tasks.change, database),
         "toggle": partial(tasks.toggle, database),
-        "remove": partial(tasks.remove, database),
+        "remove": partial(tasks.delete_permanently, database),
     }
     return BaselineApplication(store)

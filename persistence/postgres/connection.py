@@ -1,4 +1,4 @@
-"""One connection to PostgreSQL, and what it takes to run a prepared statement on it."""
+"""A connection to PostgreSQL that runs prepared statements."""
 
 import asyncio
 import time
@@ -13,10 +13,10 @@ from psycopg.types.datetime import TimestampBinaryLoader
 
 from persistence.postgres.statement import Row, Statement
 
-# Only a connection that has been idle for longer may have been lost without a word, and is worth a round trip.
-_SILENCE = 30.0
-# What a prepared statement ends with where a migration has changed the type of a column ("cached plan must not change
-# result type"), and where a pooler has discarded it or has one of that name.
+# A connection that has been idle for longer may have been lost silently, and is checked with a round trip.
+_MAX_UNCHECKED_SECONDS = 30.0
+# The errors of a prepared statement after a migration has changed the type of a column ("cached plan must not change
+# result type"), or where a pooler has discarded it or has another of that name.
 _STALE = (
     psycopg.errors.FeatureNotSupported,
     psycopg.errors.InvalidSqlStatementName,
@@ -27,61 +27,61 @@ _STALE = (
 class Connection(AsyncConnection[TupleRow]):
     """A psycopg connection that runs statements on libpq itself, one at a time.
 
-    psycopg makes, adapts and cancels; its cursor, which knows all that a cursor may be asked for, costs three times
-    what the rest of a statement does (`docs/decisions.md`). Libpq's way is that of its chapter "Asynchronous Command
-    Processing": send, and read when the socket is readable. The event loop watches the socket for as long as the
-    connection lives, so one that the server closes is known to be lost before anybody asks for it.
+    psycopg connects, adapts and cancels. Its general-purpose cursor costs three times as much as the rest of a
+    statement (docs/decisions.md), so statements use libpq's asynchronous commands (PostgreSQL's manual, chapter
+    "Asynchronous Command Processing"): send, and read when the socket is readable. The event loop watches the socket
+    for the life of the connection, so a connection that the server closes is known to be lost before its next use.
     """
 
     seen_at: float = 0.0
-    """When it was last known to be alive, in seconds of `time.monotonic()`."""
-    borrowed_at: float = 0.0
-    """When the pool gave it away, in the same seconds."""
-    _known: set[bytes] | None
-    _answer: asyncio.Future[pq.abc.PGresult] | None = None
+    """The time of its last response, in seconds of `time.monotonic()`."""
+    checked_out_at: float = 0.0
+    """The time of its checkout from psycopg's pool, in the same seconds."""
+    _prepared_names: set[bytes] | None
+    _pending: asyncio.Future[pq.abc.PGresult] | None = None
     _result: pq.abc.PGresult | None = None
-    _watching = False
+    _attached = False
     _writing = False
     _lost = False
     _abandoned = False
 
-    def watch(self, *, prepares: bool) -> None:
-        """Take over from psycopg, whose own ways of waiting must not be used from here on."""
+    def attach(self, *, prepares: bool) -> None:
+        """Attach the socket to the running event loop. psycopg's own way of waiting must not be used afterwards."""
         self._loop = asyncio.get_running_loop()
-        # The wire has a `timestamptz` as it has a `timestamp`, in microseconds, and always in UTC.
+        # The binary format of `timestamptz` is that of `timestamp`, in microseconds, and always in UTC.
         self.adapters.register_loader("timestamptz", TimestampBinaryLoader)
         self._adapter = Transformer(self)
         self._columns: dict[bytes, list[str]] = {}
-        self._known = set() if prepares else None
+        self._prepared_names = set() if prepares else None
         self._file = self.fileno()
         self.pgconn.nonblocking = 1
         self._loop.add_reader(self._file, self._read)
-        self._watching = True
+        self._attached = True
         self.seen_at = time.monotonic()
 
     @property
-    def is_free(self) -> bool:
-        """Whether it can be given the next statement."""
+    def is_idle(self) -> bool:
+        """True if it can run the next statement."""
         idle = self.pgconn.transaction_status == pq.TransactionStatus.IDLE
         return idle and not self._lost and not self._abandoned
 
     @property
-    def is_fresh(self) -> bool:
-        """Whether it is as good as known to be alive. Costs one system call."""
+    def is_alive(self) -> bool:
+        """True if it was in use lately and is not known to be lost. Costs one system call."""
         self._read()
-        return not self._lost and time.monotonic() - self.seen_at < _SILENCE
+        return not self._lost and time.monotonic() - self.seen_at < _MAX_UNCHECKED_SECONDS
 
     async def run(self, statement: Statement, parameters: Mapping[str, Any], seconds: float) -> list[Row]:
-        """All rows of the statement, run in a transaction of its own.
+        """Run the statement in its own transaction and return all its rows.
 
-        Raises `psycopg.Error` for what the server refuses, `psycopg.OperationalError` for a connection that is lost
-        and `TimeoutError` after `seconds`; after those two, and where it is cancelled, it is not free.
+        Raises `psycopg.Error` if the server refuses it, `psycopg.OperationalError` if the connection is lost, and
+        `TimeoutError` after `seconds`. After the last two, and after a cancellation, the connection is not idle.
         """
         timer = self._loop.call_later(seconds, self._expire)
         try:
             result = await self._execute_prepared(statement, parameters)
         except (TimeoutError, asyncio.CancelledError):
-            # Even where the answer comes now: nobody knows any more what was prepared.
+            # Even if the result arrives now, it is unknown which statements were prepared.
             self._abandoned = True
             raise
         finally:
@@ -90,38 +90,38 @@ class Connection(AsyncConnection[TupleRow]):
         return self._rows(statement, result)
 
     async def close(self) -> None:
-        """Stop watching, and close."""
-        self._stop_watching()
+        """Detach the socket from the event loop, and close."""
+        self._detach()
         await super().close()
 
     async def _execute_prepared(self, statement: Statement, parameters: Mapping[str, Any]) -> pq.abc.PGresult:
         try:
             return await self._execute(statement, parameters)
         except _STALE:
-            if self._known is None:
+            if self._prepared_names is None:
                 raise
-            # Nothing was executed. Whatever the server has prepared by now, begin anew.
-            self._known.clear()
+            # Nothing was executed. Discard all prepared statements, and prepare this one again.
+            self._prepared_names.clear()
             self.pgconn.send_query(b"DEALLOCATE ALL")
-            await self._answered()
+            await self._receive()
             return await self._execute(statement, parameters)
 
     async def _execute(self, statement: Statement, parameters: Mapping[str, Any]) -> pq.abc.PGresult:
         values = self._adapter.dump_sequence(statement.values(parameters), statement.formats)
-        if self._known is None:
-            self.pgconn.send_query_params(statement.text, values, None, statement.wire_formats, pq.Format.BINARY)
-            return await self._answered()
-        if statement.name not in self._known:
+        if self._prepared_names is None:
+            self.pgconn.send_query_params(statement.text, values, None, statement.parameter_formats, pq.Format.BINARY)
+            return await self._receive()
+        if statement.name not in self._prepared_names:
             self.pgconn.send_prepare(statement.name, statement.text)
-            await self._answered()
-            self._known.add(statement.name)
-        self.pgconn.send_query_prepared(statement.name, values, statement.wire_formats, pq.Format.BINARY)
-        return await self._answered()
+            await self._receive()
+            self._prepared_names.add(statement.name)
+        self.pgconn.send_query_prepared(statement.name, values, statement.parameter_formats, pq.Format.BINARY)
+        return await self._receive()
 
-    def _answered(self) -> asyncio.Future[pq.abc.PGresult]:
-        self._answer = self._loop.create_future()
+    def _receive(self) -> asyncio.Future[pq.abc.PGresult]:
+        self._pending = self._loop.create_future()
         self._write()
-        return self._answer
+        return self._pending
 
     def _rows(self, statement: Statement, result: pq.abc.PGresult) -> list[Row]:
         columns = self._columns.get(statement.name)
@@ -131,7 +131,7 @@ class Connection(AsyncConnection[TupleRow]):
         self._adapter.set_pgresult(result)
         return [dict(zip(columns, row, strict=False)) for row in self._adapter.load_rows(0, result.ntuples, tuple)]
 
-    # What the event loop calls.
+    # Called by the event loop.
 
     def _write(self) -> None:
         try:
@@ -158,35 +158,35 @@ class Connection(AsyncConnection[TupleRow]):
             self._lose(error)
 
     def _settle(self) -> None:
-        """The statement under way, if there is one, has ended."""
-        answer, result = self._answer, self._result
-        self._answer = self._result = None
-        if answer is None or answer.done() or result is None:
+        """Deliver the result of the current statement, if there is one."""
+        pending, result = self._pending, self._result
+        self._pending = self._result = None
+        if pending is None or pending.done() or result is None:
             return
         if result.status in (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK):
-            answer.set_result(result)
+            pending.set_result(result)
         else:
-            answer.set_exception(_error(result))
+            pending.set_exception(_error(result))
 
     def _expire(self) -> None:
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(TimeoutError())
+        if self._pending is not None and not self._pending.done():
+            self._pending.set_exception(TimeoutError())
 
     def _lose(self, error: psycopg.OperationalError) -> None:
-        self._stop_watching()
+        self._detach()
         self._lost = True
-        if self._answer is not None and not self._answer.done():
-            self._answer.set_exception(error)
+        if self._pending is not None and not self._pending.done():
+            self._pending.set_exception(error)
 
-    def _stop_watching(self) -> None:
-        if self._watching:
-            self._watching = False
+    def _detach(self) -> None:
+        if self._attached:
+            self._attached = False
             self._loop.remove_reader(self._file)
             self._loop.remove_writer(self._file)
 
 
 def _error(result: pq.abc.PGresult) -> psycopg.Error:
-    """What the server said, without its details, which quote values."""
+    """The server's error without its detail, which quotes values."""
     state = result.error_field(pq.DiagnosticField.SQLSTATE)
     message = result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b"the connection is lost"
     if state is None:
@@ -195,6 +195,6 @@ def _error(result: pq.abc.PGresult) -> psycopg.Error:
         error = psycopg.errors.lookup(state.decode())(message.decode(errors="replace"))
     except KeyError:
         error = psycopg.DatabaseError(message.decode(errors="replace"))
-    # psycopg's classes know theirs; a code that it does not know still has a class of its own.
+    # psycopg has no class for some codes. `sqlstate` is kept for them too.
     error.sqlstate = state.decode()
     return error

@@ -1,20 +1,20 @@
-"""Long work on the event loop, cut into slices so that others are served meanwhile."""
+"""Cooperative multitasking for long computations on the event loop."""
 
 import asyncio
 import time
 from typing import Final
 
-_SLICE: Final = 0.01
+_SLICE_SECONDS: Final = 0.01
 
 
-class Slices:
-    """One piece of work. Between two steps of it, `pause` is called."""
+class Cooperative:
+    """A long computation that yields to the event loop every 10 ms. Call `checkpoint` between two steps."""
 
     def __init__(self) -> None:
-        self._ends_at = time.monotonic() + _SLICE
+        self._yields_at = time.monotonic() + _SLICE_SECONDS
 
-    async def pause(self) -> None:
-        """Let others go on, if this slice is used up."""
-        if time.monotonic() > self._ends_at:
+    async def checkpoint(self) -> None:
+        """Yield to the event loop if 10 ms have passed since it last ran."""
+        if time.monotonic() > self._yields_at:
             await asyncio.sleep(0)
-            self._ends_at = time.monotonic() + _SLICE
+            self._yields_at = time.monotonic() + _SLICE_SECONDS

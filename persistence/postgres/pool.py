@@ -1,4 +1,4 @@
-"""Connections on loan from psycopg's pool, handed from one statement to the next."""
+"""A pool of connections that stay checked out of psycopg's pool and are handed from one statement to the next."""
 
 import asyncio
 import contextlib
@@ -13,125 +13,124 @@ import psycopg_pool
 from persistence.errors import DatabaseUnavailable
 from persistence.postgres.connection import Connection
 
-# The pool looks after what is in it: it replaces connections that are old, and closes those that are not needed. So
-# it gets each back now and then.
-_LOAN = 5.0
-# Room for every client of a busy service at once. Beyond that, most waits would only end in the same refusal later.
-_MOST_WAITING_FOR_EACH = 500
+# psycopg's pool rewaiters old connections and closes idle ones, but only those that are checked in.
+_CHECKOUT_SECONDS = 5.0
+# Enough for every client of a busy service. Beyond that, most waits would end in a timeout anyway.
+_MAX_WAITERS_PER_CONNECTION = 500
 
 
-class Loans:
-    """Lends each connection to one statement at a time; those that wait for one are served in their order.
+class CheckoutPool:
+    """Gives each connection to one statement at a time, and to waiters in their order.
 
-    psycopg's pool opens, configures, checks and replaces the connections. Asking it for every statement would cost
-    more than running the statement (`docs/decisions.md`), so what it gave stays here for some seconds.
+    psycopg's pool opens, configures, checks and rewaiters the connections. A checkout for every statement costs more
+    than the statement (docs/decisions.md), so a checkout lasts for some seconds here.
     """
 
     def __init__(
-        self, pool: psycopg_pool.AsyncConnectionPool[Connection], *, size: int, wait: float, cancel_timeout: float
+        self, pool: psycopg_pool.AsyncConnectionPool[Connection], *, size: int, timeout: float, cancel_timeout: float
     ) -> None:
         self._pool = pool
         self._size = size
-        self._wait = wait
+        self._timeout = timeout
         self._cancel_timeout = cancel_timeout
-        self._free: list[Connection] = []
-        self._borrowed = 0
-        self._line: deque[asyncio.Future[Connection]] = deque()
-        self._sweeping: asyncio.TimerHandle | None = None
+        self._idle: list[Connection] = []
+        self._checked_out = 0
+        self._waiters: deque[asyncio.Future[Connection]] = deque()
+        self._check_in_timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def take(self) -> Connection:
-        """A connection for one statement, to be given back.
+    async def acquire(self) -> Connection:
+        """Return an idle connection for one statement; `release` it afterwards.
 
-        Raises `psycopg_pool.PoolTimeout` where none is free within `wait` seconds, and `DatabaseUnavailable` where so
-        many wait already that there would be none.
+        Raises `psycopg_pool.PoolTimeout` if none is idle within `timeout` seconds, and `DatabaseUnavailable` if too
+        many wait already.
         """
-        while self._free:
-            connection = self._free.pop()
-            if connection.is_fresh:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_alive:
                 return connection
-            await self._return(connection)
-        if self._borrowed < self._size:
-            return await self._borrow()
-        return await self._stand_in_line()
+            await self._check_in(connection)
+        if self._checked_out < self._size:
+            return await self._check_out()
+        return await self._wait()
 
-    def give(self, connection: Connection) -> None:
-        """Take a connection back, whatever became of it. Never waits."""
-        if not connection.is_free:
-            # A statement that nobody waits for any more may still be running.
-            self._start(self._end(connection))
-        elif time.monotonic() - connection.borrowed_at > _LOAN:
-            self._start(self._return(connection))
+    def release(self, connection: Connection) -> None:
+        """Take a connection back, in any state. Never waits."""
+        if not connection.is_idle:
+            # A statement that was abandoned may still be running.
+            self._start(self._discard(connection))
+        elif time.monotonic() - connection.checked_out_at > _CHECKOUT_SECONDS:
+            self._start(self._check_in(connection))
         else:
-            self._pass_on(connection)
+            self._hand_over(connection)
 
     async def close(self) -> None:
-        """Return what is free, and wait a few seconds for what is under way."""
-        if self._sweeping is not None:
-            self._sweeping.cancel()
-        self._sweep()
+        """Check the idle connections in, and wait up to five seconds for the others."""
+        if self._check_in_timer is not None:
+            self._check_in_timer.cancel()
+        self._check_in_idle()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=5)
 
-    async def _borrow(self) -> Connection:
-        self._borrowed += 1
+    async def _check_out(self) -> Connection:
+        self._checked_out += 1
         try:
             connection = await self._pool.getconn()
         except BaseException:
-            self._borrowed -= 1
+            self._checked_out -= 1
             raise
-        connection.borrowed_at = time.monotonic()
+        connection.checked_out_at = time.monotonic()
         return connection
 
-    async def _stand_in_line(self) -> Connection:
-        if len(self._line) >= self._size * _MOST_WAITING_FOR_EACH:
-            raise DatabaseUnavailable("too many wait for a connection")
+    async def _wait(self) -> Connection:
+        if len(self._waiters) >= self._size * _MAX_WAITERS_PER_CONNECTION:
+            raise DatabaseUnavailable("too many requests wait for a connection")
         loop = asyncio.get_running_loop()
-        place: asyncio.Future[Connection] = loop.create_future()
-        timer = loop.call_later(self._wait, _refuse, place)
-        self._line.append(place)
+        waiter: asyncio.Future[Connection] = loop.create_future()
+        timer = loop.call_later(self._timeout, _refuse, waiter)
+        self._waiters.append(waiter)
         try:
-            return await place
+            return await waiter
         except asyncio.CancelledError:
-            if not place.cancelled():
-                self.give(place.result())
+            if not waiter.cancelled():
+                self.release(waiter.result())
             raise
         finally:
             timer.cancel()
 
-    def _pass_on(self, connection: Connection) -> None:
-        while self._line:
-            place = self._line.popleft()
-            if not place.done():
-                place.set_result(connection)
+    def _hand_over(self, connection: Connection) -> None:
+        while self._waiters:
+            waiter = self._waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(connection)
                 return
-        self._free.append(connection)
-        if self._sweeping is None:
-            self._sweeping = asyncio.get_running_loop().call_later(_LOAN, self._sweep)
+        self._idle.append(connection)
+        if self._check_in_timer is None:
+            self._check_in_timer = asyncio.get_running_loop().call_later(_CHECKOUT_SECONDS, self._check_in_idle)
 
-    def _sweep(self) -> None:
-        """Return what is free, so that the pool may close or replace it."""
-        self._sweeping = None
-        while self._free:
-            self._start(self._return(self._free.pop()))
+    def _check_in_idle(self) -> None:
+        """Check the idle connections in, so that psycopg's pool can close or rewaiter them."""
+        self._check_in_timer = None
+        while self._idle:
+            self._start(self._check_in(self._idle.pop()))
 
-    async def _end(self, connection: Connection) -> None:
+    async def _discard(self, connection: Connection) -> None:
         with contextlib.suppress(psycopg.Error, OSError):
             await connection.cancel_safe(timeout=self._cancel_timeout)
         await connection.close()
-        await self._return(connection)
+        await self._check_in(connection)
 
-    async def _return(self, connection: Connection) -> None:
-        self._borrowed -= 1
+    async def _check_in(self, connection: Connection) -> None:
+        self._checked_out -= 1
         await self._pool.putconn(connection)
-        if self._line:
-            self._start(self._serve())
+        if self._waiters:
+            self._start(self._serve_waiters())
 
-    async def _serve(self) -> None:
-        """Borrow for those who stand in line, who have nobody left to get a connection from."""
+    async def _serve_waiters(self) -> None:
+        """Check a connection out for the waiters, as no statement is left that could hand one over."""
         with contextlib.suppress(psycopg.OperationalError):
-            if self._line and self._borrowed < self._size:
-                self.give(await self._borrow())
+            if self._waiters and self._checked_out < self._size:
+                self.release(await self._check_out())
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -139,6 +138,6 @@ class Loans:
         task.add_done_callback(self._tasks.discard)
 
 
-def _refuse(place: asyncio.Future[Connection]) -> None:
-    if not place.done():
-        place.set_exception(psycopg_pool.PoolTimeout("no connection was free in time"))
+def _refuse(waiter: asyncio.Future[Connection]) -> None:
+    if not waiter.done():
+        waiter.set_exception(psycopg_pool.PoolTimeout("no connection was idle in time"))

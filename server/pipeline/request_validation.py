@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from connexion.middleware.abstract import RoutedMiddleware
 from connexion.operations import AbstractOperation
 
-from persistence.postgres.cooperative import Slices
+from persistence.postgres.cooperative import Cooperative
 from server.contract.document import JSON, ContractError
 from server.contract.parameters import Parameter, compile_parameter, token_claim
 from server.contract.schemas import Formats, Validator, body_defaults, shown
@@ -75,9 +75,9 @@ class _LinesBody:
             raise Problem(UNSUPPORTED_MEDIA_TYPE, f"The body must be {' or '.join(self.media_types)} in UTF-8.")
         content = await read_content(exchange.receive)
         values: list[Any] = []
-        slices = Slices()
+        work = Cooperative()
         for count, line in enumerate(FORMATS[media_type].read(content, self.schema)):
-            await slices.pause()
+            await work.checkpoint()
             # There may be a blank line for each that is none.
             if len(values) + (line is not None) > self.most or count == 2 * self.most:
                 raise validation_failed([Violation("pointer", "", f"must have at most {self.most} lines"), *violations])

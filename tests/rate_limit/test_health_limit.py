@@ -4,6 +4,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -56,7 +57,7 @@ def test_other_requests_use_up_no_health_check(limited: Service) -> None:
 
 @pytest.mark.parametrize("settings", [{"RATE_LIMIT": "off"}, {"RATE_LIMIT": "9/day", "RATE_LIMIT_PROBES": "off"}])
 def test_health_checks_without_a_limit_are_not_counted(
-    database_url: str, tmp_path: Path, settings: dict[str, str]
+    database_url: str, tmp_path: Path, settings: dict[str, Any]
 ) -> None:
     with running_service(
         tmp_path, ready=True, DATABASE_URL=database_url, **{"RATE_LIMIT_PROBES": "1/day", **settings}

@@ -153,7 +153,7 @@ def test_nobody_gets_the_profile_of_the_user_me(service: Service, new_user: NewU
 def test_me_and_its_twin_are_described_alike() -> None:
     for mine, named in (("getMe", "getUser"), ("deleteMe", "deleteUser")):
         one, other = (next(each for each in SECURED if each.name == name) for name in (mine, named))
-        assert (one.method, one.bodies, one.responses) == (other.method, other.bodies, other.responses - {"403"})
+        assert (one.method, one.bodies, one.statuses) == (other.method, other.bodies, other.statuses - {403})
         assert one.parameters == [each for each in other.parameters if each["in"] != "path"]
 
 
