@@ -9,13 +9,19 @@ MAX_TOKEN_BYTES: Final = 8192
 
 
 class Reason(StrEnum):
-    """Why a token is refused, in words that are all ours."""
+    """The reason of a refusal, for the log."""
 
+    EXPIRED = "expired"
+    SIGNATURE = "signature"
+    MALFORMED = "malformed"
+    NOT_YET_VALID = "not valid yet"
+    AUDIENCE = "another audience"
+    ISSUER = "another issuer"
     SIZE = f"longer than {MAX_TOKEN_BYTES} bytes or not ASCII"
     FORM = "not a signed token in compact form"
     CRIT = "crit in the header"
     TYP = "typ is neither JWT nor at+jwt"
-    ALG = "alg is none of ours"
+    ALG = "alg is not supported"
     KID = "kid is not a string"
     NO_KEY = "no key is configured for this kind of algorithm"
     UNKNOWN_KEY = "no key of the set has this id"
@@ -28,17 +34,17 @@ class Reason(StrEnum):
 
 
 class InvalidToken(Exception):
-    """The token names nobody. The message is for the log and never holds the token or its claims."""
+    """The token is not valid. The message is for the log and never holds the token or its claims."""
 
 
 class ExpiredToken(InvalidToken):
-    """The token is one of ours and too old."""
+    """The token is valid in all but its expiry."""
 
 
 class KeysUnavailable(Exception):
-    """The keys cannot be had now, so that no token of theirs can be judged."""
+    """The key set cannot be fetched now, so tokens signed with its keys cannot be verified."""
 
     def __init__(self, retry_after: int) -> None:
-        """Say when another attempt is worth making: in `retry_after` seconds, at least 1."""
+        """`retry_after` is the number of seconds until the next attempt, at least 1."""
         super().__init__(f"the key set is unavailable, next attempt in {retry_after} s")
         self.retry_after = retry_after

@@ -30,14 +30,14 @@ _log = structlog.stdlib.get_logger()
 
 
 class _Unusable(Exception):
-    """What the issuer answered is no key set. The message is ours."""
+    """The issuer's response is not a key set. The message quotes nothing of it."""
 
 
 class KeySet:
     """The issuer's public keys, fetched over HTTP when they are needed (RFC 7517).
 
     One fetch at a time, and none within `cooldown` seconds of the last, or `pause` seconds where that failed,
-    whatever the tokens say. Keys older than `fresh_for` seconds are replaced in the background and used meanwhile;
+    whatever tokens arrive. Keys older than `fresh_for` seconds are replaced in the background and used meanwhile;
     those older than `usable_for` seconds are not used at all. `timeout` seconds bound a whole fetch. `clock` counts
     seconds and never goes back. Belongs to one event loop.
     """
@@ -53,7 +53,7 @@ class KeySet:
         pause: float = 3.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Remember where the keys are. Nothing is fetched before the first token asks for a key."""
+        """Nothing is fetched before the first token needs a key."""
         self._url = url
         self._timeout = timeout
         self._fresh_for = fresh_for
@@ -119,14 +119,14 @@ class KeySet:
     async def _refreshed(self) -> None:
         self._refresh()
         if self._fetching is not None:
-            # Unlike `await`, this lets one waiter be cancelled without ending the fetch for the others.
+            # Unlike `await`, this does not cancel the fetch if one of its waiters is cancelled.
             await asyncio.wait({self._fetching})
 
     async def _fetch(self) -> None:
         try:
             async with asyncio.timeout(self._timeout):
                 self._keys = _public_keys(await self._download())
-        except Exception as error:  # noqa: BLE001 - whatever goes wrong on the way to the issuer is an outage
+        except Exception as error:  # noqa: BLE001 - every failure of a fetch is an outage
             self._failed = True
             _log.warning("security.jwks_fetch_failed", url=_shown(self._url), reason=_outage(error))
         else:
@@ -137,7 +137,7 @@ class KeySet:
 
     async def _download(self) -> bytes:
         if self._client is None:
-            # Reading the certificate authorities takes 10-30 ms, which the event loop has not to give.
+            # Loading the certificate authorities takes 10-30 ms, too long for the event loop.
             self._client = await asyncio.to_thread(_http_client, self._timeout)
         body = bytearray()
         async with self._client.stream("GET", self._url) as response:
@@ -162,7 +162,7 @@ def json_object(data: bytes) -> dict[str, Any]:
 
 
 def _http_client(timeout: float) -> httpx2.AsyncClient:
-    """Make the client of a key set: no redirects, nothing taken from the environment."""
+    """An HTTP client that follows no redirects and reads nothing from the environment."""
     return httpx2.AsyncClient(timeout=timeout, trust_env=False, headers={"Accept-Encoding": "identity"})
 
 
@@ -173,17 +173,17 @@ def _shown(url: str) -> str:
         host = parts.netloc.rpartition("@")[2]
         return urlunsplit(parts._replace(netloc=host, query="", fragment=""))
     except ValueError:
-        return "not an address"
+        return "not a URL"
 
 
 def _outage(error: Exception) -> str:
-    """Why the keys cannot be had: in the network's words or ours, for others quote the address or the answer."""
+    """The reason of a failed fetch. Messages that may quote the URL or the response are left out."""
     own = isinstance(error, httpx2.NetworkError | _Unusable)
     return f"{type(error).__name__}: {error}" if own else type(error).__name__
 
 
 def _public_keys(body: bytes) -> tuple[jwt.PyJWK, ...]:
-    """Return the usable keys of a JWK set. Raises `ValueError` or `_Unusable` if it is none (RFC 7517, section 5)."""
+    """Return the usable keys of a JWK set (RFC 7517, section 5). Raises `ValueError` or `_Unusable` if it is not one."""
     members = json_object(body).get("keys")
     if isinstance(members, list):
         return tuple(key for key in map(_public_key, members) if key is not None)
@@ -201,7 +201,7 @@ def _public_key(member: object) -> jwt.PyJWK | None:
         return None
     try:
         key = jwt.PyJWK(member)
-    except Exception:  # noqa: BLE001 - one odd key must not cost the others
+    except Exception:  # noqa: BLE001 - an unusable key does not affect the others
         return None
     if KEY_TYPES.get(key.algorithm_name) != (member.get("kty"), member.get("crv")):
         return None
@@ -211,7 +211,7 @@ def _public_key(member: object) -> jwt.PyJWK | None:
 
 
 def _may_verify(member: dict[str, Any]) -> bool:
-    """Whether `use` and `key_ops`, where present, allow that (RFC 7517, sections 4.2 and 4.3)."""
+    """True if `use` and `key_ops`, where present, allow verification (RFC 7517, sections 4.2 and 4.3)."""
     operations = member.get("key_ops", ["verify"])
     may = isinstance(operations, list) and "verify" in operations
     return may and member.get("use", "sig") == "sig"

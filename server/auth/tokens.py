@@ -1,4 +1,4 @@
-"""Bearer tokens: whom a JSON Web Token names, and the keys that prove it (RFC 7519, 7515, 7517, 8725).
+"""Verification of bearer tokens: JSON Web Tokens (RFC 7519, 7515, 8725).
 
 A token is signed either with the shared secret (HS256) or with a key of the issuer's JWKS (EdDSA, ES256,
 RS256, PS256). Every key knows its one algorithm, and a token never chooses.
@@ -42,13 +42,13 @@ _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
 
 class TokenVerifier:
-    """Turns a token into a `Principal`, or refuses it.
+    """Verifies tokens.
 
     `secret` verifies HS256, `key_set` everything else; at least one is needed. `audience` and `issuer` are
-    demanded of every token when given. A token whose `exp` is more than `max_age` seconds away is refused.
-    `leeway` is how many seconds the clocks may differ for `exp`, `nbf` and `iat`. Verified tokens are remembered
-    by their digest: at most `cache_size`, of which the least recently used go first, for at most `cache_seconds`
-    and never beyond their `exp`, leeway or not. `clock` is the wall clock for that memory and `max_age`, in
+    required of every token if given. A token whose `exp` is more than `max_age` seconds away is refused.
+    `leeway` is the tolerance in seconds for `exp`, `nbf` and `iat`. Verified tokens are cached by
+    their digest: at most `cache_size`, of which the least recently used go first, for at most `cache_seconds`
+    and never beyond their `exp`, leeway or not. `clock` is the wall clock of the cache and of `max_age`, in
     seconds since 1970. Belongs to one event loop.
     """
 
@@ -65,7 +65,7 @@ class TokenVerifier:
         cache_seconds: float = 60.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Bind the keys. Raises `ValueError` for no key at all and for a secret that cannot be one."""
+        """Raise `ValueError` for a missing key and for an unusable secret."""
         if secret is None and key_set is None:
             message = "a token verifier needs a secret or a key set"
             raise ValueError(message)
@@ -109,15 +109,12 @@ class TokenVerifier:
             return self._read(token, await self._key(algorithm, kid))
         except (InvalidToken, KeysUnavailable):
             raise
-        except jwt.ExpiredSignatureError as error:
-            # Its signature was looked at before.
-            raise ExpiredToken(type(error).__name__) from None
-        except jwt.MissingRequiredClaimError as error:
-            # Its words name a claim that we demand, nothing that was sent.
-            raise InvalidToken(str(error)) from None
-        except Exception as error:  # noqa: BLE001 - no token, however odd, may end as anything but a 401
-            # Only the name: the messages of parsers quote what they read.
-            raise InvalidToken(type(error).__name__) from None
+        except jwt.ExpiredSignatureError:
+            # PyJWT verifies the signature first.
+            raise ExpiredToken(Reason.EXPIRED) from None
+        except Exception as error:  # noqa: BLE001 - every token that cannot be verified is a 401
+            # The messages of parsers quote the token.
+            raise InvalidToken(_reason(error)) from None
 
     async def _key(self, algorithm: str, kid: str | None) -> jwt.PyJWK:
         """Choose the key by kind, then demand that `alg` is the key's own (RFC 8725, section 3.1)."""
@@ -162,8 +159,23 @@ class TokenVerifier:
         return min(now + self._cache_seconds, principal.expires_at.timestamp())
 
 
+_REASONS: Final = {
+    jwt.InvalidSignatureError: Reason.SIGNATURE,
+    jwt.ImmatureSignatureError: Reason.NOT_YET_VALID,
+    jwt.InvalidAudienceError: Reason.AUDIENCE,
+    jwt.InvalidIssuerError: Reason.ISSUER,
+}
+
+
+def _reason(error: Exception) -> str:
+    """The reason for the log, without a word of the token."""
+    if isinstance(error, jwt.MissingRequiredClaimError):
+        return f"claim {error.claim} is missing"
+    return next((reason for kind, reason in _REASONS.items() if isinstance(error, kind)), Reason.MALFORMED)
+
+
 def _digest(token: str) -> bytes:
-    """Return what a token is remembered by. Raises `InvalidToken` for one that is not even looked at."""
+    """The key of a token in the caches. Raises `InvalidToken` for one that is too long or not ASCII."""
     if len(token) > MAX_TOKEN_BYTES or not token.isascii():
         raise InvalidToken(Reason.SIZE)
     return hashlib.sha256(token.encode("ascii")).digest()
@@ -197,19 +209,19 @@ def issue_token(  # noqa: PLR0913 - each is a claim, given by name
 
 
 class _StrictJWT(jwt.PyJWT):
-    """PyJWT, reading payloads strictly: no duplicate member, no NaN, no lone surrogate, no deep nesting."""
+    """PyJWT with a strict JSON parser: no duplicate member, no NaN, no lone surrogate, no deep nesting."""
 
     def _decode_payload(self, decoded: dict[str, Any]) -> dict[str, Any]:
         return json_object(decoded["payload"])
 
 
 def _read_header(token: str) -> tuple[str, str | None]:
-    """Return `alg` and `kid`. Raises `InvalidToken` or `ValueError` for a header that is not one of ours."""
+    """Return `alg` and `kid`. Raises `InvalidToken` or `ValueError` for a header that is not accepted."""
     if _COMPACT.fullmatch(token) is None:
         raise InvalidToken(Reason.FORM)
     segment = token.partition(".")[0]
     header = json_object(urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
-    # Extensions that must be understood: none is (RFC 7515, section 4.1.11).
+    # Critical extensions are not supported (RFC 7515, section 4.1.11).
     if "crit" in header:
         raise InvalidToken(Reason.CRIT)
     if "typ" in header and _media_type(header["typ"]) not in _TYPES:
@@ -223,12 +235,12 @@ def _read_header(token: str) -> tuple[str, str | None]:
 
 
 def _media_type(typ: object) -> str | None:
-    """Bring `typ` to one spelling: any case, `application/` may be left out (RFC 7515, section 4.1.9)."""
+    """Normalize `typ`: its case is ignored, and `application/` is optional (RFC 7515, section 4.1.9)."""
     return typ.lower().removeprefix("application/") if isinstance(typ, str) else None
 
 
 def _text(value: object, longest: int) -> str | None:
-    """Return a string of 1 to `longest` characters without NUL (PostgreSQL cannot keep it), else nothing."""
+    """Return a string of 1 to `longest` characters without NUL (PostgreSQL cannot store it), else None."""
     if isinstance(value, str) and 0 < len(value) <= longest and "\0" not in value:
         return value
     return None
@@ -246,7 +258,7 @@ def _secret_key(secret: str) -> jwt.PyJWK:
         raise ValueError(message)
     key = jwt.PyJWK({"kty": "oct", "k": urlsafe_b64encode(octets).decode()}, _SYMMETRIC)
     try:
-        # PyJWT refuses asymmetric keys as secrets, which would otherwise be noticed at the first token.
+        # PyJWT refuses asymmetric keys as secrets. Without this check the first token would show it.
         key.Algorithm.prepare_key(key.key)
     except jwt.InvalidKeyError:
         message = "the secret is an asymmetric key or a JWK"

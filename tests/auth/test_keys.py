@@ -199,4 +199,4 @@ async def test_a_set_without_keys_is_an_answer(issuer: Issuer, key_set: KeySet) 
 
 
 async def test_a_signature_by_another_key_of_the_same_id_is_refused(key_set: KeySet) -> None:
-    assert await refusal(verifier(key_set), sign(OTHER_ED25519)) == "InvalidSignatureError"
+    assert await refusal(verifier(key_set), sign(OTHER_ED25519)) == "signature"

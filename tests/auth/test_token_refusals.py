@@ -52,11 +52,11 @@ async def test_a_hostile_token_is_invalid_and_never_quoted(make: Callable[[], st
 
 @pytest.mark.parametrize("claim", ["exp", "sub"])
 async def test_the_reason_names_a_claim_that_is_missing(claim: str) -> None:
-    assert await refusal(verifier(), hs256(**{claim: None})) == f'Token is missing the "{claim}" claim'
+    assert await refusal(verifier(), hs256(**{claim: None})) == f"claim {claim} is missing"
 
 
 async def test_a_reason_does_not_quote_what_a_parser_quoted() -> None:
-    assert await refusal(verifier(), raw_claims(f'"{MARKER}":1,"{MARKER}":2')) == "ValueError"
+    assert await refusal(verifier(), raw_claims(f'"{MARKER}":1,"{MARKER}":2')) == "malformed"
 
 
 async def test_a_token_of_8192_bytes_is_still_read() -> None:

@@ -290,7 +290,7 @@ def test_a_key_is_good_for_its_own_algorithm_only(figures: Figures, target: Targ
 @each(SIGNATURES)
 def test_a_signature_that_is_not_true_is_refused(figures: Figures, target: Target, make: Callable[[], str]) -> None:
     reason = target.assert_token_refused(make())
-    expected = {"InvalidSignatureError", "DecodeError", "not a signed token in compact form"}
+    expected = {"signature", "malformed", "not a signed token in compact form"}
     assert reason in expected | ({"no key is configured for this kind of algorithm"} if not target.issuer else set())
     figures("Hostile tokens", 1, 1)
 
@@ -309,7 +309,7 @@ def test_a_well_signed_token_is_refused_for_what_it_says(
     for algorithm in target.algorithms:
         header, signature = SIGNERS[algorithm]
         reason = target.assert_token_refused(seal(header, make(), signature))
-        assert all(word not in reason for word in ("InvalidSignature", "Audience", "Issuer", '"aud"', '"iss"'))
+        assert all(word not in reason for word in ("signature", "audience", "issuer", "claim aud", "claim iss"))
     figures("Hostile tokens", len(target.algorithms), len(target.algorithms))
 
 
@@ -317,7 +317,7 @@ def test_a_well_signed_token_is_refused_for_what_it_says(
 def test_a_session_cookie_is_no_access_token(figures: Figures, target: Target, make: Callable[[], bytes]) -> None:
     for algorithm in target.algorithms:
         header, signature = SIGNERS[algorithm]
-        assert "InvalidSignature" not in target.assert_token_refused(seal(header, make(), signature))
+        assert "signature" not in target.assert_token_refused(seal(header, make(), signature))
     figures("Hostile tokens", len(target.algorithms), len(target.algorithms))
 
 
@@ -327,7 +327,7 @@ def test_an_audience_and_an_issuer_bind_every_token(
 ) -> None:
     for header, signature in SIGNERS.values():
         reason = with_keys.assert_token_refused(seal(header, make(), signature))
-        assert any(word in reason for word in ("Audience", "Issuer", '"aud"', '"iss"'))
+        assert any(word in reason for word in ("audience", "issuer", "claim aud", "claim iss"))
     figures("Hostile tokens", len(SIGNERS), len(SIGNERS))
 
 
