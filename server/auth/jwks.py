@@ -183,7 +183,7 @@ def _outage(error: Exception) -> str:
 
 
 def _public_keys(body: bytes) -> tuple[jwt.PyJWK, ...]:
-    """Return the usable keys of a JWK set (RFC 7517, section 5). Raises `ValueError` or `_Unusable` if it is not one."""
+    """The usable keys of a JWK set (RFC 7517, section 5). Raises `ValueError` or `_Unusable` if it is not one."""
     members = json_object(body).get("keys")
     if isinstance(members, list):
         return tuple(key for key in map(_public_key, members) if key is not None)
