@@ -27,14 +27,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from server.auth.tokens import MIN_SECRET_BYTES
 from server.rate_limit.policies import read_rate
+from server.secret_strength import MIN_STRENGTH_BITS, strength_bits
 
 _ORIGIN = r"(?i)https?://[^/?#\s]+/?"
-# How the secrets begin that documentation, templates and Better Auth itself have for want of a real one.
-_EXAMPLE = (
-    r"(?i)(change|replace)[-_ ]?(me|this|it|with)|better[-_ ]auth[-_ ]secret|your[-_ ]|password|placeholder|insecure"
-    r"|example|((default|dev|jwt|my|some|super|test|the)[-_ ]?)?secret"
-)
-_FEW_CHARACTERS = 8
 _List = Annotated[tuple[str, ...], NoDecode]
 _Networks = Annotated[tuple[IPvAnyNetwork, ...], NoDecode]
 # Unlike RedisDsn, it takes no URL without a host for one of localhost.
@@ -85,7 +80,9 @@ class Settings(BaseSettings):
     better_auth_secret: SecretStr | None = Field(
         default=None,
         description="The shared secret of HS256 tokens, at least 32 bytes. In development a missing secret is "
-        "generated and kept in `DATA_DIR`.",
+        "generated and kept in `DATA_DIR`. In production its strength is estimated: words of examples count for "
+        f"nothing, and zxcvbn must need 2^{MIN_STRENGTH_BITS} guesses for the rest. The estimate cannot know every "
+        "published secret: use a random one.",
     )
     better_auth_url: str | None = Field(
         default=None,
@@ -227,7 +224,7 @@ class Settings(BaseSettings):
     def _is_secret(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if value is not None and len(value.get_secret_value().encode()) < MIN_SECRET_BYTES:
             raise ValueError(f"must be at least {MIN_SECRET_BYTES} bytes long (try: openssl rand -base64 32)")
-        if value is not None and _is_production(info) and _can_be_guessed(value.get_secret_value()):
+        if value is not None and _is_production(info) and strength_bits(value.get_secret_value()) < MIN_STRENGTH_BITS:
             raise ValueError("in production, must be neither an example nor a pattern (try: openssl rand -base64 32)")
         return value
 
@@ -317,12 +314,6 @@ class Settings(BaseSettings):
 
 def _is_production(info: ValidationInfo) -> bool:
     return info.data.get("environment") == "production"
-
-
-def _can_be_guessed(secret: str) -> bool:
-    """Whether it is what somebody wrote down for others, or repeats itself. What is random is neither."""
-    repeats = len(set(secret)) < _FEW_CHARACTERS or secret in (secret + secret)[1:-1]
-    return repeats or re.match(_EXAMPLE, secret) is not None
 
 
 def _as_browsers_write(origin: str) -> str:

@@ -29,7 +29,7 @@ from tests.support.service import ROOT, Service, free_port, running_service
 
 # Part of every title, description, e-mail, name, token and secret of these tests, and of no line.
 MARK = "confidential5f0c"
-SECRET = f"{MARK}-secret-that-is-long-enough"
+SECRET = f"{MARK}-WqQE00ExWbXDkro5dS-IHQ5zhSrGXksH"
 TITLE, DESCRIPTION = f"title {MARK}", f"description {MARK} \N{UNICORN FACE}"
 ADA = "ada"
 ANY_ID = "01890a5d-ac96-774b-bcce-b302099a8057"

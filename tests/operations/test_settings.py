@@ -1,7 +1,6 @@
 """Settings: what stops the start, and what it says."""
 
 import json
-import secrets
 from pathlib import Path
 
 import pytest
@@ -139,14 +138,6 @@ def test_everything_that_production_refuses_is_told_at_once(tasks_api: RunComman
 @pytest.mark.parametrize("secret", GUESSABLE)
 def test_development_takes_a_secret_that_is_an_example(secret: str) -> None:
     assert Settings(_env_file=None, better_auth_secret=SecretStr(secret)).secret() == secret
-
-
-def test_production_takes_whatever_is_random(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ENVIRONMENT", "production")
-    for make in (secrets.token_urlsafe, secrets.token_hex):
-        for _ in range(1000):
-            secret = make(32)
-            assert Settings(_env_file=None, better_auth_secret=SecretStr(secret)).secret() == secret
 
 
 def test_the_process_ends_with_one_sentence_and_no_stack(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey | RSAPrivateKey
 Jwk = dict[str, Any]
 Change = dict[str, Any]
 
-SECRET = "correct horse battery staple, twice over"  # noqa: S105 - of these tests only
+SECRET = "F-4NRQb8-641ybU94ItQwguqoCY5c89SY6sW2yy5bfs"  # noqa: S105 - of these tests only
 FRONT_END = "https://todo.example"
 COOKIE = "better-auth:session-cache"
 MARKER = "only-the-client-knows-this"

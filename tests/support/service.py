@@ -19,7 +19,7 @@ from server.auth.tokens import issue_token
 from tests.support.conformance import Conformance
 
 ROOT = Path(__file__).parent.parent.parent
-SECRET = "a-secret-of-the-tests-that-is-long-enough"  # noqa: S105
+SECRET = "u6OjTRHcsBW8Y-6AinwN44DF3BYzcj62s0YY4rjn8pI"  # noqa: S105
 START_SECONDS = 60
 # `make coverage` measures in the processes that the tests start, too, which hear of it by their environment.
 MEASURED = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
