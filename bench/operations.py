@@ -8,7 +8,7 @@ from uuid import UUID
 
 import jwt
 
-SECRET: Final = "a secret for benchmarks only, 32 bytes or more"  # noqa: S105
+SECRET: Final = "8p_WvTY09ivGlIAQlA6zS45VpAhQvRvnI-aKkbkdslQ"  # noqa: S105
 USERS: Final = 100
 DEFAULT_TASKS: Final = 300  # of a user, unless an operation says otherwise
 READINESS_USER: Final = 1  # whose first task is read to find out whether a server is ready
