@@ -1,4 +1,4 @@
-"""The pages outside the contract: what this is, the document and Swagger UI, the problem types, metrics."""
+"""The pages outside the contract: overview, guide, document, Swagger UI, problem types and metrics."""
 
 import html
 import mimetypes
@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.contract.document import to_yaml
+from server.markdown import render
 from server.middleware.access_log import journal
 from server.problems import KINDS, PAGE
 
@@ -31,6 +32,7 @@ def pages(document: Mapping[str, Any], *, metrics: CollectorRegistry | None) -> 
         "/docs": _static(_render("docs.html", title=info["title"]), "text/html"),
         "/docs/start.js": _static(files("server").joinpath("templates/docs.js").read_bytes(), "text/javascript"),
         **{f"/docs/{name}": _asset(name) for name in _ASSETS},
+        "/guide": _static(_render("guide.html", title=info["title"], content=_guide()), "text/html"),
         "/openapi.json": _static(orjson.dumps(document), "application/json"),
         "/openapi.yaml": _static(to_yaml(document), "application/yaml"),
         PAGE: _static(_render("problems.html", rows=_problem_rows()), "text/html"),
@@ -51,6 +53,10 @@ def _asset(name: str) -> ASGIApp:
 def _render(name: str, **values: str) -> bytes:
     template = Template(files("server").joinpath("templates", name).read_text())
     return template.substitute(values).encode()
+
+
+def _guide() -> str:
+    return render(files("openapi").joinpath("guide.md").read_text(encoding="utf-8"))
 
 
 def _problem_rows() -> str:

@@ -34,6 +34,7 @@ def load_document(overlays: Iterable[str] = (), *, root_path: str = "") -> dict[
         _apply_overlay(document, path)
     if root_path:
         document["servers"][0]["url"] = root_path
+        document["externalDocs"]["url"] = root_path + document["externalDocs"]["url"]
     return document
 
 

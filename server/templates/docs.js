@@ -1,6 +1,7 @@
-// The address is relative, so that it is right below any prefix that a proxy puts before the service.
+// The address is relative to this page, so that it is correct below any prefix that a proxy adds. Swagger UI needs it as an
+// absolute one to resolve the address of the guide.
 window.ui = SwaggerUIBundle({
-  url: "openapi.json",
+  url: new URL("openapi.json", document.baseURI).href,
   dom_id: "#swagger-ui",
   deepLinking: true,
   persistAuthorization: true,

@@ -34,6 +34,7 @@ def test_behind_a_prefix_the_document_and_every_address_name_it(adapted: Service
     client = adapted.as_user("prefixed")
     for served in (client.get("/openapi.json").json(), yaml.safe_load(client.get("/openapi.yaml").content)):
         assert [server["url"] for server in served["servers"]] == ["/prefix"]
+        assert served["externalDocs"]["url"] == "/prefix/guide"
     for title in "ab":
         created = client.post("/api/tasks", json={"title": title})
     assert created.headers["location"] == f"/prefix/api/tasks/{created.json()['id']}"

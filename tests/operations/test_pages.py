@@ -1,39 +1,20 @@
 """The pages beside the contract: what a person or a scraper sees, in a real browser too where there is one."""
 
-import os
 import re
-import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urljoin, urlsplit
 
 import pytest
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService
-from selenium.webdriver.common.by import By
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.expected_conditions import element_to_be_clickable
-from selenium.webdriver.support.wait import WebDriverWait
 
-from server.contract.document import load_document, operations
+from server.contract.document import load_document
 from server.problems import KINDS
 from tests.support.raw_http import Wire
-from tests.support.service import Service, running_service, token
+from tests.support.service import Service, running_service
 
-HTML_PAGES = ("/", "/docs", "/problems")
+HTML_PAGES = ("/", "/docs", "/guide", "/problems")
 DOCUMENT = load_document()
-BROWSER_FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-proxy-server",
-    "--window-size=1200,1600",
-)
 
 
 class Addresses(HTMLParser):
@@ -113,6 +94,7 @@ def test_every_answer_tells_browsers_to_insist_on_tls_in_production(database_url
         ("/docs/favicon-32x32.png", "image/png"),
         ("/openapi.json", "application/json"),
         ("/openapi.yaml", "application/yaml"),
+        ("/guide", "text/html; charset=utf-8"),
         ("/problems", "text/html; charset=utf-8"),
     ],
 )
@@ -131,6 +113,7 @@ def test_the_first_page_says_what_this_is_and_where_everything_is(service: Servi
     linked = {urljoin("/", address) for address in addresses(service, "/").linked}
     assert linked == {
         "/docs",
+        "/guide",
         "/openapi.json",
         "/openapi.yaml",
         "/problems",
@@ -174,60 +157,3 @@ def test_metrics_count_requests_by_operation_and_never_by_what_a_client_makes_up
     assert re.search(r"^http_connections [1-9]", after, re.MULTILINE)
     assert re.search(r"^event_loop_lag_seconds \d", after, re.MULTILINE)
     assert "PROPFIND" not in after
-
-
-@pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Chrome]:
-    """Chromium, as Debian packages it with its driver. Where CI runs there has to be one."""
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium or chromedriver is not installed")
-        pytest.skip("chromium or chromedriver is not installed")
-    options = ChromeOptions()
-    options.binary_location = chromium
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for flag in BROWSER_FLAGS:
-        options.add_argument(flag)
-    options.add_argument(f"--user-data-dir={tmp_path / 'profile'}")
-    running = Chrome(options=options, service=ChromeService(driver))
-    yield running
-    running.quit()
-
-
-def complaints(browser: Chrome) -> list[str]:
-    """What the browser wrote to its console: a blocked script or style would stand there."""
-    return [entry["message"] for entry in browser.get_log("browser")]  # type: ignore[no-untyped-call]
-
-
-def find(browser: Chrome, selector: str) -> WebElement:
-    """The element, once it is there and can be used."""
-    return WebDriverWait(browser, 20).until(element_to_be_clickable((By.CSS_SELECTOR, selector)))
-
-
-def test_a_browser_shows_the_first_page_without_complaint(service: Service, browser: Chrome) -> None:
-    browser.get(f"{service.url}/")
-    assert find(browser, "h1").text == DOCUMENT["info"]["title"]
-    assert complaints(browser) == []
-
-
-def test_a_browser_shows_every_operation(service: Service, browser: Chrome) -> None:
-    browser.get(f"{service.url}/docs")
-    for _, _, operation in operations(DOCUMENT):
-        tag = operation["tags"][0].replace(" ", "_")
-        shown = find(browser, f"#operations-{tag}-{operation['operationId']}")
-        assert operation["summary"] in shown.text
-    assert complaints(browser) == []
-
-
-def test_a_reader_can_authorize_and_try_an_operation(service: Service, browser: Chrome) -> None:
-    browser.get(f"{service.url}/docs")
-    find(browser, ".btn.authorize").click()
-    find(browser, ".modal-ux input").send_keys(token("reader"))
-    find(browser, ".modal-ux .btn.authorize").click()
-    find(browser, ".modal-ux .btn-done").click()
-    find(browser, "#operations-Auth-verifyToken .opblock-summary-control").click()
-    find(browser, "#operations-Auth-verifyToken .execute").click()
-    answer = find(browser, "#operations-Auth-verifyToken .live-responses-table .highlight-code").text
-    assert '"user_id": "reader"' in answer
-    assert complaints(browser) == []
