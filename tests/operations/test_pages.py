@@ -1,4 +1,4 @@
-"""The pages beside the contract: what a person or a scraper sees, in a real browser too where there is one."""
+"""The pages outside the contract, as HTTP clients see them."""
 
 import re
 from collections.abc import Iterable
