@@ -141,9 +141,9 @@ def rate_limits(settings: Settings) -> RateLimits:
     shared = None
     if settings.redis_url is not None:
         # Takes a quarter of a second to import, which few need.
-        from server.rate_limit.redis import RedisWindows  # noqa: PLC0415
+        from server.rate_limit.redis import RedisCounter  # noqa: PLC0415
 
-        shared = RedisWindows(str(settings.redis_url.get_secret_value()))
+        shared = RedisCounter(str(settings.redis_url.get_secret_value()))
     return RateLimits(
         user=user,
         anonymous=read_rate(settings.rate_limit_anonymous),

@@ -26,8 +26,8 @@ _DELAY = 0.05
 _MOST_ENTRIES = 500
 REQUESTS = Counter("http_requests", "Requests answered.", ["method", "operation", "status"])
 DURATION = Histogram("http_request_duration_seconds", "Time to answer a request.", ["operation"])
-LAG = Gauge(
-    "event_loop_lag_seconds", "The longest that the event loop was late in the last 10 s.", multiprocess_mode="livemax"
+EVENT_LOOP_LAG = Gauge(
+    "event_loop_lag_seconds", "The worst delay of the event loop in the last 10 s.", multiprocess_mode="livemax"
 )
 CONNECTIONS = Gauge("http_connections", "Connections of clients that are open.", multiprocess_mode="livesum")
 

@@ -1,4 +1,4 @@
-"""Who may ask how often: a budget for each user, and three for each address where no token says who it is."""
+"""The rate-limit policies: one for each user, and three for each address without a valid token."""
 
 import functools
 import ipaddress
@@ -11,11 +11,11 @@ from limits.strategies import MovingWindowRateLimiter
 from prometheus_client import Counter
 
 from server.problems import TOO_MANY_REQUESTS, Problem
-from server.rate_limit.memory import Standing, WindowStorage, standing_of
+from server.rate_limit.memory import BoundedMemoryStorage, Quota, to_quota
 from server.request_context import Exchange
 
 if TYPE_CHECKING:
-    from server.rate_limit.redis import RedisWindows
+    from server.rate_limit.redis import RedisCounter
 
 _log = structlog.get_logger()
 
@@ -23,84 +23,84 @@ OFF: Final = "off"
 
 REFUSALS: Final = Counter("rate_limit_refusals", "Requests refused with 429.", ["policy"])
 
-_MOST: Final = 1_000_000
-_LONGEST: Final = 86_400
-_LONGEST_ADDRESS: Final = 64
+_MAX_REQUESTS: Final = 1_000_000
+_MAX_SECONDS: Final = 86_400
+_MAX_ADDRESS_LENGTH: Final = 64
 _NO_ADDRESS: Final = "unknown"
 _ZERO_PERIOD: Final = re.compile(r"(?i)(/|per)\s*0+\s*[a-z]")
 _FORM: Final = "must be `off`, or a number of requests and a time such as 1000/minute or 20/2 second"
 
 
 def read_rate(text: str) -> RateLimitItem | None:
-    """What is said in the notation of `limits`, or None for `off`. Raises `ValueError` for anything else."""
+    """Parse a rate in the notation of `limits`; None for `off`. Raises `ValueError` for anything else."""
     if text.strip().lower() == OFF:
         return None
     try:
         rates = parse_many(text)
     except ValueError:
         raise ValueError(_FORM) from None
-    # The library takes no second for one.
+    # The library reads 0 seconds as one.
     if len(rates) != 1 or _ZERO_PERIOD.search(text):
         raise ValueError(_FORM)
     (rate,) = rates
-    if not 1 <= rate.amount <= _MOST:
-        raise ValueError(f"must be a number of requests from 1 to {_MOST}")
-    if rate.get_expiry() > _LONGEST:
+    if not 1 <= rate.amount <= _MAX_REQUESTS:
+        raise ValueError(f"must be a number of requests from 1 to {_MAX_REQUESTS}")
+    if rate.get_expiry() > _MAX_SECONDS:
         raise ValueError("must be a time of one day at most")
     return rate
 
 
-class _Budget:
-    """One limit, and how the header fields tell of it (draft-ietf-httpapi-ratelimit-headers)."""
+class _Policy:
+    """One limit and its header fields (draft-ietf-httpapi-ratelimit-headers)."""
 
-    def __init__(self, policy: str, rate: RateLimitItem, shared: "RedisWindows | None", detail: str) -> None:
-        # The name keeps the limits apart where they are shared.
-        self._rate = type(rate)(rate.amount, rate.multiples, namespace=policy)
+    def __init__(self, name: str, rate: RateLimitItem, shared: "RedisCounter | None", detail: str) -> None:
+        # The namespace separates the policies in Redis.
+        self._rate = type(rate)(rate.amount, rate.multiples, namespace=name)
         self._shared = shared
-        self._limiter = MovingWindowRateLimiter(WindowStorage())
+        self._limiter = MovingWindowRateLimiter(BoundedMemoryStorage())
         self._detail = detail
-        self._refusals = REFUSALS.labels(policy)
-        self._policy_field = (b"ratelimit-policy", f'"{policy}";q={rate.amount};w={rate.get_expiry()}'.encode())
-        self._field = f'"{policy}";r=%d;t=%d'.encode()
+        self._refusals = REFUSALS.labels(name)
+        self._policy_field = (b"ratelimit-policy", f'"{name}";q={rate.amount};w={rate.get_expiry()}'.encode())
+        self._field = f'"{name}";r=%d;t=%d'.encode()
 
-    async def take(self, exchange: Exchange, client: str) -> None:
-        """Count the request, and have its answer say so. Raises `Problem` (429) if there is nothing left."""
-        standing = None if self._shared is None else await self._shared.take(self._rate, client)
-        if standing is None:
-            standing = self._standing(client, granted=self._limiter.hit(self._rate, client))
-        self._tell(exchange, standing)
-        if not standing.granted:
-            raise self._refusal(standing)
+    async def count(self, exchange: Exchange, client: str) -> None:
+        """Count the request, and add the header fields. Raises `Problem` (429) beyond the limit."""
+        quota = None if self._shared is None else await self._shared.count(self._rate, client)
+        if quota is None:
+            quota = self._local_quota(client, granted=self._limiter.hit(self._rate, client))
+        self._add_fields(exchange, quota)
+        if not quota.granted:
+            raise self._refusal(quota)
 
     async def require(self, exchange: Exchange, client: str) -> None:
-        """Raise `Problem` (429) if there is nothing left. Nothing is counted."""
-        standing = None if self._shared is None else await self._shared.look(self._rate, client)
-        if standing is None:
-            standing = self._standing(client)
-        if not standing.granted:
-            self._tell(exchange, standing)
-            raise self._refusal(standing)
+        """Raise `Problem` (429) if the limit is reached. Nothing is counted."""
+        quota = None if self._shared is None else await self._shared.peek(self._rate, client)
+        if quota is None:
+            quota = self._local_quota(client)
+        if not quota.granted:
+            self._add_fields(exchange, quota)
+            raise self._refusal(quota)
 
-    def _standing(self, client: str, *, granted: bool | None = None) -> Standing:
-        return standing_of(self._rate, self._limiter.get_window_stats(self._rate, client), granted=granted)
+    def _local_quota(self, client: str, *, granted: bool | None = None) -> Quota:
+        return to_quota(self._rate, self._limiter.get_window_stats(self._rate, client), granted=granted)
 
-    def _tell(self, exchange: Exchange, standing: Standing) -> None:
+    def _add_fields(self, exchange: Exchange, quota: Quota) -> None:
         exchange.answer_headers += (
             self._policy_field,
-            (b"ratelimit", self._field % (standing.remaining, standing.seconds)),
+            (b"ratelimit", self._field % (quota.remaining, quota.seconds)),
         )
 
-    def _refusal(self, standing: Standing) -> Problem:
+    def _refusal(self, quota: Quota) -> Problem:
         self._refusals.inc()
-        return Problem(TOO_MANY_REQUESTS, self._detail, retry_after=standing.seconds)
+        return Problem(TOO_MANY_REQUESTS, self._detail, retry_after=quota.seconds)
 
 
-def _budget(policy: str, rate: RateLimitItem | None, shared: "RedisWindows | None", detail: str) -> _Budget | None:
-    return None if rate is None else _Budget(policy, rate, shared, detail)
+def _policy(name: str, rate: RateLimitItem | None, shared: "RedisCounter | None", detail: str) -> _Policy | None:
+    return None if rate is None else _Policy(name, rate, shared, detail)
 
 
 class RateLimits:
-    """The limits of this process. One that is None is not enforced."""
+    """The policies of this process. One that is None is not enforced."""
 
     def __init__(
         self,
@@ -109,79 +109,78 @@ class RateLimits:
         anonymous: RateLimitItem | None,
         refused_tokens: RateLimitItem | None,
         probes: RateLimitItem | None,
-        shared: "RedisWindows | None" = None,
+        shared: "RedisCounter | None" = None,
     ) -> None:
         self._shared = shared
         self._trusts_proxy = True
-        self._user = _budget("user", user, shared, "The user has made too many requests. Try again later.")
-        self._anonymous = _budget(
+        self._user = _policy("user", user, shared, "The user has made too many requests. Try again later.")
+        self._anonymous = _policy(
             "anonymous",
             anonymous,
             shared,
             "Too many requests without a valid token came from this address. Try again later.",
         )
-        self._refused_tokens = _budget(
+        self._refused_tokens = _policy(
             "refused-tokens", refused_tokens, shared, "Too many tokens of this address were refused. Try again later."
         )
-        # Each process counts by itself: a node asks all of its replicas, and no probe should wait for Redis.
-        self._probes = _budget(
+        # Each process counts separately: a node probes all of its replicas, and no probe should wait for Redis.
+        self._probes = _policy(
             "probes", probes, None, "Too many health checks came from this address. Try again later."
         )
 
     async def open(self) -> None:
-        """Look for what is shared. Never fails."""
+        """Connect to Redis, if it is configured. Never fails."""
         if self._shared is not None:
             await self._shared.open()
 
     async def aclose(self) -> None:
-        """Let go of what is shared."""
+        """Close the connections to Redis."""
         if self._shared is not None:
             await self._shared.aclose()
 
     async def count_user(self, exchange: Exchange, subject: str) -> None:
         """Count a request with a valid token. Raises `Problem` (429)."""
         if self._user is not None:
-            await self._user.take(exchange, subject)
+            await self._user.count(exchange, subject)
 
     async def count_anonymous(self, exchange: Exchange) -> None:
         """Count a request without one. Raises `Problem` (429)."""
         if self._anonymous is not None:
-            await self._anonymous.take(exchange, self._address(exchange))
+            await self._anonymous.count(exchange, self._address(exchange))
 
     async def count_probe(self, exchange: Exchange) -> None:
         """Count a health check. Raises `Problem` (429)."""
         if self._probes is not None:
-            await self._probes.take(exchange, self._address(exchange))
+            await self._probes.count(exchange, self._address(exchange))
 
     async def count_refused_token(self, exchange: Exchange) -> None:
         """Count a token that was refused. Raises `Problem` (429) for one too many."""
         if self._refused_tokens is not None:
-            await self._refused_tokens.take(exchange, self._address(exchange))
+            await self._refused_tokens.count(exchange, self._address(exchange))
 
     async def before_verifying(self, exchange: Exchange) -> None:
-        """Raise `Problem` (429) for the tokens of an address that too many were refused of."""
+        """Raise `Problem` (429) if too many tokens of the address were refused."""
         if self._refused_tokens is not None:
             await self._refused_tokens.require(exchange, self._address(exchange))
 
     def _address(self, exchange: Exchange) -> str:
-        """Whom a request without a valid token is counted for.
+        """The client address by which a request without a valid token is counted.
 
-        uvicorn has looked at `X-Forwarded-For` by now, as far as a trusted proxy has written it.
+        uvicorn's proxy middleware has replaced it by that of `X-Forwarded-For` if a trusted proxy sent the field.
         """
         client = exchange.scope.get("client")
         host = client[0] if client else ""
         forwarded = exchange.fields.get(b"x-forwarded-for")
         if forwarded and self._trusts_proxy and host not in forwarded.decode("latin-1"):
-            # If it is a proxy's, all its clients share one budget, and one of them can use it up for all. Said once,
-            # for anybody can send this field.
+            # All clients of an untrusted proxy share one limit. Logged once, because every client can send the field.
             self._trusts_proxy = False
             _log.warning("rate_limit.proxy_not_trusted", address=host, setting="FORWARDED_ALLOW_IPS")
-        return _network(host) if len(host) <= _LONGEST_ADDRESS else _NO_ADDRESS
+        return _network(host) if len(host) <= _MAX_ADDRESS_LENGTH else _NO_ADDRESS
 
 
 @functools.lru_cache(maxsize=8192)
 def _network(host: str) -> str:
-    """An IPv4 address, or the /64 of an IPv6 one, for a single subscriber has at least that many addresses."""
+    """An IPv4 address, or the /64 network of an IPv6 one: a single subscriber has at least a /64."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:

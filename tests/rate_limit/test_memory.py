@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from limits import RateLimitItemPerMinute, RateLimitItemPerSecond, WindowStats
 from limits.strategies import MovingWindowRateLimiter
 
-from server.rate_limit.memory import WindowStorage, standing_of
+from server.rate_limit.memory import BoundedMemoryStorage, to_quota
 
 # The storage of the windows, through the library, by a clock moved by hand.
 
@@ -34,7 +34,7 @@ def test_a_window_grants_exactly_what_was_not_used_within_it(amount: int, steps:
     """Held against the definition: the moments of all requests that were granted."""
     clock = Clock()
     rate = RateLimitItemPerSecond(amount, 10)
-    windows = MovingWindowRateLimiter(WindowStorage(clock=clock))
+    windows = MovingWindowRateLimiter(BoundedMemoryStorage(clock=clock))
     granted: list[int] = []
     for milliseconds, cost in steps:
         clock.now += milliseconds * MILLISECOND
@@ -61,7 +61,7 @@ def test_a_client_waits_for_a_second_at_least_and_for_a_window_at_most(
 ) -> None:
     """The clocks of two replicas may differ."""
     rate = RateLimitItemPerSecond(5, 60)
-    left = standing_of(rate, WindowStats(time.time() + reset, remaining), granted=granted)
+    left = to_quota(rate, WindowStats(time.time() + reset, remaining), granted=granted)
     assert 1 <= left.seconds <= 60
     assert left.seconds == pytest.approx(min(60, max(1, reset)), abs=1)
     assert left.granted == (remaining > 0 if granted is None else granted)
@@ -70,7 +70,7 @@ def test_a_client_waits_for_a_second_at_least_and_for_a_window_at_most(
 
 def test_a_million_clients_take_no_more_room_than_the_most_that_are_kept() -> None:
     rate = RateLimitItemPerMinute(300)
-    storage = WindowStorage(most=1000)
+    storage = BoundedMemoryStorage(max_clients=1000)
     windows = MovingWindowRateLimiter(storage)
     granted = 0
     for number in range(1_000_000 // 50):
@@ -86,7 +86,7 @@ def test_a_million_clients_take_no_more_room_than_the_most_that_are_kept() -> No
 def test_whoever_was_quiet_for_a_window_is_forgotten() -> None:
     clock = Clock()
     rate = RateLimitItemPerMinute(300)
-    storage = WindowStorage(clock=clock)
+    storage = BoundedMemoryStorage(clock=clock)
     windows = MovingWindowRateLimiter(storage)
     for number in range(100):
         windows.hit(rate, str(number))
@@ -101,7 +101,7 @@ def test_a_busy_client_takes_eight_bytes_for_each_request_that_counts() -> None:
     rate = RateLimitItemPerSecond(1000, 10)
     tracemalloc.start()
     try:
-        windows = MovingWindowRateLimiter(WindowStorage(clock=clock))
+        windows = MovingWindowRateLimiter(BoundedMemoryStorage(clock=clock))
         before, _ = tracemalloc.get_traced_memory()
         for _ in range(20_000):
             clock.now += MILLISECOND

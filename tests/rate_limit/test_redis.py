@@ -129,13 +129,13 @@ def test_without_redis_the_service_goes_on_and_finds_it_again_by_itself(
             assert statuses == {200: 30, 429: 10}
             assert time.monotonic() - began < 40 * REDIS_TIMEOUT / 2
             assert (metric(one, "rate_limit_redis_down"), metric(one, "rate_limit_redis_outages_total")) == (1, 1)
-            assert one.log.read_text().count("rate_limit.redis_lost") == 1
+            assert one.log.read_text().count("rate_limit.redis_unavailable") == 1
 
         redis.start()
         until(lambda: metric(one, "rate_limit_redis_down") == 0)
         until(lambda: metric(two, "rate_limit_redis_down") == 0)
-        assert one.log.read_text().count("rate_limit.redis_lost") == 1
-        assert one.log.read_text().count("rate_limit.redis_found") == 1
+        assert one.log.read_text().count("rate_limit.redis_unavailable") == 1
+        assert one.log.read_text().count("rate_limit.redis_available") == 1
         assert metric(one, "rate_limit_redis_outages_total") == 1
         subject = new_user("zoe")
         remaining = [standing(service.as_user(subject).get("/api/tasks"))[1] for service in (one, two, one)]
@@ -148,7 +148,7 @@ def test_the_service_starts_without_its_redis_and_finds_it_by_itself(
     redis_server.kill()
     with sharing(database_url, tmp_path / "one", redis_server.url, "30/minute") as service:
         assert service.as_user("ada").get("/api/tasks").status_code == 200
-        assert service.log.read_text().count("rate_limit.redis_lost") == 1
+        assert service.log.read_text().count("rate_limit.redis_unavailable") == 1
         redis_server.start()
         until(lambda: metric(service, "rate_limit_redis_down") == 0)
         assert standing(service.as_user("ada").get("/api/tasks"))[1] == 29
@@ -171,5 +171,5 @@ def test_the_password_of_redis_is_not_logged(database_url: str, tmp_path: Path) 
         with sharing(database_url, tmp_path / "one", url, "30/minute") as service:
             assert service.as_user("ada").get("/api/tasks").status_code == 200
             log = service.log.read_text()
-            assert "rate_limit.redis_lost" in log
+            assert "rate_limit.redis_unavailable" in log
             assert "hunter2" not in log

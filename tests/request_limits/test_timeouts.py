@@ -153,7 +153,7 @@ def test_a_request_that_takes_the_service_too_long_is_unavailable(hasty: Service
 
 @pytest.mark.anyio
 async def test_a_long_wait_of_the_event_loop_is_remembered_for_a_while() -> None:
-    lag = EventLoopLag(remembered_seconds=1)
+    lag = EventLoopLag(window_seconds=1)
     lag.start()
     try:
         await anyio.sleep(0.3)
