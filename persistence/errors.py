@@ -8,7 +8,8 @@ PersistenceError
 ├── InvalidCursor
 ├── DatabaseUnavailable
 │   └── Locked
-└── BackupError
+├── BackupError
+└── EmbeddedServerError
 """
 
 
@@ -46,3 +47,7 @@ class Locked(DatabaseUnavailable):
 
 class BackupError(PersistenceError):
     """A backup could not be made or restored. Nothing has changed. The message is for the operator."""
+
+
+class EmbeddedServerError(PersistenceError):
+    """The embedded PostgreSQL does not run. The message is for the operator: one sentence that names the cause."""

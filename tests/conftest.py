@@ -3,6 +3,7 @@
 import resource
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import httpx2
 import psycopg
@@ -32,9 +33,15 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def database_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The log of the embedded PostgreSQL of this run."""
+    return tmp_path_factory.mktemp("postgres") / "data.log"
+
+
+@pytest.fixture(scope="session")
+def database_url(database_log: Path) -> Iterator[str]:
     """An embedded PostgreSQL of this run."""
-    with embedded_server(tmp_path_factory.mktemp("postgres") / "data") as url:
+    with embedded_server(database_log.with_suffix("")) as url:
         yield url
 
 

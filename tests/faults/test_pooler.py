@@ -13,8 +13,9 @@ import psycopg
 import pytest
 
 from persistence import migrations
+from persistence.admin.postgres_programs import give, process_options, server_user
 from tests.faults.probes import assert_nothing_unexpected, until
-from tests.support.postgres import SYSTEM_USER, Postgres, own
+from tests.support.postgres import Postgres
 from tests.support.service import free_port, running_service
 
 
@@ -27,17 +28,24 @@ def _pgbouncer(directory: Path, database: str, server_port: int) -> Iterator[str
         if "CI" in os.environ:
             pytest.fail(reason)
         pytest.skip(reason)
-    own(directory)
+    directory.mkdir()
+    user = server_user(directory)
     port = free_port()
     (directory / "users").write_text('"postgres" ""\n')
     settings = directory / "pgbouncer.ini"
     settings.write_text(
         f"[databases]\n* = host=127.0.0.1 port={server_port}\n"
         f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
-        f"auth_type = trust\nauth_file = {directory / 'users'}\n"
+        f"auth_type = trust\nauth_file = /proc/self/cwd/users\n"
         "pool_mode = transaction\ndefault_pool_size = 2\nmax_client_conn = 200\n"
     )
-    process = subprocess.Popen([program, settings], user=SYSTEM_USER, stderr=subprocess.DEVNULL)  # noqa: S603
+    give(directory, user)
+    process = subprocess.Popen(  # noqa: S603
+        # Root's directories are closed to the user that it runs as then.
+        [program, "/proc/self/cwd/pgbouncer.ini"],
+        stderr=subprocess.DEVNULL,
+        **process_options(directory, user),
+    )
     try:
         until(lambda: _listens(port))
         yield f"postgresql://postgres@127.0.0.1:{port}/{database.rpartition('/')[2]}"

@@ -27,7 +27,6 @@ from tests.faults.probes import (
     waiting_for_locks,
 )
 from tests.support.figures import Figures
-from tests.support.postgres import own
 from tests.support.service import Service, running_service
 
 
@@ -119,7 +118,7 @@ def test_a_service_starts_again_after_everything_was_killed(tmp_path: Path) -> N
 
 def test_two_services_on_one_directory_share_its_database_until_the_last_ends(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    own(tmp_path / "other")
+    (tmp_path / "other").mkdir()
     with running_service(tmp_path, DATA_DIR=str(data)) as one:
         postmaster = _postmaster(tmp_path)
         with running_service(tmp_path / "other", DATA_DIR=str(data)) as two:
@@ -202,7 +201,7 @@ def test_a_service_that_is_told_to_end_answers_what_it_has_accepted(
         assert_nothing_unexpected(service)
 
     load.forget_cut_after(told_at)
-    own(tmp_path / "next")
+    (tmp_path / "next").mkdir()
     with running_service(tmp_path / "next", DATABASE_URL=database) as successor:
         group = f"SIGTERM under load with a stalled body, {workers} worker{'s' * (workers > 1)}"
         load.record(figures, group, on=successor, drain_seconds=drain)

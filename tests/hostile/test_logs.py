@@ -591,20 +591,17 @@ def test_a_migration_that_fails_does_not_quote_rows(database: str, tmp_path: Pat
     assert said == "Error: refused\n"
 
 
-def test_the_log_of_the_embedded_database_quotes_no_row(database_url: str, tmp_path: Path) -> None:
-    with fresh_database(database_url) as url, psycopg.connect(url, autocommit=True) as connection:
-        with told(tmp_path, ("production", "info"), DATABASE_URL=url) as service:
-            bearer = {"Authorization": f"Bearer {token()}"}
-            with unforeseen(url):
-                service.ask("POST", "/api/tasks", json={"title": TITLE}, headers=bearer)
-                service.ask("POST", "/api/tasks", json={"title": TITLE}, headers=bearer | {"Idempotency-Key": MARK})
-                typed = bearer | {"Content-Type": "application/x-ndjson"}
-                line = json.dumps({"title": TITLE, "description": MARK, "created_at": "2026-01-01T00:00:00Z"})
-                service.ask("POST", "/api/tasks/import", content=line, headers=typed)
-            assert service.statuses == {500}
-        directory = connection.execute("SELECT current_setting('data_directory')").fetchone()
-    assert directory is not None
-    log = (Path(directory[0]) / "log").read_text(errors="replace")
+def test_the_log_of_the_embedded_database_quotes_no_row(database_url: str, database_log: Path, tmp_path: Path) -> None:
+    with fresh_database(database_url) as url, told(tmp_path, ("production", "info"), DATABASE_URL=url) as service:
+        bearer = {"Authorization": f"Bearer {token()}"}
+        with unforeseen(url):
+            service.ask("POST", "/api/tasks", json={"title": TITLE}, headers=bearer)
+            service.ask("POST", "/api/tasks", json={"title": TITLE}, headers=bearer | {"Idempotency-Key": MARK})
+            typed = bearer | {"Content-Type": "application/x-ndjson"}
+            line = json.dumps({"title": TITLE, "description": MARK, "created_at": "2026-01-01T00:00:00Z"})
+            service.ask("POST", "/api/tasks/import", content=line, headers=typed)
+        assert service.statuses == {500}
+    log = database_log.read_text(errors="replace")
     assert "unforeseen_" in log
     assert [line for line in log.splitlines() if MARK in line or "DETAIL" in line] == []
 
