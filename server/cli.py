@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +17,6 @@ import click
 import orjson
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from persistence import migrations
@@ -33,6 +33,7 @@ from server.http_protocol import ProblemProtocol
 from server.lifespan import database_address
 from server.logging import configure_logging, output
 from server.middleware.security_headers import security_headers
+from server.process_environment import open_standard_streams
 from server.settings import Settings, SettingsError, load_settings
 
 try:
@@ -60,6 +61,8 @@ _REASONS_AGAINST_A_PATH = {
 class _OperatorError(click.ClickException):
     """What an operator has to mend, in one sentence and without a stack."""
 
+    exit_code = 2
+
 
 @contextlib.contextmanager
 def _explained() -> Iterator[None]:
@@ -73,19 +76,34 @@ def _explained() -> Iterator[None]:
 @click.version_option(package_name="tasks-api")
 def main() -> None:
     """The Tasks API. Settings come from the environment; docs/settings.md lists them."""
+    open_standard_streams()
 
 
 @main.command()
 def serve() -> None:
     """Run the service."""
-    with _explained():
+    # uvicorn ends the process by the signal that it got, once it has stopped.
+    with _explained(), _ended_in_order(), contextlib.ExitStack() as stack:
         settings = load_settings()
         secret = settings.secret()
-        app = create_app(settings)  # so that what is wrong is said here, once, and not by each worker
-        with contextlib.ExitStack() as stack:
-            if settings.workers > 1:
-                _share_with_workers(settings, secret, stack)
-            _run(settings, app)
+        _check_port(settings)
+        url = stack.enter_context(database_address(settings))
+        # All that is wrong is reported here, once, and not by each worker.
+        app = create_app(settings, database_url=url)
+        if settings.workers > 1:
+            _share_with_workers(url, secret, stack)
+        _run(settings, app)
+
+
+def _check_port(settings: Settings) -> None:
+    """See that the port can be listened on, before anything is started. Where it cannot, uvicorn would end at once."""
+    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            reason = f"cannot listen on {settings.host}, port {settings.port}: {error.strerror}"
+            raise _OperatorError(f"HOST, PORT: {reason}") from error
 
 
 def _run(settings: Settings, app: ASGIApp) -> None:
@@ -116,7 +134,7 @@ def _run(settings: Settings, app: ASGIApp) -> None:
         return
     server.run(sockets=[listener])
     if not server.started:
-        sys.exit(STARTUP_FAILURE)
+        sys.exit(_OperatorError.exit_code)
 
 
 def _watch(settings: Settings) -> Watch:
@@ -149,9 +167,9 @@ def _allow_files() -> int:
     return _MOST_FILES if soft == unlimited else soft
 
 
-def _share_with_workers(settings: Settings, secret: str | None, stack: contextlib.ExitStack) -> None:
-    """Start once what all workers use, and tell them where it is."""
-    os.environ["DATABASE_URL"] = stack.enter_context(database_address(settings))
+def _share_with_workers(url: str, secret: str | None, stack: contextlib.ExitStack) -> None:
+    """Tell the workers where to find what all of them use."""
+    os.environ["DATABASE_URL"] = url
     if secret is not None:
         os.environ["BETTER_AUTH_SECRET"] = secret
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = stack.enter_context(tempfile.TemporaryDirectory())

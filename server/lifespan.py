@@ -5,19 +5,20 @@ import contextlib
 import gc
 import random
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
 
 import structlog
 from starlette.types import ASGIApp
 
 from persistence import migrations
 from persistence.admin.embedded import embedded_server
-from persistence.errors import DatabaseUnavailable
+from persistence.errors import DatabaseUnavailable, EmbeddedServerError
 from persistence.postgres.database import Database
 from persistence.retention import purge
 from server.auth.tokens import TokenVerifier
 from server.event_loop_lag import EventLoopLag
 from server.rate_limit.policies import RateLimits
-from server.settings import Settings
+from server.settings import Settings, SettingsError
 
 _log = structlog.get_logger()
 _MIGRATION_PAUSE = 2.0
@@ -31,30 +32,45 @@ _COLLECT_AFTER = 20_000
 
 @contextlib.contextmanager
 def database_address(settings: Settings) -> Iterator[str]:
-    """The address of the configured database, or that of the embedded one, which runs meanwhile."""
+    """The address of the configured database, or that of the embedded one, which runs meanwhile.
+
+    Raises `SettingsError` where the embedded one cannot run in `DATA_DIR`.
+    """
     if settings.database_url is not None:
         yield settings.database_url.get_secret_value()
-    else:
+        return
+    try:
         with embedded_server(settings.data_dir / "postgres") as url:
             yield url
+    except EmbeddedServerError as error:
+        raise SettingsError(f"DATA_DIR: {error}") from error
+
+
+@dataclass(frozen=True)
+class Resources:
+    """The objects of an application that are opened when it starts and closed when it ends."""
+
+    database: Database
+    verifier: TokenVerifier
+    limits: RateLimits
+    lag: EventLoopLag
 
 
 @contextlib.asynccontextmanager
 async def lifespan(
-    settings: Settings,
-    database: Database,
-    verifier: TokenVerifier,
-    limits: RateLimits,
-    lag: EventLoopLag,
-    _app: ASGIApp,
+    settings: Settings, resources: Resources, database_url: str | None, _app: ASGIApp
 ) -> AsyncIterator[None]:
-    """Open the database and what else the service uses, and close it at the end."""
-    with database_address(settings) as url:
-        await database.open(url)
-        await limits.open()
-        lag.start()
+    """Open the database and what else the service uses, and close it at the end.
+
+    Without `database_url`, the address of a database that runs already, it starts the embedded one where that is used.
+    """
+    address = database_address(settings) if database_url is None else contextlib.nullcontext(database_url)
+    with address as url:
+        await resources.database.open(url)
+        await resources.limits.open()
+        resources.lag.start()
         migrating = asyncio.create_task(_migrate(settings, url)) if settings.migrate_on_start else None
-        purging = asyncio.create_task(_purge(database, settings.trash_retention_days))
+        purging = asyncio.create_task(_purge(resources.database, settings.trash_retention_days))
         try:
             if migrating is not None and settings.database_url is None:
                 # Long enough for an embedded database, and not for ever: a service that starts cannot be stopped.
@@ -65,10 +81,10 @@ async def lifespan(
             purging.cancel()
             if migrating is not None:
                 migrating.cancel()
-            lag.stop()
-            await verifier.aclose()
-            await limits.aclose()
-            await database.close()
+            resources.lag.stop()
+            await resources.verifier.aclose()
+            await resources.limits.aclose()
+            await resources.database.close()
 
 
 def _spare_garbage_collection() -> None:

@@ -1,8 +1,6 @@
 """The settings, read from the environment once. `make docs` writes docs/settings.md and .env.example from them."""
 
-import os
 import re
-import secrets
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -26,6 +24,8 @@ from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from server.auth.tokens import MIN_SECRET_BYTES
+from server.development_secret import kept_secret
+from server.process_environment import forget_postgresql_variables
 from server.rate_limit.policies import read_rate
 from server.secret_strength import MIN_STRENGTH_BITS, strength_bits
 
@@ -304,12 +304,20 @@ class Settings(BaseSettings):
         return self.jwt_issuer or self.better_auth_url
 
     def secret(self) -> str | None:
-        """The key of HS256 tokens. In development a missing one is made, and found again at the next start."""
+        """The key of HS256 tokens. In development a missing one is made, and found again at the next start.
+
+        Raises `SettingsError` where `DATA_DIR` cannot hold it.
+        """
         if self.better_auth_secret is not None:
             return self.better_auth_secret.get_secret_value()
         if self.environment == "production":
             return None
-        return _kept_secret(self.data_dir / "secret")
+        try:
+            return kept_secret(self.data_dir / "secret")
+        except OSError as error:
+            raise SettingsError(f"DATA_DIR: {error.filename}: {error.strerror}") from error
+        except ValueError as error:
+            raise SettingsError(f"DATA_DIR: {error}") from error
 
 
 def _is_production(info: ValidationInfo) -> bool:
@@ -322,22 +330,9 @@ def _as_browsers_write(origin: str) -> str:
     return f"{scheme}{separator}{host.removesuffix(':80' if scheme == 'http' else ':443')}"
 
 
-def _kept_secret(path: Path) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with open(path, "x", opener=_private) as file:
-            file.write(secrets.token_urlsafe(MIN_SECRET_BYTES))
-    except FileExistsError:
-        pass
-    return path.read_text().strip()
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
-
-
 def load_settings() -> Settings:
     """Read the environment. Raises `SettingsError` with one line for each setting that is wrong."""
+    forget_postgresql_variables()
     try:
         return Settings()
     except ValidationError as error:
