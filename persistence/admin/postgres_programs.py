@@ -109,7 +109,7 @@ def usable_programs(user: User | None, scratch: Callable[[], Path]) -> Path:
     original = directories[VERSION]
     if _can_run(original, user):
         return original
-    copied = _copy(original, scratch() / "programs", user)
+    copied = _copy(original, scratch() / "programs")
     if not _can_run(copied, user):
         raise EmbeddedServerError(
             f"PostgreSQL cannot be run from {original}, nor from a copy in {copied}; TMPDIR can name another directory"
@@ -134,7 +134,7 @@ def _can_run(directory: Path, user: User | None) -> bool:
     return ended.returncode == 0
 
 
-def _copy(original: Path, target: Path, user: User | None) -> Path:
+def _copy(original: Path, target: Path) -> Path:
     """Copy the part of the installation that a server needs, unless that was done, and return its programs."""
     installation = original.parent
     site = installation.parents[1]
@@ -145,7 +145,8 @@ def _copy(original: Path, target: Path, user: User | None) -> Path:
         libraries = site / f"{_PACKAGE}.libs"
         if libraries.exists():
             shutil.copytree(libraries, part / libraries.name)
-        give(part, user)
+        for path in (part, *part.rglob("*")):
+            path.chmod(0o755)
         part.rename(target)
     return target / original.relative_to(site)
 

@@ -35,7 +35,7 @@ _INITDB_USER = "nobody"
 _SOCKET = ".s.PGSQL.5432"
 # In bytes. macOS has the lowest limit (sys/un.h), and mkdtemp adds eight characters to the prefix.
 _PREFIX = "tasks-api-"
-_LONGEST_PARENT = 103 - len(f"/{_PREFIX}12345678/{_SOCKET}")
+_LONGEST_PARENT = 103 - len(f"/{_PREFIX}12345678/socket/{_SOCKET}")
 _INITDB_SECONDS = 300
 _START_SECONDS = 60
 _STOP_SECONDS = 60
@@ -88,11 +88,11 @@ class PostgresServer:
 
     def stop(self, mode: str = "fast") -> None:
         """Stop, if it runs, without waiting for clients to leave; the mode `immediate` is a crash."""
-        if self.postmaster() is not None:
+        if (postmaster := self.postmaster()) is not None:
             self._run("pg_ctl", "stop", f"--mode={mode}", f"--timeout={_STOP_SECONDS}")
-        with contextlib.suppress(OSError):
-            shutil.rmtree(self._link.readlink())
-            self._link.unlink()
+            with contextlib.suppress(psutil.Error):
+                postmaster.wait(_STOP_SECONDS)
+        self._discard_sockets()
 
     def postmaster(self) -> psutil.Process | None:
         """The process of the server, if it runs."""
@@ -174,7 +174,7 @@ class PostgresServer:
             raise EmbeddedServerError(f"{program} fails in {self.directory}: {said}")
 
     def _programs(self, user: User | None) -> Path:
-        return usable_programs(user, self._sockets)
+        return usable_programs(user, lambda: self._sockets().parent)
 
     # The data.
 
@@ -195,12 +195,12 @@ class PostgresServer:
 
     def _initialise(self) -> None:
         """Make a cluster, completely or not at all."""
-        new = self.directory.with_suffix(".new")
-        if new.exists():
-            shutil.rmtree(new)
+        prefix = f"{self.directory.name}.new-"
+        for interrupted in self.directory.parent.glob(f"{prefix}*"):
+            shutil.rmtree(interrupted, ignore_errors=True)
         owner = server_user(self.directory)
         user = owner and named_user(_INITDB_USER)
-        new.mkdir(mode=0o700)
+        new = Path(tempfile.mkdtemp(prefix=prefix, dir=self.directory.parent))
         try:
             give(new, user)
             options = ("--username=postgres", "--auth=peer", "--encoding=UTF8", "--no-locale", "--no-instructions")
@@ -246,7 +246,7 @@ class PostgresServer:
             log.seek(start)
             return _last_complaint(log.read()) or f"{self.log} may say why"
 
-    # The directory of the socket.
+    # What stands in the temporary directory.
 
     def _sockets(self) -> Path:
         """The directory of the socket: the last server's, so that its address stays the same, or else a new one."""
@@ -255,25 +255,34 @@ class PostgresServer:
             kept = self._link.readlink()
             status = kept.lstat()
             # Anybody can have made a directory of that name since.
-            if status.st_uid == user.uid and status.st_mode == stat.S_IFDIR | 0o700:
+            if status.st_mode == stat.S_IFDIR | 0o700 and status.st_uid == user.uid:
                 return kept
-        made = _short_directory(user)
+        made = _short_directory(user) / "socket"
+        made.mkdir(mode=0o700)
         os.chown(made, *user)
         self._link.unlink(missing_ok=True)
         self._link.symlink_to(made)
         return made
 
+    def _discard_sockets(self) -> None:
+        with contextlib.suppress(OSError):
+            directory = self._link.readlink().parent
+            if directory.name.startswith(_PREFIX):
+                shutil.rmtree(directory)
+            self._link.unlink()
+
 
 def _short_directory(user: User) -> Path:
-    """A new directory, readable by its owner only, whose name leaves room for that of a socket."""
-    for parent in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")):  # noqa: S108  mkdtemp makes it private
+    """A new directory that others may only pass through, with a name that leaves room for that of a socket."""
+    for parent in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")):  # noqa: S108  mkdtemp makes its own
         path = Path(parent).resolve()
-        is_open = user.uid == os.geteuid() or all(
-            above.stat().st_mode & stat.S_IXOTH for above in (path, *path.parents)
-        )
+        above = (path, *path.parents)
+        is_open = user.uid == os.geteuid() or all(directory.stat().st_mode & stat.S_IXOTH for directory in above)
         if is_open and len(os.fsencode(path)) <= _LONGEST_PARENT:
             with contextlib.suppress(OSError):
-                return Path(tempfile.mkdtemp(prefix=_PREFIX, dir=path))
+                made = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=path))
+                made.chmod(0o711)
+                return made
     raise EmbeddedServerError("no directory for a socket could be made; set TMPDIR to one with a short name")
 
 
