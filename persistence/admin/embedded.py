@@ -26,8 +26,8 @@ def embedded_server(directory: Path) -> Iterator[str]:
     # Not cheap, and not needed where DATABASE_URL is set.
     import fasteners  # type: ignore[import-untyped]  # noqa: PLC0415
 
-    with _explained():
-        directory = directory.expanduser().resolve()
+    directory = directory.expanduser().resolve()
+    with _explained(directory):
         directory.parent.mkdir(parents=True, exist_ok=True)
         server = PostgresServer(directory)
         # The operating system releases a lock when the process that holds it ends, however it ends.
@@ -35,14 +35,14 @@ def embedded_server(directory: Path) -> Iterator[str]:
         starting = fasteners.InterProcessLock(directory.with_suffix(".start"))
         users.acquire_read_lock()
     try:
-        with _explained(), starting:
+        with _explained(directory), starting:
             server.start()
         with _kept_running(server, starting):
             yield server.url
     finally:
         users.release_read_lock()
         if users.acquire_write_lock(blocking=False):
-            with _explained():
+            with _explained(directory):
                 server.stop()
             users.release_write_lock()
         elif users.lockfile is not None:
@@ -51,15 +51,16 @@ def embedded_server(directory: Path) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def _explained() -> Iterator[None]:
+def _explained(directory: Path) -> Iterator[None]:
     """Say in one sentence which file the operating system refused, and why."""
     try:
         yield
-    except (OSError, threading.ThreadError) as error:
-        name = error.filename if isinstance(error, OSError) else None
-        reason = error.strerror if isinstance(error, OSError) else None
-        parts = (os.fsdecode(name) if name else None, reason or str(error))
-        raise EmbeddedServerError(": ".join(filter(None, parts))) from error
+    except OSError as error:
+        name = os.fsdecode(error.filename) if error.filename else directory
+        raise EmbeddedServerError(f"{name}: {error.strerror or error}") from error
+    except threading.ThreadError as error:
+        # A lock was refused for another reason than that somebody holds it.
+        raise EmbeddedServerError(f"{directory}: {error}") from error
 
 
 @contextlib.contextmanager
@@ -70,7 +71,7 @@ def _kept_running(server: PostgresServer, starting: contextlib.AbstractContextMa
     def watch() -> None:
         while not ended.wait(_WATCH_PAUSE):
             try:
-                with _explained(), starting:
+                with _explained(server.directory), starting:
                     if server.postmaster() is None:
                         server.start()
                         _log.warning("database.restarted")
