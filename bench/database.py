@@ -50,8 +50,8 @@ class BenchmarkDatabase:
         self.url = url
         self._connection = connection
         migrations.upgrade(url)
-        data = self._connection.execute("SHOW data_directory").fetchone()
-        self.pid = int(Path(str(data and data[0]), "postmaster.pid").read_text().splitlines()[0])
+        file = self._connection.execute("SELECT pg_read_file('postmaster.pid')").fetchone()
+        self.pid = int(str(file and file[0]).splitlines()[0])
         for statement in _PREPARE.split(";"):
             self._connection.execute(statement.encode())
         self._connection.execute(_INSERT_USERS, {"first": 0, "last": USERS - 1})

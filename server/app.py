@@ -23,7 +23,7 @@ from server.contract.document import ContractError, larger_bodies, load_document
 from server.contract.fields import methods
 from server.contract.schemas import Format, Formats
 from server.event_loop_lag import EventLoopLag
-from server.lifespan import Resources, lifespan
+from server.lifespan import Address, Resources, database_address, lifespan
 from server.logging import configure_logging
 from server.middleware.access_log import ObservabilityMiddleware
 from server.middleware.cors import CrossOriginMiddleware
@@ -56,10 +56,10 @@ FORMATS: Final[Formats] = {"cursor": Format(is_cursor, CURSOR_IN_WORDS)}
 """The formats that only this contract has."""
 
 
-def create_app(settings: Settings | None = None, *, database_url: str | None = None) -> ASGIApp:
+def create_app(settings: Settings | None = None, *, address: Address = database_address) -> ASGIApp:
     """The service as an ASGI application, for `uvicorn --factory server.app:create_app`.
 
-    `database_url` is the address of a database that runs already, if the settings are not to say where it is.
+    `address` gives the address of the database, when the application starts.
     Raises `SettingsError` and `ContractError` instead of starting with what it could not enforce.
     """
     settings = settings or load_settings()
@@ -78,7 +78,7 @@ def create_app(settings: Settings | None = None, *, database_url: str | None = N
     lag = EventLoopLag()
     app = AsyncApp(
         __name__,
-        lifespan=partial(lifespan, settings, Resources(database, verifier, limits, lag), database_url),
+        lifespan=partial(lifespan, settings, Resources(database, verifier, limits, lag), address),
         middlewares=[
             partial(
                 ObservabilityMiddleware,

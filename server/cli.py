@@ -86,10 +86,10 @@ def serve() -> None:
     with _explained(), _ended_in_order(), contextlib.ExitStack() as stack:
         settings = load_settings()
         secret = settings.secret()
+        # All that is wrong is reported here, once, and not by each worker.
+        app = create_app(settings, address=lambda _: contextlib.nullcontext(url))
         _check_port(settings)
         url = stack.enter_context(database_address(settings))
-        # All that is wrong is reported here, once, and not by each worker.
-        app = create_app(settings, database_url=url)
         if settings.workers > 1:
             _share_with_workers(url, secret, stack)
         _run(settings, app)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import gc
 import random
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 
 import structlog
@@ -28,6 +28,10 @@ _EMBEDDED_WAIT = 5.0
 _FIRST_PURGE = 300.0
 _PURGE_PAUSE = 3600.0
 _COLLECT_AFTER = 20_000
+
+
+Address = Callable[[Settings], contextlib.AbstractContextManager[str]]
+"""Gives the address of a database that runs for as long as the context lasts."""
 
 
 @contextlib.contextmanager
@@ -57,15 +61,9 @@ class Resources:
 
 
 @contextlib.asynccontextmanager
-async def lifespan(
-    settings: Settings, resources: Resources, database_url: str | None, _app: ASGIApp
-) -> AsyncIterator[None]:
-    """Open the database and what else the service uses, and close it at the end.
-
-    Without `database_url`, the address of a database that runs already, it starts the embedded one where that is used.
-    """
-    address = database_address(settings) if database_url is None else contextlib.nullcontext(database_url)
-    with address as url:
+async def lifespan(settings: Settings, resources: Resources, address: Address, _app: ASGIApp) -> AsyncIterator[None]:
+    """Open the database and what else the service uses, and close it at the end."""
+    with address(settings) as url:
         await resources.database.open(url)
         await resources.limits.open()
         resources.lag.start()

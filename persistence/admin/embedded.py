@@ -23,6 +23,8 @@ def embedded_server(directory: Path) -> Iterator[str]:
     Several processes may use one directory at once: the last to leave stops the server, and where that was killed,
     the last of those that come after it. Raises `EmbeddedServerError`.
     """
+    if os.name == "nt":
+        raise EmbeddedServerError("Windows has no sockets that PostgreSQL can authenticate by; set DATABASE_URL")
     # Not cheap, and not needed where DATABASE_URL is set.
     import fasteners  # type: ignore[import-untyped]  # noqa: PLC0415
 

@@ -116,6 +116,9 @@ class PostgresServer:
     def _start(self, deadline: float) -> None:
         size = self.log.stat().st_size if self.log.exists() else 0
         process = None
+        if self.postmaster() is not None and not self._is_marked():
+            # Started by an earlier release, which let every local user connect.
+            self.stop()
         if self.postmaster() is None:
             if not self._has_cluster():
                 self._initialise()
@@ -144,10 +147,15 @@ class PostgresServer:
         }
         options = [option for name, value in settings.items() for option in ("-c", f"{name}={value}")]
         user = server_user(self.directory)
-        arguments = [self._programs(user) / "postgres", "-D", _name_for_programs(self.directory), *options]
+        command: list[str | Path] = [self._programs(user) / "postgres", "-D", _name_for_programs(self.directory)]
         with open(self.log, "ab", opener=_private) as log:
             process = subprocess.Popen(  # noqa: S603
-                arguments, stdout=log, stderr=log, start_new_session=True, **process_options(self.directory, user)
+                [*command, *options],
+                text=False,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                **process_options(self.directory, user),
             )
         self._started.append(process)
         return process
@@ -188,10 +196,13 @@ class PostgresServer:
         version = (self.directory / "PG_VERSION").read_text().strip()
         if version != str(VERSION):
             raise EmbeddedServerError(f"{self.directory} is of PostgreSQL {version}, and {VERSION} is needed")
-        access = self.directory / "pg_hba.conf"
-        if _EARLIER_MARK not in names and not (access.exists() and access.read_text().startswith(_MARK)):
+        if _EARLIER_MARK not in names and not self._is_marked():
             raise EmbeddedServerError(f"{self.directory} belongs to another PostgreSQL server than this service's")
         return True
+
+    def _is_marked(self) -> bool:
+        access = self.directory / "pg_hba.conf"
+        return access.exists() and access.read_text().startswith(_MARK)
 
     def _initialise(self) -> None:
         """Make a cluster, completely or not at all."""

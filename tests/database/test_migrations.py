@@ -188,13 +188,13 @@ def test_the_command_goes_back_as_far_as_it_is_told(empty: str, tmp_path: Path) 
     assert (done.returncode, done.stdout) == (0, "The database is at revision base.\n")
     assert _relations(empty) == ["alembic_version", "alembic_version_pkc"]
     unknown = _tasks_api("migrate", "--down-to", "nowhere", cwd=tmp_path, DATABASE_URL=empty)
-    assert (unknown.returncode, "Traceback" in unknown.stderr) == (1, False)
+    assert (unknown.returncode, "Traceback" in unknown.stderr) == (2, False)
 
 
 def test_the_command_says_in_one_sentence_why_it_failed(tmp_path: Path) -> None:
     url = "postgresql://postgres:hunter2hunter2@127.0.0.1:1/postgres"
     done = _tasks_api("migrate", cwd=tmp_path, DATABASE_URL=url)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "Connection refused" in done.stderr
     assert "Traceback" not in done.stderr
     assert "hunter2" not in done.stdout + done.stderr

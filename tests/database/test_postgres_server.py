@@ -46,7 +46,7 @@ def _said_to_stranger(server: PostgresServer) -> str:
     code = f"import psycopg, sys\n{connect}{becoming_stranger()}{connect}"
     command = [sys.executable, "-c", code, server.url]
     ended = subprocess.run(command, check=False, capture_output=True, text=True)  # noqa: S603
-    assert "psycopg.OperationalError: connection failed: " in ended.stderr
+    assert "psycopg.OperationalError: connection " in ended.stderr
     return ended.stderr
 
 

@@ -483,7 +483,7 @@ def test_a_backup_that_is_ended_half_way_leaves_no_file(database: str, tmp_path:
 def test_a_password_is_never_seen(cluster: Postgres, database: str, tmp_path: Path) -> None:
     """Not among the arguments of a program, where everybody on the machine would read it, and not in what is said."""
     password, written = "hunter2 'hünter\\2", "hunter2%20%27h%C3%BCnter%5C2"
-    rules = cluster._data / "pg_hba.conf"  # noqa: SLF001
+    rules = cluster.access_rules
     open_to_all = rules.read_text()
     _fill(database, 50_000)
     with psycopg.connect(database, autocommit=True) as connection:

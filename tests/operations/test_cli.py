@@ -66,7 +66,7 @@ def test_a_token_that_would_be_refused_is_not_printed(
 
 def test_in_production_no_token_is_printed(tasks_api: RunCommand) -> None:
     result = tasks_api("token", "ada", ENVIRONMENT="production")
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == (
         "Error: tokens are made in development only; in production your identity provider issues them\n"
     )

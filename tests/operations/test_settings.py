@@ -110,7 +110,7 @@ def test_an_environment_that_cannot_be_served_in_stops_the_start_with_one_senten
     environment: dict[str, str | None], sentence: str, tasks_api: RunCommand
 ) -> None:
     result = tasks_api("serve", **environment)
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == f"Error: {sentence}\n"
     assert "its-password" not in result.stderr
 
@@ -142,22 +142,22 @@ def test_development_takes_a_secret_that_is_an_example(secret: str) -> None:
 
 def test_the_process_ends_with_one_sentence_and_no_stack(tmp_path: Path) -> None:
     ended = serve(tmp_path, BETTER_AUTH_SECRET="a-secret-that-is-too-short")  # noqa: S106
-    assert (ended.returncode, ended.stdout) == (1, "")
+    assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr == "Error: BETTER_AUTH_SECRET: must be at least 32 bytes long (try: openssl rand -base64 32)\n"
 
 
 def test_the_process_ends_where_its_data_cannot_be_kept(tmp_path: Path) -> None:
     (tmp_path / "data").touch()
     ended = serve(tmp_path)
-    assert (ended.returncode, ended.stdout) == (1, "")
+    assert (ended.returncode, ended.stdout) == (2, "")
     assert len(ended.stderr.splitlines()) == 1
-    assert "'data'" in ended.stderr
+    assert ended.stderr.startswith("Error: DATA_DIR: data")
 
 
 def test_a_secret_that_is_a_key_of_another_kind_stops_the_start(tasks_api: RunCommand) -> None:
     result = tasks_api("serve", BETTER_AUTH_SECRET=json.dumps({"kty": "oct", "k": "a" * 43, "alg": "HS256"}))
     assert (result.exit_code, result.stderr) == (
-        1,
+        2,
         "Error: BETTER_AUTH_SECRET: the secret is an asymmetric key or a JWK\n",
     )
 

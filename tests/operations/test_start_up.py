@@ -16,7 +16,7 @@ import pytest
 
 from persistence.admin.embedded import embedded_server
 from tests.support.postgres import fresh_database
-from tests.support.service import MEASURED, ROOT, SECRET, free_port, running_service
+from tests.support.service import MEASURED, ROOT, SECRET, START_SECONDS, free_port, running_service
 from tests.support.users import becoming_stranger
 from tests.support.waiting import until
 
@@ -250,7 +250,7 @@ _ODD = {
 def test_an_odd_environment_reaches_neither_database(where: str, database_url: str, tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         url = stack.enter_context(fresh_database(database_url)) if where == "remote" else ""
-        service = stack.enter_context(running_service(tmp_path, DATABASE_URL=url, **_ODD))
+        service = stack.enter_context(running_service(tmp_path, ready=True, output=None, DATABASE_URL=url, **_ODD))
         created = service.as_user("ada").post("/api/ada/tasks", json={"title": "Grüße"})
         assert (created.status_code, created.json()["title"]) == (httpx2.codes.CREATED, "Grüße")
         ended = _ended(tmp_path, "backup", "tasks.backup", DATABASE_URL=url, **_ODD)
@@ -266,7 +266,7 @@ def test_a_service_starts_without_standard_streams(closed: str, database_url: st
     command = ["sh", "-c", f'exec "$0" -m server serve {closed}', sys.executable]
     with subprocess.Popen(command, cwd=tmp_path, env=environment) as process:  # noqa: S603
         try:
-            until(lambda: _answers(port))
+            until(lambda: _answers(port), START_SECONDS)
             for number in range(3):
                 descriptor = Path(f"/proc/{process.pid}/fd/{number}")
                 assert not descriptor.readlink().name.startswith("socket:")

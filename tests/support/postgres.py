@@ -20,6 +20,7 @@ class Postgres:
         directory.mkdir(parents=True, exist_ok=True)
         settings = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": ""}
         self._server = PostgresServer(directory / "data", settings=settings, access="host all all 127.0.0.1/32 trust")
+        self.access_rules = directory / "data/pg_hba.conf"
 
     def url(self, database: str = "postgres") -> str:
         """The address of one of its databases."""
