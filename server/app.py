@@ -25,7 +25,7 @@ from server.contract.schemas import Format, Formats
 from server.event_loop_lag import EventLoopLag
 from server.lifespan import Address, Resources, database_address, lifespan
 from server.logging import configure_logging
-from server.middleware.access_log import ObservabilityMiddleware
+from server.middleware.access_log import AccessLogMiddleware
 from server.middleware.cors import CrossOriginMiddleware
 from server.middleware.errors import ProblemMiddleware
 from server.middleware.request_limits import GuardMiddleware
@@ -60,7 +60,7 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
     """The service as an ASGI application, for `uvicorn --factory server.app:create_app`.
 
     `address` gives the address of the database, when the application starts.
-    Raises `SettingsError` and `ContractError` instead of starting with what it could not enforce.
+    Raises `SettingsError`, and `ContractError` for a document that the service cannot enforce.
     """
     settings = settings or load_settings()
     configure_logging(level=settings.log_level, json=settings.environment == "production")
@@ -81,7 +81,7 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
         lifespan=partial(lifespan, settings, Resources(database, verifier, limits, lag), address),
         middlewares=[
             partial(
-                ObservabilityMiddleware,
+                AccessLogMiddleware,
                 root_path=settings.root_path,
                 methods=methods(document),
                 headers=security_headers(production=settings.environment == "production"),
@@ -110,7 +110,7 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
             verifier=verifier,
             limits=limits,
         )
-        # Connexion compiles its stages at the first request; here, so that a bad contract stops the start.
+        # Connexion compiles its stages at the first request. Done here, so that an invalid document stops the start.
         stack: ASGIApp
         stack, _ = app.middleware._build_middleware_stack()  # noqa: SLF001
     except InvalidSpecification as error:
@@ -120,7 +120,7 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
 
 
 def token_verifier(settings: Settings) -> TokenVerifier:
-    """What the settings say of tokens. Raises `SettingsError` for a secret that cannot be one."""
+    """The token verifier for the settings. Raises `SettingsError` for an unusable secret."""
     try:
         return TokenVerifier(
             secret=settings.secret(),
@@ -135,13 +135,13 @@ def token_verifier(settings: Settings) -> TokenVerifier:
 
 
 def rate_limits(settings: Settings) -> RateLimits:
-    """What the settings say of limits, counted in Redis where there is one."""
+    """The rate limits for the settings, counted in Redis if it is configured."""
     user = read_rate(settings.rate_limit)
     if user is None:
         return RateLimits(user=None, anonymous=None, refused_tokens=None, probes=None)
     shared = None
     if settings.redis_url is not None:
-        # Takes a quarter of a second to import, which few need.
+        # Takes a quarter of a second to import, and few need it.
         from server.rate_limit.redis import RedisCounter  # noqa: PLC0415
 
         shared = RedisCounter(str(settings.redis_url.get_secret_value()))

@@ -21,7 +21,7 @@ from uuid_utils import uuid7
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from server.connection_limits import Watch
-from server.middleware.access_log import journal
+from server.middleware.access_log import access_log
 from server.middleware.request_limits import HEADER_BYTES, HEADER_FIELDS
 from server.problems import (
     HEADERS_TOO_LARGE,
@@ -179,7 +179,7 @@ class ProblemProtocol(HttpToolsProtocol):
             return
         request_id = str(uuid7())
         self.transport.write(_as_bytes(problem, request_id, self._watch.headers))
-        journal.add_refused(request_id, problem.kind.status)
+        access_log.add_refused(request_id, problem.kind.status)
         if self._watch.draining_since is not None or not self.transport.can_write_eof():
             self.transport.close()
         else:

@@ -21,22 +21,22 @@ from server.rate_limit.policies import RateLimits
 from server.settings import Settings, SettingsError
 
 _log = structlog.get_logger()
-_MIGRATION_PAUSE = 2.0
-_EMBEDDED_WAIT = 5.0
+_MIGRATION_RETRY_SECONDS = 2.0
+_EMBEDDED_WAIT_SECONDS = 5.0
 
-# Soon, for some hosts put a service to sleep and start it anew several times a day.
-_FIRST_PURGE = 300.0
-_PURGE_PAUSE = 3600.0
-_COLLECT_AFTER = 20_000
+# Early, because some hosts suspend a service and start it several times a day.
+_FIRST_PURGE_SECONDS = 300.0
+_PURGE_SECONDS = 3600.0
+_COLLECTION_THRESHOLD = 20_000
 
 
 Address = Callable[[Settings], contextlib.AbstractContextManager[str]]
-"""Gives the address of a database that runs for as long as the context lasts."""
+"""A context manager with the URL of a database that runs meanwhile."""
 
 
 @contextlib.contextmanager
 def database_address(settings: Settings) -> Iterator[str]:
-    """The address of the configured database, or that of the embedded one, which runs meanwhile.
+    """The URL of the configured database, or that of the embedded one, which runs meanwhile.
 
     Raises `SettingsError` where the embedded one cannot run in `DATA_DIR`.
     """
@@ -71,9 +71,9 @@ async def lifespan(settings: Settings, resources: Resources, address: Address, _
         purging = asyncio.create_task(_purge(resources.database, settings.trash_retention_days))
         try:
             if migrating is not None and settings.database_url is None:
-                # Long enough for an embedded database, and not for ever: a service that starts cannot be stopped.
-                await asyncio.wait({migrating}, timeout=_EMBEDDED_WAIT)
-            _spare_garbage_collection()
+                # Bounded, because a service cannot be stopped while it starts.
+                await asyncio.wait({migrating}, timeout=_EMBEDDED_WAIT_SECONDS)
+            _tune_garbage_collection()
             yield
         finally:
             purging.cancel()
@@ -85,23 +85,23 @@ async def lifespan(settings: Settings, resources: Resources, address: Address, _
             await resources.database.close()
 
 
-def _spare_garbage_collection() -> None:
-    """Have the collector look at what requests leave, not at what the start made, and less often.
+def _tune_garbage_collection() -> None:
+    """Exclude the objects of the start from garbage collection, and collect less often.
 
     A page of a thousand tasks makes more objects than its default threshold; it then cost a third more (issue 3).
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
+    gc.set_threshold(_COLLECTION_THRESHOLD, *gc.get_threshold()[1:])
 
 
 async def _purge(database: Database, retention_days: int) -> None:
-    """Remove now and then what is kept for a time only. Every process does, and they share the work."""
-    pause = _FIRST_PURGE
+    """Purge the trash and idempotency keys every hour. Every process does, and they share the work."""
+    pause = _FIRST_PURGE_SECONDS
     while True:
-        # Not all at the same moment, though they may have started together.
-        await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  nothing depends on it
-        pause = _PURGE_PAUSE
+        # At random, because processes may have started together.
+        await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  not for security
+        pause = _PURGE_SECONDS
         try:
             purged = await purge(database, retention_days=retention_days)
         except DatabaseUnavailable as error:
@@ -111,15 +111,15 @@ async def _purge(database: Database, retention_days: int) -> None:
 
 
 async def _migrate(settings: Settings, url: str) -> None:
-    """Apply the migrations as soon as the database can be reached. Until then the service says 503."""
+    """Apply the migrations as soon as the database can be reached. Until then requests get a 503."""
     if settings.migrations_database_url is not None:
         url = settings.migrations_database_url.get_secret_value()
     while True:
         try:
             await asyncio.to_thread(migrations.upgrade, url)
         except migrations.MigrationError as error:
-            _log.warning("migrations.postponed", reason=str(error), again_in_seconds=_MIGRATION_PAUSE)
+            _log.warning("migrations.postponed", reason=str(error), again_in_seconds=_MIGRATION_RETRY_SECONDS)
         else:
             _log.info("migrations.applied", revision=migrations.head())
             return
-        await asyncio.sleep(_MIGRATION_PAUSE)
+        await asyncio.sleep(_MIGRATION_RETRY_SECONDS)

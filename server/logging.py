@@ -16,14 +16,14 @@ UNWRITTEN = Counter("log_failures", "Times that the log could not be written.")
 
 
 class _Output:
-    """Standard output for log lines, which are not worth a request: where the disk is full, they are lost."""
+    """Standard output for log lines. A line that cannot be written is lost, because it must not fail a request."""
 
     def write(self, text: str) -> None:
-        """Write, or count that it could not be done."""
+        """Write the text, or count the failure."""
         self._try(lambda: sys.stdout.write(text))
 
     def flush(self) -> None:
-        """Likewise. What could not be written for lack of room may be written by the next one."""
+        """Flush, or count the failure."""
         self._try(sys.stdout.flush)
 
     def _try(self, write: Callable[[], object]) -> None:
@@ -34,11 +34,11 @@ class _Output:
 
 
 output = cast("TextIO", _Output())
-"""Where all log lines go."""
+"""The stream of all log lines."""
 
 
-def told_of(error: BaseException) -> dict[str, Any]:
-    """What the log may say of an error that nobody foresaw: its kind and its place.
+def describe_error(error: BaseException) -> dict[str, Any]:
+    """The facts of an unexpected error for the log: its class and its place.
 
     Not its message, which may quote a title, and which somebody else may have written.
     """
@@ -47,17 +47,17 @@ def told_of(error: BaseException) -> dict[str, Any]:
         "frames": [
             f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
         ],
-        # What PostgreSQL calls its error, where it is one of its own.
+        # The SQLSTATE of an error of PostgreSQL.
         **({"sqlstate": error.sqlstate} if hasattr(error, "sqlstate") else {}),
     }
 
 
 def _without_quotations(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Take from the lines of libraries what they quote: the messages of exceptions, and all but the first line."""
+    """Remove what the lines of libraries may quote: messages of exceptions, and all but the first line."""
     exc_info = event.pop("exc_info", None)
     error = exc_info[1] if isinstance(exc_info, tuple) else exc_info
     if isinstance(error, BaseException):
-        event.update(told_of(error))
+        event.update(describe_error(error))
     text, *_ = str(event["event"]).splitlines() or [""]
     event["event"] = text if text.isprintable() else repr(text)
     return event
@@ -67,31 +67,31 @@ _NOT_SEEN = re.compile(r"[^\x00-\x7e]")
 
 
 def _escaped(match: re.Match[str]) -> str:
-    """A character as JSON writes it in ASCII: in one or two units of UTF-16 (RFC 8259, section 7)."""
+    """A character as a JSON escape: one or two UTF-16 code units (RFC 8259, section 7)."""
     units = match[0].encode("utf-16-be").hex()
     return "".join(f"\\u{units[start : start + 4]}" for start in range(0, len(units), 4))
 
 
 def _line(event: Mapping[str, Any], **_: Any) -> str:
-    """One JSON object. In ASCII where not every character is: some end a line for some, or move a cursor."""
+    """One JSON object in ASCII. Other characters can end a line or move a terminal's cursor, and are escaped."""
     text = orjson.dumps(event, default=str).decode()
     return text if text.isascii() and "\x7f" not in text else _NOT_SEEN.sub(_escaped, text)
 
 
 def configure_logging(*, level: str, json: bool) -> None:
-    """Send structlog's and the standard library's lines to standard output in one form."""
+    """Send the lines of structlog and of the standard library to standard output in one form."""
     shared: list[Any] = [
         structlog.processors.add_log_level,
         structlog.processors.MaybeTimeStamper(fmt="iso", utc=True),
     ]
-    # Quoted in development, because a name that a client made up may hold what moves a terminal's cursor.
+    # Strings are quoted in development, because one of a client may contain control characters.
     render: Any = (
         structlog.processors.JSONRenderer(serializer=_line)
         if json
         else structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty(), repr_native_str=True)
     )
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # Whatever the locale's encoding lacks: a line that could not be written would take those beside it along.
+        # Characters outside of the locale's encoding are escaped: an error would lose the other lines of the batch.
         sys.stdout.reconfigure(errors="backslashreplace")
     structlog.configure(
         processors=[*shared, render],
@@ -111,8 +111,8 @@ def configure_logging(*, level: str, json: bool) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    # What these say beyond warnings is said by this package's own lines, in fewer words.
+    # The service logs the same events itself.
     for name in ("httpx2", "httpcore2", "connexion", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # While the database is away it warns of every attempt; each request that misses it has a line of ours.
+    # While the database is unavailable it warns of every attempt. The service logs a line for each failed request.
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)

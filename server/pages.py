@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.contract.document import to_yaml
 from server.markdown import render
-from server.middleware.access_log import journal
+from server.middleware.access_log import access_log
 from server.problems import KINDS, PAGE
 
 _HEADERS = {"cache-control": "no-cache"}
@@ -25,7 +25,7 @@ _ASSETS = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png")
 
 
 def pages(document: Mapping[str, Any], *, metrics: CollectorRegistry | None) -> dict[str, ASGIApp]:
-    """Every page by its path. `metrics` is the registry to show, or None for that of all worker processes together."""
+    """Every page by its path. `metrics` is the registry to show, or None for that of all worker processes."""
     info = document["info"]
     return {
         "/": _static(_render("index.html", title=info["title"], version=info["version"]), "text/html"),
@@ -72,7 +72,7 @@ def _marked_up(text: str) -> str:
 
 
 async def _metrics(registry: CollectorRegistry | None, scope: Scope, receive: Receive, send: Send) -> None:
-    journal.write()
+    access_log.write()
     if registry is None:
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]

@@ -32,13 +32,13 @@ from server.secret_strength import MIN_STRENGTH_BITS, strength_bits
 _ORIGIN = r"(?i)https?://[^/?#\s]+/?"
 _List = Annotated[tuple[str, ...], NoDecode]
 _Networks = Annotated[tuple[IPvAnyNetwork, ...], NoDecode]
-# Unlike RedisDsn, it takes no URL without a host for one of localhost.
+# RedisDsn would accept a URL without a host, as one of localhost.
 _RedisUrl = Annotated[AnyUrl, UrlConstraints(allowed_schemes=["redis", "rediss"], host_required=True)]
 _EVERY_NETWORK = ("0.0.0.0/0", "::/0")
 
 
 class SettingsError(Exception):
-    """The environment is not one that the service can run in. The message is for the operator."""
+    """A setting is wrong or missing. The message is for the operator."""
 
 
 class Settings(BaseSettings):
@@ -237,9 +237,9 @@ class Settings(BaseSettings):
         try:
             parts = conninfo_to_dict(value.get_secret_value() if value else "")
         except psycopg.ProgrammingError:
-            # What libpq says of it may quote the password.
+            # The message of libpq may quote the password.
             raise ValueError("is not an address that PostgreSQL's client understands") from None
-        # A password with such a character in it is taken apart there, and libpq would name the parts when it connects.
+        # libpq splits the URL at such a character of a password, and its errors would show the parts.
         names = (str(parts.get("host", "")), str(parts.get("dbname", "")))
         if any("@" in name[1:] for name in names) or not re.fullmatch("[0-9,]*", str(parts.get("port", ""))):
             raise ValueError(
@@ -250,7 +250,7 @@ class Settings(BaseSettings):
     @field_validator("better_auth_url")
     @classmethod
     def _has_no_path(cls, value: str | None) -> str | None:
-        # Better Auth's tokens name the origin, and its keys are at a path that is known from there.
+        # The tokens of Better Auth name its origin, and its key set is at a fixed path.
         if value is not None and re.fullmatch(_ORIGIN, value) is None:
             raise ValueError("must be an origin such as https://app.example.com, without a path")
         return value and value.rstrip("/")
@@ -271,7 +271,7 @@ class Settings(BaseSettings):
     @classmethod
     def _is_discreet(cls, value: str, info: ValidationInfo) -> str:
         if value == "debug" and _is_production(info):
-            raise ValueError("in production, must not be `debug`, which may write down what is nobody's business")
+            raise ValueError("in production, must not be `debug`, which may log personal data")
         return value
 
     @field_validator("root_path")
@@ -289,23 +289,23 @@ class Settings(BaseSettings):
 
     @property
     def key_set_url(self) -> str | None:
-        """Where the JWKS is, or None where tokens are signed with the shared secret only."""
+        """The URL of the key set, or None if tokens are signed with the shared secret only."""
         if self.jwks_url or self.better_auth_url is None:
             return self.jwks_url
         return f"{self.better_auth_url}/api/auth/jwks"
 
     @property
     def audience(self) -> str | None:
-        """The `aud` that every token must have, if any (RFC 7519, section 4.1.3)."""
+        """The required `aud` of every token, if any (RFC 7519, section 4.1.3)."""
         return self.jwt_audience or self.better_auth_url
 
     @property
     def issuer(self) -> str | None:
-        """The `iss` that every token must have, if any (RFC 7519, section 4.1.1)."""
+        """The required `iss` of every token, if any (RFC 7519, section 4.1.1)."""
         return self.jwt_issuer or self.better_auth_url
 
     def secret(self) -> str | None:
-        """The key of HS256 tokens. In development a missing one is made, and found again at the next start.
+        """The key of HS256 tokens. In development a missing one is generated and kept.
 
         Raises `SettingsError` where `DATA_DIR` cannot hold it.
         """
@@ -326,7 +326,7 @@ def _is_production(info: ValidationInfo) -> bool:
 
 
 def _as_browsers_write(origin: str) -> str:
-    """An origin in lower case, without the port that its scheme has anyway (RFC 6454, section 6.1)."""
+    """An origin in lower case, without the default port of its scheme (RFC 6454, section 6.1)."""
     scheme, separator, host = origin.lower().rstrip("/").partition("://")
     return f"{scheme}{separator}{host.removesuffix(':80' if scheme == 'http' else ':443')}"
 
@@ -344,6 +344,6 @@ def _line(error: ErrorDetails) -> str:
     name, *items = map(str, error["loc"] or ("",))
     message = error["msg"].removeprefix("Value error, ")
     if items:
-        # Of the lists no item is a secret.
+        # No item of a list is a secret.
         message = f"{error['input']!r} {message.removeprefix('value ')}"
     return f"{name.upper()}: {message}" if name else message

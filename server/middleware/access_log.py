@@ -17,13 +17,13 @@ from uuid_utils import uuid7
 from server.logging import output
 from server.request_context import Exchange, Headers, begin, fields_of
 
-# Long enough for a UUID, a ULID or a W3C trace id; nothing that could break a log line or a header.
+# Long enough for a UUID, a ULID or a W3C trace id, without characters that could break a log line or a header.
 _SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}", re.ASCII)
 
 _CLIENT_GONE = 499
 _OTHER_METHOD = "other"
 _DELAY = 0.05
-_MOST_ENTRIES = 500
+_MAX_ENTRIES = 500
 REQUESTS = Counter("http_requests", "Requests answered.", ["method", "operation", "status"])
 DURATION = Histogram("http_request_duration_seconds", "Time to answer a request.", ["operation"])
 EVENT_LOOP_LAG = Gauge(
@@ -32,8 +32,8 @@ EVENT_LOOP_LAG = Gauge(
 CONNECTIONS = Gauge("http_connections", "Connections of clients that are open.", multiprocess_mode="livesum")
 
 
-class ObservabilityMiddleware:
-    """Sees every answer, errors too: the outermost stage."""
+class AccessLogMiddleware:
+    """The outermost middleware: sees every response, errors too."""
 
     def __init__(self, app: ASGIApp, *, root_path: str, methods: Sequence[str], headers: Headers) -> None:
         self.app = app
@@ -43,14 +43,14 @@ class ObservabilityMiddleware:
         self.headers = headers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Begin the exchange, call on, and write it down when it has ended."""
+        """Create the request context, call the application, and log the request when it has ended."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
-            journal.write()
+            access_log.write()
             return
         started_at = time.perf_counter()
         if scope.get("raw_path") is None:
-            # A server may leave it out (ASGI, "HTTP Connection Scope").
+            # Optional in ASGI ("HTTP Connection Scope").
             scope["raw_path"] = quote(scope["path"]).encode()
         fields = fields_of(scope["headers"])
         request_id = _request_id(fields)
@@ -67,7 +67,7 @@ class ObservabilityMiddleware:
         try:
             await self.app(scope, receive, observed_send)
         finally:
-            journal.add(
+            access_log.add(
                 _Entry(
                     time.time(),
                     time.perf_counter() - started_at,
@@ -81,10 +81,10 @@ class ObservabilityMiddleware:
 
 
 class _Entry(NamedTuple):
-    """What is kept of a request that has ended."""
+    """The facts of a completed request."""
 
     ended_at: float
-    """In seconds since 1970."""
+    """Seconds since 1970."""
     seconds: float
     request_id: str
     method: str
@@ -93,8 +93,8 @@ class _Entry(NamedTuple):
     user: str | None
 
 
-class Journal:
-    """Counts the requests that have ended, and writes their lines, some at a time.
+class AccessLog:
+    """Counts completed requests and writes their log lines in batches.
 
     Done for each request by itself, this cost more than all of its validation: the code for it is no longer in the
     processor's caches by then, and every line is a system call. A process that is killed loses the lines of its last
@@ -103,23 +103,23 @@ class Journal:
 
     def __init__(self) -> None:
         self._entries: list[_Entry] = []
-        # Rendered as every line is, and given back.
+        # Renders a line like every logger, and returns it.
         self._render = structlog.wrap_logger(structlog.ReturnLogger())
 
     def add(self, entry: _Entry) -> None:
-        """Keep it until there are more, or a moment has passed."""
+        """Add an entry, to be written within `_DELAY` seconds or with `_MAX_ENTRIES` others."""
         self._entries.append(entry)
         if len(self._entries) == 1:
             asyncio.get_running_loop().call_later(_DELAY, self.write)
-        elif len(self._entries) >= _MOST_ENTRIES:
+        elif len(self._entries) >= _MAX_ENTRIES:
             self.write()
 
     def add_refused(self, request_id: str, status: int) -> None:
-        """Keep what was answered before it was a request."""
+        """Add a response to what was not a valid request."""
         self.add(_Entry(time.time(), 0.0, request_id, _OTHER_METHOD, None, status, None))
 
     def write(self) -> None:
-        """Count and write what is kept."""
+        """Count and write the entries."""
         entries, self._entries = self._entries, []
         lines = [line for line in map(self._write_down, entries) if line is not None]
         if lines:
@@ -143,10 +143,10 @@ class Journal:
         return line
 
 
-journal = Journal()
-"""Of this process."""
+access_log = AccessLog()
+"""The access log of this process."""
 
-# prometheus_client looks a set of labels up for more than it takes to count.
+# The look-up of a set of labels in prometheus_client costs more than the count.
 _requests = functools.cache(REQUESTS.labels)
 _duration = functools.cache(DURATION.labels)
 

@@ -11,11 +11,11 @@ from server.contract.fields import methods, request_fields, response_fields
 from server.request_context import exchange_of
 
 _REQUEST_ID: Final = "X-Request-ID"
-"""Every request may carry it and every response does, so the document does not repeat it for each operation."""
+"""A header field of every request and response, which the document does not repeat for each operation."""
 
 
 class CrossOriginMiddleware(CORSMiddleware):
-    """Stands outside of `problems`, so that a page may read why its request failed.
+    """Encloses the middleware for errors, so that a page can read why its request failed.
 
     A preflight is answered by the routing stage like any OPTIONS, with 204 and `Allow`, and gets here the headers
     that permit the request; without them a browser refuses it, which is all that a refusal takes.
@@ -31,13 +31,13 @@ class CrossOriginMiddleware(CORSMiddleware):
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call on, with the headers of the Fetch standard added to the answer."""
+        """Call the application, and add the header fields of the Fetch standard to the response."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         exchange = exchange_of(scope)
         if b"origin" not in exchange.fields:
-            # A cache must not give this answer to a page: it lacks the headers that the page's origin would get.
+            # A cache must not use this response for a page: it lacks the header fields for the page's origin.
             exchange.answer_headers.append((b"vary", b"Origin"))
             await self.app(scope, receive, send)
             return
@@ -49,7 +49,7 @@ class CrossOriginMiddleware(CORSMiddleware):
 
     def _preflight_send(self, request_headers: Headers, send: Send) -> Send:
         decision = self.preflight_response(request_headers)
-        allowed = decision.status_code == 200  # noqa: PLR2004  Starlette's yes; its no is a 400
+        allowed = decision.status_code == 200  # noqa: PLR2004  Starlette answers 400 to a refused preflight
 
         async def preflight_send(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -7,7 +7,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from persistence.errors import DatabaseUnavailable, InvalidCursor, KeyInUse, KeyReused, TaskChanged, TaskNotFound
 from server.auth.errors import InvalidToken, KeysUnavailable
-from server.logging import told_of
+from server.logging import describe_error
 from server.problems import (
     CURSOR_IN_WORDS,
     INTERNAL_ERROR,
@@ -101,4 +101,4 @@ def _report(error: Exception, problem: Problem, request_id: str) -> None:
     elif isinstance(error, InvalidToken):
         _log.info("security.token_refused", request_id=request_id, reason=str(error))
     elif problem.kind is INTERNAL_ERROR:
-        _log.error("unexpected_error", request_id=request_id, **told_of(error))
+        _log.error("unexpected_error", request_id=request_id, **describe_error(error))

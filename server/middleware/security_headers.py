@@ -8,11 +8,10 @@ from typing import Final
 from server.request_context import Headers
 
 _POLICY: Final = b"content-security-policy"
-# Nothing in an answer is to be run, loaded or shown in a frame.
-_NOTHING: Final = (_POLICY, b"default-src 'none'; frame-ancestors 'none'")
-# Swagger UI writes styles into the page and draws its icons from data: addresses. Its pages may stand in a frame
-# of the host that shows a Space (Hugging Face), and of no other.
-_OF_PAGES: Final = (
+# Nothing of a response may be executed, loaded or framed.
+_API_POLICY: Final = (_POLICY, b"default-src 'none'; frame-ancestors 'none'")
+# Swagger UI uses inline styles and data: URLs for its icons. Only Hugging Face, which shows Spaces, may frame pages.
+_PAGE_POLICY: Final = (
     _POLICY,
     (
         b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
@@ -20,24 +19,24 @@ _OF_PAGES: Final = (
         b"frame-ancestors 'self' https://huggingface.co https://*.hf.space"
     ),
 )
-# For a page in a window of its own; the page around a frame decides for that.
-_ALONE: Final = (b"cross-origin-opener-policy", b"same-origin")
-# A browser takes it from a TLS connection only.
+# For a page in its own window; in a frame the embedding page decides.
+_OPENER_POLICY: Final = (b"cross-origin-opener-policy", b"same-origin")
+# Browsers ignore it without TLS.
 _ALWAYS_TLS: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
 
 def security_headers(*, production: bool) -> Headers:
-    """What every answer carries."""
+    """The header fields of every response."""
     return [
         (b"x-content-type-options", b"nosniff"),
         (b"referrer-policy", b"no-referrer"),
         (b"cross-origin-resource-policy", b"same-origin"),
-        _NOTHING,
+        _API_POLICY,
         *([_ALWAYS_TLS] if production else []),
     ]
 
 
 def permit_page(headers: Headers) -> None:
-    """Permit, in the header fields of an answer, what a page needs."""
-    headers[headers.index(_NOTHING)] = _OF_PAGES
-    headers.append(_ALONE)
+    """Replace the policy in the header fields of a response by that of a page."""
+    headers[headers.index(_API_POLICY)] = _PAGE_POLICY
+    headers.append(_OPENER_POLICY)

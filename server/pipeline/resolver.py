@@ -48,7 +48,7 @@ class HandlerResolver(Resolver):
             _fail(f"the handler {min(unused)} belongs to no operation of the contract")
 
     def resolve(self, operation: AbstractOperation) -> Resolution:
-        """Connexion's question for one operation."""
+        """Return the handler of an operation. Called by Connexion."""
         return Resolution(self._handlers[operation.operation_id], operation.operation_id)
 
 

@@ -27,7 +27,7 @@ _PROBES: Final = ("/health", "/health/ready")
 
 
 class _SecurityOperation:
-    """Verifies the bearer token, and that the path names the user whom it names. No query is made.
+    """Verifies the bearer token, and that its user is the user of the path. Makes no query.
 
     Each request counts once: for the user, or for the address where there is no valid token. One with the path of
     another user counts as well, for it is logged.
@@ -59,7 +59,7 @@ class _SecurityOperation:
         return await self.next_operation(exchange)
 
     async def _authenticate(self, exchange: Exchange) -> Principal:
-        """Whom the token names. Raises `InvalidToken`, `KeysUnavailable` and `Problem` (429)."""
+        """The user of the token. Raises `InvalidToken`, `KeysUnavailable` and `Problem` (429)."""
         try:
             token = _bearer_token(exchange.fields.get(b"authorization"))
         except InvalidToken:
@@ -68,7 +68,7 @@ class _SecurityOperation:
         try:
             return await self.verifier.verify(token, admit=partial(self.limits.before_verifying, exchange))
         except (ExpiredToken, KeysUnavailable):
-            # Nobody guesses here: a page that was left open must not cost its neighbours what guessing costs.
+            # Not an attack: a page that was left open must not use up the strict limit of its address.
             await self.limits.count_anonymous(exchange)
             raise
         except InvalidToken:
@@ -77,7 +77,7 @@ class _SecurityOperation:
 
 
 class _PublicOperation:
-    """Needs no token, so that its requests count for the address."""
+    """Needs no token. Its requests count for the address."""
 
     def __init__(self, next_operation: Operation, count: Callable[[Exchange], Awaitable[None]]) -> None:
         self.next_operation = next_operation
@@ -92,7 +92,7 @@ def _bearer_token(authorization: bytes | None) -> str:
     """The token of the only `Authorization` header (RFC 6750, section 2.1). Raises `InvalidToken`."""
     if authorization is None:
         raise InvalidToken("no Authorization header")
-    # Several are a list by now, and no token has a comma in it.
+    # Several fields are one list here, and a token contains no comma.
     scheme, _, token = authorization.partition(b" ")
     if scheme.lower() != b"bearer":
         raise InvalidToken("not a bearer token")

@@ -17,7 +17,7 @@ from tests.support.types import Json, NewUser, Owner
 # The log
 
 
-def told_of(service: Service, answer: httpx2.Response) -> list[Json]:
+def describe_error(service: Service, answer: httpx2.Response) -> list[Json]:
     """What the log says of a request: level, event and facts of each line, without the time that it took."""
     mark = f"request_id='{answer.headers['x-request-id']}'"
     return [facts_of(line) for line in service.read_log().splitlines() if mark in line.split()]
@@ -39,7 +39,7 @@ def test_a_path_of_somebody_else_is_logged_as_a_security_event(
         "request_id": answer.headers["x-request-id"],
         "user": bob[0],
     }
-    assert told_of(service, answer) == [
+    assert describe_error(service, answer) == [
         {**shared, "level": "warning", "event": "security.path_user_mismatch", "path_user": ada[0]},
         {**shared, "level": "info", "event": "request", "method": operation.method, "status": "403"},
     ]
@@ -91,7 +91,7 @@ def test_titles_descriptions_and_tokens_never_reach_the_log(
             connection.execute(f"ALTER TABLE tasks DROP CONSTRAINT {constraint}")
     statuses = [answer.status_code for answer in answers]
     assert statuses == [200, 200, 422, 422, 400, 400, 422, 422, 401, 401, 403, 500]
-    told = [told_of(service, answer)[-1] for answer in answers]
+    told = [describe_error(service, answer)[-1] for answer in answers]
     assert [int(each["status"]) for each in told] == statuses
     log = service.read_log()
     assert [secret for secret in (mark, text, *text.split(".")[1:]) if secret in log] == []

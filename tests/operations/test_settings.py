@@ -55,7 +55,7 @@ GUESSABLE = (
         ),
         pytest.param(
             {"ENVIRONMENT": "production", "LOG_LEVEL": "DEBUG"},
-            "LOG_LEVEL: in production, must not be `debug`, which may write down what is nobody's business",
+            "LOG_LEVEL: in production, must not be `debug`, which may log personal data",
             id="debug in production",
         ),
         pytest.param(
