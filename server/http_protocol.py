@@ -18,9 +18,10 @@ import contextvars
 from typing import Any, Final
 
 from uuid_utils import uuid7
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from server.connection_limits import Watch
+from server.framed_protocol import FramedProtocol
 from server.middleware.access_log import access_log
 from server.middleware.request_limits import HEADER_BYTES, HEADER_FIELDS
 from server.problems import (
@@ -56,10 +57,9 @@ _LINGER: Final = 1.0
 """For a request that was on its way when the service began to end."""
 
 
-class ProblemProtocol(HttpToolsProtocol):
+class ProblemProtocol(FramedProtocol):
     """Ends what takes too long or too much, and answers what never becomes a request that the stages could see."""
 
-    url = b""
     waited = 0.0
     """For how many seconds the client has been waited for."""
     _worked = 0.0
@@ -71,7 +71,6 @@ class ProblemProtocol(HttpToolsProtocol):
     _head_bytes = 0
     _body_bytes = 0
     _wire_bytes: int | None = None
-    _is_deaf = False
     _running: RequestResponseCycle | None = None
     _task: asyncio.Task[None] | None = None
 
@@ -98,11 +97,9 @@ class ProblemProtocol(HttpToolsProtocol):
             self._running.disconnected = True
         super().connection_lost(exc)
 
-    def data_received(self, data: bytes) -> None:
+    def part_received(self, data: bytes) -> None:
         """Parse what has come, and see that what is kept of it does not grow without end."""
-        if self._is_deaf:
-            return
-        super().data_received(data)
+        super().part_received(data)
         cycle = self.cycle
         if cycle is None or cycle.scope is not self.scope:
             self._bound_head(len(data))
@@ -119,8 +116,9 @@ class ProblemProtocol(HttpToolsProtocol):
         # What comes behind a request for another protocol may be of that one, and would be read as HTTP.
         if self._watch.draining_since is not None or self.parser.should_upgrade():
             self.cycle.keep_alive = False
-        if self.pipeline and len(self.pipeline) > _MOST_QUEUED:
-            raise BufferError("too many requests are in line")  # the parser makes it one of its own errors
+        if len(self.pipeline) >= _MOST_QUEUED:
+            self.cycle.keep_alive = False
+            self.cycle.transport = _GentlyClosed(self)  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
         """Keep a part of the body, which earns its sender more time."""
@@ -154,11 +152,12 @@ class ProblemProtocol(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what the parser could not read, and listen no more: where a next request starts is unknown."""
         # A target beyond 65,535 bytes is one of the things that it does not read.
-        self._give_up(Problem(URI_TOO_LONG) if len(self.url) > TARGET_BYTES else Problem(MALFORMED_REQUEST, msg))
+        too_long = len(self.url) > TARGET_BYTES
+        self.give_up(Problem(URI_TOO_LONG) if too_long else Problem(MALFORMED_REQUEST, self.fault or msg))
 
-    def _give_up(self, problem: Problem) -> None:
+    def give_up(self, problem: Problem) -> None:
         """End with the problem, unless an answer is due or has been given to what came before."""
-        self._is_deaf = True
+        self.is_deaf = True
         cycle = self.cycle
         if cycle is not None and cycle.scope is self.scope and cycle.more_body:
             # It is in the body of a request.
@@ -174,12 +173,16 @@ class ProblemProtocol(HttpToolsProtocol):
 
     def _refuse(self, problem: Problem) -> None:
         """Answer in the stages' place, and close the connection."""
-        self._is_deaf = True
+        self.is_deaf = True
         if self.transport.is_closing():
             return
         request_id = str(uuid7())
         self.transport.write(_as_bytes(problem, request_id, self._watch.headers))
         access_log.add_refused(request_id, problem.kind.status)
+        self.close_gently()
+
+    def close_gently(self) -> None:
+        """Close the connection once the client has read its answers, or a moment later (RFC 9112, section 9.6)."""
         if self._watch.draining_since is not None or not self.transport.can_write_eof():
             self.transport.close()
         else:
@@ -187,7 +190,7 @@ class ProblemProtocol(HttpToolsProtocol):
             self.loop.call_later(_FEW_SECONDS, self.transport.close)
 
     def _bound_head(self, received: int) -> None:
-        if self.scope is None or self._is_deaf:
+        if self.scope is None or self.is_deaf:
             return
         many = len(self.headers) > HEADER_FIELDS
         if self._counted is not self.scope:
@@ -197,14 +200,14 @@ class ProblemProtocol(HttpToolsProtocol):
             self._head_bytes = 0
         self._head_bytes += received
         if many or self._head_bytes > _HEAD_BYTES:
-            self._give_up(Problem(URI_TOO_LONG if len(self.url) > TARGET_BYTES else HEADERS_TOO_LARGE))
+            self.give_up(Problem(URI_TOO_LONG if len(self.url) > TARGET_BYTES else HEADERS_TOO_LARGE))
 
     def _bound_body(self, received: int) -> None:
         # The first part came with the head.
         self._wire_bytes = 0 if self._wire_bytes is None else self._wire_bytes + received
-        if self._is_deaf or (len(self.headers) <= HEADER_FIELDS and not self._is_padded()):
+        if self.is_deaf or (len(self.headers) <= HEADER_FIELDS and not self._is_padded()):
             return
-        self._give_up(Problem(MALFORMED_REQUEST, "The body comes with more around it than in it."))
+        self.give_up(Problem(MALFORMED_REQUEST, "The body comes with more around it than in it."))
 
     def _is_padded(self) -> bool:
         answered = self.cycle.response_complete
@@ -214,7 +217,7 @@ class ProblemProtocol(HttpToolsProtocol):
 
     def look(self, passed: float) -> None:
         """Hold the seconds that have passed against whoever is waited for."""
-        if self._takes_nothing(passed):
+        if self._takes_nothing(passed) or self.is_abandoned():
             self._cut()
             return
         running = self._running
@@ -231,7 +234,7 @@ class ProblemProtocol(HttpToolsProtocol):
                 self._interrupt(running, Problem(SERVICE_UNAVAILABLE))
             else:
                 self._cut()
-        elif self._has_begun() and not self._is_deaf:
+        elif self._has_begun() and not self.is_deaf:
             self._refuse(Problem(SERVICE_UNAVAILABLE))
         else:
             self.transport.abort()
@@ -258,7 +261,7 @@ class ProblemProtocol(HttpToolsProtocol):
 
     def _look_at_client(self, passed: float) -> None:
         cycle, limits = self.cycle, self._watch.limits
-        if self._is_deaf or self.transport.is_closing():
+        if self.is_deaf or self.transport.is_closing():
             return
         if cycle is not None and cycle.scope is self.scope and cycle.more_body:
             # It has been answered, and goes on sending.
@@ -274,7 +277,7 @@ class ProblemProtocol(HttpToolsProtocol):
 
     def _look_at_request(self, cycle: RequestResponseCycle, passed: float) -> None:
         limits = self._watch.limits
-        if cycle.more_body and not cycle.body and not self.flow.read_paused and not self._is_deaf:
+        if cycle.more_body and not cycle.body and not self.flow.read_paused and not self.is_deaf:
             earned = self._body_bytes / _BYTES_PER_SECOND
             if self._has_waited(cycle, passed) > limits.body_seconds + earned:
                 self._interrupt(cycle, Problem(REQUEST_TIMEOUT))
@@ -317,6 +320,15 @@ class ProblemProtocol(HttpToolsProtocol):
             if INTERRUPTION not in self._running.scope:
                 self._interrupt(self._running, None)
         self.transport.abort()
+
+
+class _GentlyClosed:
+    """What `RequestResponseCycle` uses of a transport, for the last answer to a client that goes on sending."""
+
+    def __init__(self, connection: ProblemProtocol) -> None:
+        self.write = connection.transport.write
+        self.is_closing = connection.transport.is_closing
+        self.close = connection.close_gently
 
 
 def _as_bytes(problem: Problem, request_id: str, headers: Headers) -> bytes:

@@ -60,6 +60,9 @@ class RoutingMiddleware(SpecMiddleware):
         for path, method, item in operations(specification):
             operation_id = item["operationId"]
             resources.setdefault(path, {})[method.upper()] = (operation_id, operation_of(self.app, operation_id))
+        # The service itself, which OPTIONS can ask about (RFC 9110, section 9.3.7).
+        every_method = {method for methods in resources.values() for method in methods} | {"HEAD", "OPTIONS"}
+        self._exact[b"*"] = _Resource({}, ", ".join(sorted(every_method)))
         for path, methods in resources.items():
             if "{" in path:
                 self._templates[path.count("/")].append((compile_path(path), _resource(methods)))

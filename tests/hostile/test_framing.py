@@ -389,6 +389,15 @@ STARTS = [
     b"GET http:/health HTTP/1.1",
     b"GET http://?a HTTP/1.1",
     b"GET http:///health HTTP/1.1",
+    b"GET http://evil.test/health HTTP/1.1",
+    b"GET https://a:444/health HTTP/1.1",
+    b"GET http://a@evil.test/health HTTP/1.1",
+    b"GET ftp://a/health HTTP/1.1",
+    b"GET  /health HTTP/1.1",
+    b"GET /health  HTTP/1.1",
+    b"GET /health#a HTTP/1.1",
+    b"GET /health RTSP/1.0",
+    b"GET * HTTP/1.1",
     b" GET /health HTTP/1.1",
     b"\tGET /health HTTP/1.1",
     b"\x00GET /health HTTP/1.1",
@@ -531,8 +540,7 @@ STARTS_TAKEN = [
     b"\r\nPOST /api/tasks HTTP/1.1",
     b"\r\n\r\n\r\nPOST /api/tasks HTTP/1.1",
     b"POST http://tasks.test/api/tasks HTTP/1.1",
-    b"POST http://evil.test/api/tasks HTTP/1.1",
-    b"POST https://evil.test:444/api/tasks HTTP/1.1",
+    b"POST https://TASKS.test/api/tasks HTTP/1.1",
 ]
 
 

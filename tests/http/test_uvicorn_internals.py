@@ -5,6 +5,7 @@ pyproject.toml pins the minor version. When a new one is taken, these tests name
 
 import asyncio
 import inspect
+import re
 
 import httptools
 import pytest
@@ -13,9 +14,11 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
+from server.framed_protocol import FramedProtocol
 from server.http_protocol import ProblemProtocol
 
 ATTRIBUTES = (
+    "_unset_keepalive_if_required",
     "connections",
     "cycle",
     "flow",
@@ -34,8 +37,10 @@ METHODS = {
     "connection_lost": ["self", "exc"],
     "connection_made": ["self", "transport"],
     "data_received": ["self", "data"],
+    "eof_received": ["self"],
     "on_body": ["self", "body"],
     "on_headers_complete": ["self"],
+    "on_message_begin": ["self"],
     "on_message_complete": ["self"],
     "resume_writing": ["self"],
     "send_400_response": ["self", "msg"],
@@ -71,7 +76,7 @@ def test_the_protocol_has_the_attribute(name: str) -> None:
 @pytest.mark.parametrize("name", METHODS)
 def test_the_overridden_method_exists(name: str) -> None:
     assert list(inspect.signature(getattr(HttpToolsProtocol, name)).parameters) == METHODS[name]
-    assert name in vars(ProblemProtocol)
+    assert name in {*vars(ProblemProtocol), *vars(FramedProtocol)}
 
 
 @pytest.mark.parametrize("name", CYCLE_ATTRIBUTES)
@@ -89,6 +94,12 @@ def test_the_start_of_a_request_is_what_we_override() -> None:
     source = inspect.getsource(HttpToolsProtocol._start_asgi_task)  # noqa: SLF001  the method is the subject
     assert source.count("create_task") == 3
     assert "reset_contextvars" in source
+
+
+def test_the_cycle_uses_little_of_its_transport() -> None:
+    """The last answer to a client that goes on sending has a stand-in for one, `_GentlyClosed`."""
+    used = set(re.findall(r"self\.transport\.(\w+)", inspect.getsource(RequestResponseCycle)))
+    assert used == {"close", "is_closing", "write"}
 
 
 def test_the_parser_tells_of_an_upgrade() -> None:

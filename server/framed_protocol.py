@@ -1,0 +1,158 @@
+"""uvicorn's protocol, with strict request lines and with clients that close their sending side first.
+
+The parser is given one part of a message at a time, as `MessageFraming` finds them. Wherever the two disagree about an
+end, the request is refused and the connection is closed.
+"""
+
+import socket
+from abc import abstractmethod
+from collections.abc import Iterable
+from enum import Enum, auto
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from server.message_framing import FramingError, MessageFraming, parse_target
+from server.problems import MALFORMED_REQUEST, Problem
+
+
+class _Phase(Enum):
+    """What the parser expects."""
+
+    MESSAGE = auto()
+    HEAD = auto()
+    BODY = auto()
+
+
+# By whether the part is a head, and whether it has ended: what the parser may expect then.
+_EXPECTED: Final = {
+    (True, False): (_Phase.HEAD,),
+    (True, True): (_Phase.BODY, _Phase.MESSAGE),
+    (False, False): (_Phase.BODY,),
+    (False, True): (_Phase.MESSAGE,),
+}
+
+
+class FramedProtocol(HttpToolsProtocol):
+    """Reads request lines strictly, and answers what was complete when a client stopped sending."""
+
+    url = b""
+    fault = ""
+    """Why a callback has refused the message that is being parsed."""
+    is_deaf = False
+    """Whether everything that arrives from now on is ignored."""
+    _is_half_closed = False
+    _phase = _Phase.MESSAGE
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._framing = MessageFraming()
+
+    @property
+    @abstractmethod
+    def is_busy(self) -> bool:
+        """Whether the stages work on a request of this connection."""
+
+    @abstractmethod
+    def give_up(self, problem: Problem) -> None:
+        """End the connection with the problem, unless an answer is due or was given to what came before."""
+
+    def part_received(self, data: bytes) -> None:
+        """Parse a part of a message, or a piece of it."""
+        super().data_received(data)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what has arrived, part by part."""
+        at = 0
+        while at < len(data) and not self.is_deaf:
+            if self._phase is _Phase.MESSAGE:
+                # Empty lines ahead of a request line are ignored (RFC 9112, section 2.2).
+                at = len(data) - len(data[at:].lstrip(b"\r\n"))
+                if at == len(data):
+                    # The client has begun to use the time that a head may take.
+                    self._unset_keepalive_if_required()
+                    return
+            try:
+                end = self._framing.end_of_part(data, at)
+            except FramingError as error:
+                self._refuse_part(str(error))
+                return
+            self.part_received(data[at:end])
+            at = end
+            if not self.is_deaf:
+                self._look_at_part()
+
+    # uvicorn's returns nothing, which closes the connection.
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer what is complete, though the client sends no more. Returns whether the connection stays open."""
+        if self._phase is not _Phase.MESSAGE and not self.is_deaf:
+            self.give_up(Problem(MALFORMED_REQUEST, "The request ended early."))
+        if self.is_busy:
+            self.cycle.keep_alive = False
+        self.is_deaf = self._is_half_closed = True
+        return self.is_busy
+
+    def is_abandoned(self) -> bool:
+        """Return whether the client has reset a connection that it had half closed.
+
+        The event loop no longer reads from such a connection, so it would notice at the next write only.
+        """
+        if not self._is_half_closed:
+            return False
+        connection = self.transport.get_extra_info("socket")
+        return connection is not None and connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) != 0
+
+    # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        """Begin a head."""
+        super().on_message_begin()
+        self._phase = _Phase.HEAD
+
+    def on_headers_complete(self) -> None:
+        """Begin a request, with its target in the form that uvicorn understands."""
+        target = parse_target(self.url)
+        if target.authority is not None and not _is_host(target.authority, self.headers):
+            self.fault = "The host in the request line is not that of the Host header field."
+            raise ValueError(self.fault)  # the parser makes it an error of its own
+        is_asterisk = target.origin_form == b"*"
+        self.url = b"/" if is_asterisk else target.origin_form
+        super().on_headers_complete()
+        if is_asterisk:
+            self.scope |= {"path": "*", "raw_path": b"*"}
+        self._phase = _Phase.BODY
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        super().on_message_complete()
+        self._phase = _Phase.MESSAGE
+
+    def _look_at_part(self) -> None:
+        """Compare what the parser makes of a part with what was expected, and expect the next one."""
+        framing = self._framing
+        if self._phase not in _EXPECTED[framing.in_head, framing.has_ended]:
+            self._refuse_part("The request has more than one end.")
+        elif not framing.has_ended:
+            return
+        elif self._phase is _Phase.BODY:
+            framing.begin_body(_length(self.scope["headers"]))
+        else:
+            framing.begin_message()
+            # Nothing that follows the last request of a connection is a request.
+            self.is_deaf = not self.cycle.keep_alive
+
+    def _refuse_part(self, detail: str) -> None:
+        if self._phase is _Phase.MESSAGE:
+            # It is not the fault of the request before.
+            self.on_message_begin()
+        self.give_up(Problem(MALFORMED_REQUEST, detail))
+
+
+def _is_host(authority: bytes, fields: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Return whether `Host` is this authority (RFC 9112, section 3.2.2). HTTP/1.0 does not need one."""
+    return all(value.strip(b" \t").lower() == authority.lower() for name, value in fields if name == b"host")
+
+
+def _length(fields: Iterable[tuple[bytes, bytes]]) -> int | None:
+    """Return the length of a body in bytes, and nothing for one in chunks. The parser has seen that there is one."""
+    return next((int(value) for name, value in fields if name == b"content-length"), None)
