@@ -126,7 +126,7 @@ def test_migrations_refuse_the_database_of_another_program(database: str, admin:
         "the database is at revision of-another-program of another program, and has no table users, tasks, "
         "idempotency_keys: use a database or a schema of its own"
     )
-    assert _migrate(database, tmp_path) == (1, "", f"Error: {sentence}\n")
+    assert _migrate(database, tmp_path) == (2, "", f"Error: {sentence}\n")
     with running_service(tmp_path, ready=False, DATABASE_URL=database) as service:
         until(lambda: "migrations.postponed" in service.log.read_text())
         assert sentence in service.log.read_text()
@@ -166,7 +166,7 @@ def test_a_database_that_cannot_hold_unicode_is_refused(encoding: str, postgres:
     name = f"encoded_{encoding.lower()}"
     with psycopg.connect(postgres.url(), autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'".encode())
-    assert _migrate(postgres.url(name), tmp_path) == (1, "", f"Error: {sentence}\n")
+    assert _migrate(postgres.url(name), tmp_path) == (2, "", f"Error: {sentence}\n")
     with running_service(tmp_path, ready=False, DATABASE_URL=postgres.url(name), DATABASE_WAIT_SECONDS="1") as service:
         for answer in _ask(service):
             assert_unavailable(answer)

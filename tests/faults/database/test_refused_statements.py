@@ -155,8 +155,9 @@ def test_a_deadlock_is_repeated(admin: _Session, service: Service, task: str) ->
 
     completed = _while_waiting(admin, lambda: client.patch("/api/ada/tasks", json={"completed": True}), lock_the_other)
     assert (completed.status_code, completed.json()) == (httpx2.codes.OK, {"count": 2})
-    row = admin.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").fetchone()
-    assert row == (1,)
+    # The repeat may meet the other session again, before that gets the lock.
+    row = admin.execute("SELECT deadlocks > 0 FROM pg_stat_database WHERE datname = current_database()").fetchone()
+    assert row == (True,)
 
 
 def test_a_changed_type_of_a_column_is_prepared_anew(admin: _Session, service: Service, task: str) -> None:
