@@ -10,7 +10,6 @@ from persistence import bulk, idempotency, tasks
 from persistence.postgres.statement import Row
 from persistence.tasks import NewTask, PageRequest
 
-_MEDIA_TYPES: Final = {"ndjson": "application/x-ndjson", "csv": "text/csv"}
 _DOT_SEGMENT: Final = re.compile(r"/(?:\.|%2[Ee]){1,2}(?=/)")
 """The user ids `.` and `..` in a path. Resolving a reference removes them (RFC 3986, section 5.2.4)."""
 
@@ -84,7 +83,7 @@ async def export_tasks(context: Context, format: str, status: str) -> Answer:  #
     """Return all tasks as a stream of records."""
     pages = bulk.pages(context.database, context.user.id, status=status)
     disposition = f'attachment; filename="tasks.{format}"'
-    return Answer(200, Rows(_MEDIA_TYPES[format], pages), {"content-disposition": disposition})
+    return Answer(200, Rows(format, pages), {"content-disposition": disposition})
 
 
 async def import_tasks(context: Context, body: list[dict[str, Any]]) -> Answer:

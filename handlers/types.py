@@ -44,7 +44,8 @@ class Context:
 class Rows:
     """An answer on lines, which is written while it is sent."""
 
-    media_type: str
+    format: str
+    """The value of the operation's parameter that chooses the media type, by the document's `x-media-types`."""
     pages: AsyncIterator[list[dict[str, Any]]]
     """The values on the lines, some at a time."""
 

@@ -19,7 +19,7 @@ from persistence.cursor import is_cursor
 from persistence.postgres.database import Database
 from server.auth.jwks import KeySet
 from server.auth.tokens import TokenVerifier
-from server.contract.document import ContractError, larger_bodies, load_document
+from server.contract.document import ContractError, larger_bodies, load_document, operations_with
 from server.contract.fields import methods
 from server.contract.schemas import Format, Formats
 from server.event_loop_lag import EventLoopLag
@@ -109,6 +109,7 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
             formats=FORMATS,
             verifier=verifier,
             limits=limits,
+            probes=operations_with(document, "x-rate-limit", "probes"),
         )
         # Connexion compiles its stages at the first request. Done here, so that an invalid document stops the start.
         stack: ASGIApp

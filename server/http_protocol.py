@@ -207,7 +207,7 @@ class ProblemProtocol(FramedProtocol):
         self._wire_bytes = 0 if self._wire_bytes is None else self._wire_bytes + received
         if self.is_deaf or (len(self.headers) <= HEADER_FIELDS and not self._is_padded()):
             return
-        self.give_up(Problem(MALFORMED_REQUEST, "The body comes with more around it than in it."))
+        self.give_up(Problem(MALFORMED_REQUEST, "The chunked body has much more framing than content."))
 
     def _is_padded(self) -> bool:
         answered = self.cycle.response_complete

@@ -87,6 +87,18 @@ def operations(document: Mapping[str, Any]) -> Iterable[tuple[str, str, Mapping[
                 yield path, method, item[method]
 
 
+def operations_with(document: Mapping[str, Any], extension: str, value: str) -> frozenset[str]:
+    """The ids of the operations that have this value of an extension.
+
+    Raises `ContractError` for another value, which nothing would enforce.
+    """
+    found = {item["operationId"]: item[extension] for _, _, item in operations(document) if extension in item}
+    for operation_id, given in found.items():
+        if given != value:
+            raise ContractError(f"{extension} of {operation_id} must be {value}")
+    return frozenset(found)
+
+
 def resolved(document: Mapping[str, Any], item: Mapping[str, Any]) -> Mapping[str, Any]:
     """What a Reference Object of the document stands for; anything else as it is (OpenAPI 3.0.3, section 4.7.23)."""
     if "$ref" not in item:

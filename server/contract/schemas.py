@@ -103,7 +103,7 @@ class Validator:
                 yield f"/{_escaped(facts['property'])}", "is required"
             case "additionalProperties":
                 for name in facts["unexpected"][:MOST_VIOLATIONS]:
-                    yield f"/{_escaped(name)}", "is not a member that the contract knows"
+                    yield f"/{_escaped(name)}", "is not a known member"
             case "pattern":
                 schema = functools.reduce(lambda at, step: at[step], error.schema_path[:-1], self._schema)
                 yield "", "must " + schema.get("x-pattern-description", f"match the pattern {facts['pattern']}")

@@ -102,7 +102,7 @@ def _read_csv(content: bytes, schema: Mapping[str, Any]) -> Iterator[Line | None
             number = records.line_num + 1
             source.length = 0
     except csv.Error:
-        yield Line(number, error="is not comma-separated values as RFC 4180 writes them")
+        yield Line(number, error="is not valid CSV (RFC 4180)")
     except _RecordTooLong:
         yield Line(number, error=_TOO_LONG)
 
@@ -110,9 +110,9 @@ def _read_csv(content: bytes, schema: Mapping[str, Any]) -> Iterator[Line | None
 def _wrong_names(names: list[str], schema: Mapping[str, Any]) -> str | None:
     known = schema["properties"]
     if len(set(names)) < len(names):
-        return "names a column twice"
+        return "has two columns of the same name"
     if not set(schema["required"]) <= set(names) <= set(known):
-        return f"must name columns of {', '.join(known)}, and {', '.join(schema['required'])} among them"
+        return f"must name columns from {', '.join(known)}, including {', '.join(schema['required'])}"
     return None
 
 

@@ -50,7 +50,7 @@ class GuardMiddleware:
         if len(scope["raw_path"]) + len(scope["query_string"]) > TARGET_BYTES:
             raise Problem(URI_TOO_LONG)
         if len(scope["headers"]) > HEADER_FIELDS:
-            raise Problem(HEADERS_TOO_LARGE, "The request has more header fields than this service takes.")
+            raise Problem(HEADERS_TOO_LARGE, "The request has more header fields than the service accepts.")
         if sum([len(name) + len(value) for name, value in scope["headers"]]) > HEADER_BYTES:
             raise Problem(HEADERS_TOO_LARGE)
         exchange = exchange_of(scope)
@@ -104,11 +104,13 @@ def _check_head(version: str, fields: Mapping[bytes, bytes]) -> None:
         raise Problem(MALFORMED_REQUEST, "The request is not HTTP/1.1.", headers=_CLOSE)
     coding = fields.get(b"transfer-encoding")
     if coding is not None and (version == "1.0" or coding.strip().lower() != b"chunked"):
-        raise Problem(MALFORMED_REQUEST, "The only transfer coding is chunked, of HTTP/1.1.", headers=_CLOSE)
+        raise Problem(MALFORMED_REQUEST, "The only supported transfer coding is chunked, in HTTP/1.1.", headers=_CLOSE)
     # Two of them are a list by now, and no host has a comma in it.
     host = fields.get(b"host")
     if not _HOST.fullmatch(host) if host is not None else version == "1.1":
-        raise Problem(MALFORMED_REQUEST, "The request needs exactly one Host, and that must be one.", headers=_CLOSE)
+        raise Problem(
+            MALFORMED_REQUEST, "The request must have exactly one Host header with a valid value.", headers=_CLOSE
+        )
 
 
 _CLOSE: Final = {"connection": "close"}

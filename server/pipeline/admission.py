@@ -40,7 +40,7 @@ class InTurn:
     @contextlib.contextmanager
     def _place(self, user: str) -> Iterator[None]:
         if self._under_way[user] >= _OF_ONE_USER:
-            raise Problem(TOO_MANY_REQUESTS, "The user has others of these under way.")
+            raise Problem(TOO_MANY_REQUESTS, "The user has too many of these requests in progress. Try again later.")
         if self._under_way.total() >= _AT_ONCE:
             raise Problem(SERVICE_UNAVAILABLE)
         self._under_way[user] += 1

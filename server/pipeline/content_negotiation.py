@@ -20,7 +20,7 @@ def check_accept(field: bytes | None, media_type: str) -> None:
     """Raise `Problem` (406) if the `Accept` field excludes the media type, which is written in lower case."""
     if not field or field == b"*/*" or accepts(field.decode("latin-1"), media_type):
         return
-    raise Problem(NOT_ACCEPTABLE, f"This is answered in {media_type}.")
+    raise Problem(NOT_ACCEPTABLE, f"The response is available as {media_type} only.")
 
 
 def accepts(field: str, media_type: str) -> bool:

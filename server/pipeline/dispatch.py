@@ -12,7 +12,7 @@ from starlette.routing import Router
 
 from handlers.types import Answer, Context, Rows, Services
 from server.auth.expiry import until_expiry
-from server.contract.document import JSON
+from server.contract.document import JSON, ContractError
 from server.contract.parameters import IF_NONE_MATCH
 from server.formats.tabular import FORMATS
 from server.pipeline.content_negotiation import check_accept
@@ -31,10 +31,10 @@ Handler = Callable[..., Awaitable[Answer]]
 class _DispatchOperation:
     """Calls the handler and writes its answer."""
 
-    def __init__(self, handler: Handler, services: Services, names: Mapping[str, Sequence[str]]) -> None:
+    def __init__(self, handler: Handler, services: Services, records: Mapping[str, tuple[str, Sequence[str]]]) -> None:
         self.handler = handler
         self.services = services
-        self.names = names
+        self.records = records
 
     async def __call__(self, exchange: Exchange) -> Response:
         answer = await self.handler(Context(self.services, exchange.path, exchange.user), **exchange.arguments)
@@ -43,11 +43,11 @@ class _DispatchOperation:
             headers.append((name.encode(), value.encode()))
         body: bytes | Stream = b""
         if isinstance(answer.body, Rows):
-            media_type = answer.body.media_type
+            media_type, names = self.records[answer.body.format]
             # Which of the operation's types it is depends on its parameters.
             check_accept(exchange.fields.get(b"accept"), media_type)
             headers.append((b"content-type", media_type.encode()))
-            write = FORMATS[media_type].write(self.names[media_type])
+            write = FORMATS[media_type].write(names)
             body = Stream(answer.body.pages, until_expiry(write, exchange.user))
         elif answer.body is not None:
             body = orjson.dumps(answer.body, option=MOMENTS)
@@ -98,17 +98,30 @@ class DispatchApi(StageApi):
 
     def make_operation(self, operation: AbstractOperation) -> Operation:
         """The handler, ready to be called."""
-        dispatch = _DispatchOperation(operation.function, self.services, _names(operation))
+        dispatch = _DispatchOperation(operation.function, self.services, _records(operation))
         if any(parameter["name"] == IF_NONE_MATCH for parameter in parameters_of(operation)):
             return _ConditionalOperation(dispatch)
         return dispatch
 
 
-def _names(operation: AbstractOperation) -> dict[str, list[str]]:
-    """The members of what stands on a line, for each media type that consists of lines."""
-    return {
+def _records(operation: AbstractOperation) -> dict[str, tuple[str, list[str]]]:
+    """Media type and member names of the records of a response, by the value of the parameter with `x-media-types`.
+
+    Raises `ContractError` unless these are the media types of the response and the values of the parameter.
+    """
+    members = {
         media_type: list(media["schema"]["items"]["properties"])
         for response in operation.responses.values()
         for media_type, media in response.get("content", {}).items()
         if media_type in FORMATS
     }
+    schemas = [parameter["schema"] for parameter in parameters_of(operation)]
+    chosen: dict[str, str] = {}
+    for schema in schemas:
+        media_types = schema.get("x-media-types", {})
+        if media_types and media_types.keys() != set(schema.get("enum", ())):
+            raise ContractError(f"{operation.operation_id}: x-media-types must name the values of enum")
+        chosen |= media_types
+    if set(chosen.values()) != members.keys():
+        raise ContractError(f"{operation.operation_id}: x-media-types must name the media types of the response")
+    return {value: (media_type, members[media_type]) for value, media_type in chosen.items()}

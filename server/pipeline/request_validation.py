@@ -80,7 +80,9 @@ class _LinesBody:
             await work.checkpoint()
             # There may be a blank line for each that is none.
             if len(values) + (line is not None) > self.most or count == 2 * self.most:
-                raise validation_failed([Violation("pointer", "", f"must have at most {self.most} lines"), *violations])
+                raise validation_failed(
+                    [Violation("pointer", "", f"must have at most {self.most} records"), *violations]
+                )
             if line is not None:
                 values.append(self._value(line, violations))
         if violations:
@@ -154,9 +156,9 @@ class _ValidationOperation:
         given: dict[str, str] = {}
         for name, value in _query_pairs(query_string):
             if name not in self.query:
-                violations.append(Violation("parameter", shown(name), "is not a parameter that the contract knows"))
+                violations.append(Violation("parameter", shown(name), "is not a known parameter"))
             elif name in given:
-                violations.append(Violation("parameter", name, "must be given once only"))
+                violations.append(Violation("parameter", name, "must occur only once"))
             given[name] = value
         return {name: parameter.read(given.get(name), violations) for name, parameter in self.query.items()}
 
@@ -165,7 +167,7 @@ def _query_pairs(query_string: bytes) -> list[tuple[str, str]]:
     try:
         return parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=100)
     except ValueError:
-        raise Problem(MALFORMED_REQUEST, "The query is not UTF-8 when decoded, or has too many fields.") from None
+        raise Problem(MALFORMED_REQUEST, "The decoded query is not valid UTF-8, or has too many parameters.") from None
 
 
 def _media_type(fields: Mapping[bytes, bytes]) -> str | None:
@@ -215,7 +217,7 @@ def _compile_body(operation: AbstractOperation, formats: Formats) -> _Body | Non
     if body.get("required") and media_types == (JSON,):
         return _JsonBody(Validator(schema, formats), body_defaults(schema))
     if not body.get("required") or not FORMATS.keys() >= set(media_types) or any(other != schema for other in others):
-        raise ContractError("the request body is not enforced: it must be required, and JSON or lines")
+        raise ContractError("the request body is not enforced: it must be required, and JSON, NDJSON or CSV")
     line = schema["items"]
     return _LinesBody(line, Validator(line, formats), body_defaults(line), schema["maxItems"], media_types)
 
@@ -229,7 +231,7 @@ def _media_type_of_success(operation: AbstractOperation) -> str | None:
         for media_type in item.get("content", ())
     }
     if not {JSON, *FORMATS} >= types:
-        raise ContractError(f"a success is neither {JSON} nor lines")
+        raise ContractError("a success is neither JSON, NDJSON nor CSV")
     return types.pop() if len(types) == 1 else None
 
 

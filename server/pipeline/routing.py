@@ -111,7 +111,7 @@ def _decoded(segment: bytes) -> str:
     try:
         return (unquote_to_bytes(segment) if b"%" in segment else segment).decode()
     except UnicodeDecodeError:
-        raise Problem(MALFORMED_REQUEST, "The path is not UTF-8 when decoded.") from None
+        raise Problem(MALFORMED_REQUEST, "The decoded path is not valid UTF-8.") from None
 
 
 async def _send(response: Response, scope: Scope, receive: Receive, send: Send) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import structlog
 from connexion.middleware.abstract import RoutedMiddleware
@@ -20,10 +20,6 @@ from server.rate_limit.policies import RateLimits
 from server.request_context import Exchange, Response
 
 _log = structlog.get_logger()
-
-# They have a limit of their own: if a client could have the probes of an orchestrator refused by sending other
-# requests from its address, it could have the service restarted.
-_PROBES: Final = ("/health", "/health/ready")
 
 
 class _SecurityOperation:
@@ -100,9 +96,12 @@ def _bearer_token(authorization: bytes | None) -> str:
 
 
 class _SecurityApi(StageApi):
-    def __init__(self, *args: Any, verifier: TokenVerifier, limits: RateLimits, **kwargs: Any) -> None:
+    def __init__(
+        self, *args: Any, verifier: TokenVerifier, limits: RateLimits, probes: frozenset[str], **kwargs: Any
+    ) -> None:
         self.verifier = verifier
         self.limits = limits
+        self.probes = probes
         super().__init__(*args, **kwargs)
 
     def make_operation(self, operation: AbstractOperation) -> Operation:
@@ -110,7 +109,10 @@ class _SecurityApi(StageApi):
         if not operation.security:
             if owners:
                 raise ContractError(f"{operation.operation_id} is public, so it has no token to compare {owners} with")
-            count = self.limits.count_probe if operation.path in _PROBES else self.limits.count_anonymous
+            # Probes have a separate limit: otherwise a client could use up the limit of an orchestrator's probes by other
+            # requests from the same address, and cause restarts.
+            is_probe = operation.operation_id in self.probes
+            count = self.limits.count_probe if is_probe else self.limits.count_anonymous
             return _PublicOperation(self.next_operation(operation), count)
         if operation.security != [{"bearerAuth": []}]:
             raise ContractError(f"{operation.operation_id} asks for a security that is not enforced")

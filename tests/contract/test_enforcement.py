@@ -70,6 +70,21 @@ SOME_SCHEMA = {"schema": {"type": "string"}}
             id="unknown tag",
         ),
         pytest.param(
+            [update(GET_HEALTH, {"x-rate-limit": "none"})],
+            "x-rate-limit of getHealth must be probes",
+            id="unknown rate limit",
+        ),
+        pytest.param(
+            [update("$.components.schemas.TaskFormat", {"x-media-types": {"csv": "text/plain"}})],
+            "exportMyTasks: x-media-types must name the media types of the response",
+            id="media type that the response does not have",
+        ),
+        pytest.param(
+            [update("$.components.schemas.TaskFormat", {"enum": ["tsv"]})],
+            "exportMyTasks: x-media-types must name the values of enum",
+            id="format without a media type",
+        ),
+        pytest.param(
             [update(GET_HEALTH, {"security": [{}]})],
             "getHealth asks for a security that is not enforced",
             id="optional security",
@@ -104,17 +119,17 @@ SOME_SCHEMA = {"schema": {"type": "string"}}
         ),
         pytest.param(
             [update("$.components.requestBodies.NewTask", {"required": False})],
-            "createMyTask: the request body is not enforced: it must be required, and JSON or lines",
+            "createMyTask: the request body is not enforced: it must be required, and JSON, NDJSON or CSV",
             id="optional body",
         ),
         pytest.param(
             [update("$.components.requestBodies.NewTask.content", {"text/plain": SOME_SCHEMA})],
-            "createMyTask: the request body is not enforced: it must be required, and JSON or lines",
+            "createMyTask: the request body is not enforced: it must be required, and JSON, NDJSON or CSV",
             id="body of another type",
         ),
         pytest.param(
             [update("$.components.responses.ServiceAlive.content", {"text/plain": SOME_SCHEMA})],
-            "getHealth: a success is neither application/json nor lines",
+            "getHealth: a success is neither JSON, NDJSON nor CSV",
             id="success of another type",
         ),
         pytest.param(

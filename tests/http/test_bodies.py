@@ -57,12 +57,12 @@ def under_title(value: bytes) -> bytes:
         ),
         pytest.param(
             rb'{"title": "a", "b\u0000c": 1}',
-            [("/b\N{REPLACEMENT CHARACTER}c", "is not a member that the contract knows")],
+            [("/b\N{REPLACEMENT CHARACTER}c", "is not a known member")],
             id="NUL in a member's name",
         ),
         pytest.param(
             rb'{"title": "a", "b/c~d": 1}',
-            [("/b~1c~0d", "is not a member that the contract knows")],
+            [("/b~1c~0d", "is not a known member")],
             id="a name that a pointer escapes",
         ),
         pytest.param(
@@ -70,7 +70,7 @@ def under_title(value: bytes) -> bytes:
             [
                 ("/completed", "must be a boolean"),
                 ("/description", "must be a string or null"),
-                ("/id", "is not a member that the contract knows"),
+                ("/id", "is not a known member"),
                 ("/title", "must be at least 1 character long"),
                 ("/title", "must contain a visible character and no NUL character"),
             ],

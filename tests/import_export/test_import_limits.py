@@ -49,9 +49,9 @@ def test_an_import_may_have_fifty_thousand_lines(service: Service, here: TasksAp
     for line in (b'{"title":"a"}\n', b"\x00\n"):
         answer = send(here, line * (MOST_LINES + 1))
         assert answer.status_code == 422
-        assert answer.json()["errors"][0] == {"pointer": "", "detail": f"must have at most {MOST_LINES} lines"}
+        assert answer.json()["errors"][0] == {"pointer": "", "detail": f"must have at most {MOST_LINES} records"}
     answer = send(here, b"title\n" + b"a\n" * (MOST_LINES + 1), CSV)
-    assert answer.json()["errors"] == [{"pointer": "", "detail": f"must have at most {MOST_LINES} lines"}]
+    assert answer.json()["errors"] == [{"pointer": "", "detail": f"must have at most {MOST_LINES} records"}]
     assert here.client.get(f"/api/{here.subject}").json()["tasks"]["total"] == MOST_LINES
     assert service.process.poll() is None
 

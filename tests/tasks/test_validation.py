@@ -13,7 +13,7 @@ GRIN = "\N{GRINNING FACE}"
 # What the contract refuses
 
 VISIBLE = "must contain a visible character and no NUL character"
-UNKNOWN = "is not a member that the contract knows"
+UNKNOWN = "is not a known member"
 REFUSED = [
     pytest.param({"title": None}, [("/title", "must be a string")], id="title-null"),
     pytest.param({"title": 1}, [("/title", "must be a string")], id="title-number"),
