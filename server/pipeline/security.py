@@ -109,8 +109,7 @@ class _SecurityApi(StageApi):
         if not operation.security:
             if owners:
                 raise ContractError(f"{operation.operation_id} is public, so it has no token to compare {owners} with")
-            # Probes have a separate limit: otherwise a client could use up the limit of an orchestrator's probes by other
-            # requests from the same address, and cause restarts.
+            # Probes have a separate limit, so that no other request from an address can have its probes refused.
             is_probe = operation.operation_id in self.probes
             count = self.limits.count_probe if is_probe else self.limits.count_anonymous
             return _PublicOperation(self.next_operation(operation), count)
