@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from handlers.preconditions import entity_tag, expected_versions, read_idempotency_key
 from handlers.types import Answer, Context, Rows
 from persistence import bulk, idempotency, tasks
+from persistence.cursor import Cursor
 from persistence.postgres.statement import Row
 from persistence.tasks import NewTask, PageRequest
 
@@ -14,7 +15,7 @@ _DOT_SEGMENT: Final = re.compile(r"/(?:\.|%2[Ee]){1,2}(?=/)")
 """The user ids `.` and `..` in a path. Resolving a reference removes them (RFC 3986, section 5.2.4)."""
 
 
-async def list_tasks(context: Context, status: str, sort: str, limit: int, cursor: str | None) -> Answer:
+async def list_tasks(context: Context, status: str, sort: str, limit: int, cursor: Cursor | None) -> Answer:
     """Return a page of tasks, with a `Link` to the next page (RFC 8288) if there is one."""
     page = await tasks.page(context.database, context.user.id, PageRequest(status, sort, limit, cursor))
     if page.next_cursor is None:

@@ -28,6 +28,7 @@ from sqlalchemy.types import TypeEngine
 from uuid_utils.compat import uuid7
 
 from persistence.collation import title_key
+from persistence.cursor import Cursor
 from persistence.postgres.cooperative import Cooperative
 from persistence.postgres.database import Database
 from persistence.postgres.statement import Row, Statement, compile_statement
@@ -112,7 +113,7 @@ async def pages(database: Database, user_id: str, *, status: str) -> AsyncIterat
     Each page is read when it is asked for: what is created or deleted meanwhile may or may not be among them, and
     everything else is, once. Raises `DatabaseUnavailable`.
     """
-    cursor: str | None = None
+    cursor: Cursor | None = None
     while True:
         found = await page(database, user_id, PageRequest(status, "created", PAGE, cursor))
         yield found.tasks

@@ -49,51 +49,63 @@ def _letter(sort: str) -> bytes:
     return letter.upper() if sort.startswith("-") else letter
 
 
-def write_cursor(sort: str, position: datetime | bytes, last_id: UUID) -> str:
-    """The cursor for the tasks after the one at `position` with `last_id`, 1 to 2,048 characters long."""
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """The position of the last task of a page."""
+
+    letter: bytes
+    """The sort order."""
+    value: bytes
+    """The value of the column by which the list is sorted."""
+    last_id: UUID
+
+    def __str__(self) -> str:
+        """The text for clients, 1 to 2,048 characters long."""
+        packed = self.letter + self.value + self.last_id.bytes
+        return base64.urlsafe_b64encode(packed + _checksum(packed)).rstrip(b"=").decode()
+
+
+def cursor_after(sort: str, position: datetime | bytes, last_id: UUID) -> Cursor:
+    """The cursor for the tasks after the one at `position` with `last_id`."""
     value = _TIMESTAMP.pack((position - _EPOCH) // _MICROSECOND) if isinstance(position, datetime) else position
-    packed = _letter(sort) + value + last_id.bytes
-    return base64.urlsafe_b64encode(packed + _checksum(packed)).rstrip(b"=").decode()
+    return Cursor(_letter(sort), value, last_id)
+
+
+def parse_cursor(text: str) -> Cursor | None:
+    """The cursor that the text stands for, for any sort order; None for an invalid text (format `cursor`)."""
+    try:
+        read = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        packed, checksum = read[:-_CHECKSUM_BYTES], read[-_CHECKSUM_BYTES:]
+        if checksum != _checksum(packed):
+            return None
+        return Cursor(packed[:1], packed[1:-_ID_BYTES], UUID(bytes=packed[-_ID_BYTES:]))
+    except (ValueError, binascii.Error):
+        return None
 
 
 def _checksum(packed: bytes) -> bytes:
     return zlib.crc32(packed).to_bytes(_CHECKSUM_BYTES)
 
 
-def is_cursor(text: str) -> bool:
-    """Whether this is whole, for whichever order: the contract's format `cursor`."""
-    try:
-        _unpack(text)
-    except InvalidCursor:
-        return False
-    return True
-
-
-def _unpack(cursor: str) -> tuple[bytes, bytes, UUID]:
-    try:
-        read = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        packed, check = read[:-_CHECKSUM_BYTES], read[-_CHECKSUM_BYTES:]
-        if check != _checksum(packed):
-            raise InvalidCursor
-        return packed[:1], packed[1:-_ID_BYTES], UUID(bytes=packed[-_ID_BYTES:])
-    except (ValueError, binascii.Error) as error:
-        raise InvalidCursor from error
-
-
-def read_cursor(sort: str, cursor: str) -> dict[str, Any]:
-    """The parameters `position` and `last_id` of a list statement. Raises `InvalidCursor`."""
-    letter, value, last_id = _unpack(cursor)
-    if letter != _letter(sort):
+def position_parameters(sort: str, cursor: Cursor) -> dict[str, Any]:
+    """The parameters `position` and `last_id` of a list statement. Raises `InvalidCursor` for another sort order."""
+    if cursor.letter != _letter(sort):
         raise InvalidCursor
     try:
         by_title = ORDERS[sort.removeprefix("-")].column is tasks.c.title_key
-        position = _read_key(value) if by_title else _EPOCH + _TIMESTAMP.unpack(value)[0] * _MICROSECOND
+        position = _title_key(cursor.value) if by_title else _timestamp(cursor.value)
     except (OverflowError, struct.error) as error:
         raise InvalidCursor from error
-    return {"position": position, "last_id": last_id}
+    return {"position": position, "last_id": cursor.last_id}
 
 
-def _read_key(value: bytes) -> bytes:
+def _timestamp(value: bytes) -> datetime:
+    (microseconds,) = _TIMESTAMP.unpack(value)
+    since_epoch: timedelta = microseconds * _MICROSECOND
+    return _EPOCH + since_epoch
+
+
+def _title_key(value: bytes) -> bytes:
     if not 1 <= len(value) <= KEY_BYTES:
         raise InvalidCursor
     return value

@@ -35,7 +35,7 @@ from sqlalchemy import (
 from uuid_utils.compat import uuid7
 
 from persistence.collation import title_key
-from persistence.cursor import ORDERS, SORTS, read_cursor, write_cursor
+from persistence.cursor import ORDERS, SORTS, Cursor, cursor_after, position_parameters
 from persistence.errors import TaskChanged, TaskNotFound
 from persistence.postgres.database import Database
 from persistence.postgres.statement import Row, Statement, compile_statement
@@ -150,7 +150,7 @@ class Page:
     """The tasks of a page in order, and the cursor of the next page if there is one."""
 
     tasks: list[Row]
-    next_cursor: str | None
+    next_cursor: Cursor | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class PageRequest:
     status: str
     sort: str
     limit: int
-    cursor: str | None = None
+    cursor: Cursor | None = None
 
 
 async def page(database: Database, user_id: str, request: PageRequest) -> Page:
@@ -170,14 +170,14 @@ async def page(database: Database, user_id: str, request: PageRequest) -> Page:
     """
     parameters: dict[str, Any] = {"user_id": user_id, "count": request.limit + 1}
     if request.cursor is not None:
-        parameters |= read_cursor(request.sort, request.cursor)
+        parameters |= position_parameters(request.sort, request.cursor)
     statement = _LIST[request.sort, request.status, request.cursor is not None]
     rows = await database.fetch_all(statement, parameters)
     positions = [row.pop("position") for row in rows]
     if len(rows) <= request.limit:
         return Page(rows, None)
     last = request.limit - 1
-    return Page(rows[: request.limit], write_cursor(request.sort, positions[last], rows[last]["id"]))
+    return Page(rows[: request.limit], cursor_after(request.sort, positions[last], rows[last]["id"]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from handlers import auth, health, tasks, users
 from handlers.types import Services
-from persistence.cursor import is_cursor
+from persistence.cursor import parse_cursor
 from persistence.postgres.database import Database
 from server.auth.jwks import KeySet
 from server.auth.tokens import TokenVerifier
@@ -52,7 +52,7 @@ HANDLERS: Final[dict[str, ModuleType]] = {
 }
 """The tags of the contract, and the modules with the handlers of their operations."""
 
-FORMATS: Final[Formats] = {"cursor": Format(is_cursor, CURSOR_IN_WORDS)}
+FORMATS: Final[Formats] = {"cursor": Format(parse_cursor, CURSOR_IN_WORDS)}
 """The formats that only this contract has."""
 
 

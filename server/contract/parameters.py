@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic.alias_generators import to_snake
 
 from server.contract.document import ContractError
-from server.contract.schemas import NO_FORMATS, TYPES, Formats, Validator
+from server.contract.schemas import NO_FORMATS, TYPES, Format, Formats, Validator
 from server.problems import Violation
 
 IF_NONE_MATCH: Final = "If-None-Match"
@@ -46,6 +46,8 @@ class Parameter:
     type: str
     coerce: Callable[[str], Any]
     validator: Validator
+    format: Format | None
+    """A format whose value the handler gets in the place of the text."""
 
     def read(self, text: str | None, violations: list[Violation]) -> Any:
         """The value for the handler; what is wrong with the text is added to `violations`."""
@@ -56,9 +58,11 @@ class Parameter:
         value = self.coerce(text)
         if value is None:
             violations.append(Violation("parameter", self.name, f"must be {TYPES[self.type]}"))
+        elif self.format is not None and (parsed := self.format.parse(value)) is None:
+            violations.append(Violation("parameter", self.name, f"must be {self.format.description}"))
         elif found := self.validator.violations(value, "parameter", self.name):
             violations += found
-        return value
+        return value if self.format is None else parsed
 
 
 def compile_parameter(parameter: Mapping[str, Any], formats: Formats = NO_FORMATS) -> Parameter:
@@ -71,7 +75,18 @@ def compile_parameter(parameter: Mapping[str, Any], formats: Formats = NO_FORMAT
     if place not in ("path", "query", "header") or kind not in _COERCIONS or schema.get("nullable"):
         raise ContractError(f"the parameter {name} ({kind} in {place}) is of a kind that is not enforced")
     required, default, coerce = parameter.get("required", False), schema.get("default"), _COERCIONS[kind]
-    return Parameter(name, place, argument_of(parameter), required, default, kind, coerce, Validator(schema, formats))
+    # The format is parsed, so the validator need not check it too.
+    return Parameter(
+        name,
+        place,
+        argument_of(parameter),
+        required,
+        default,
+        kind,
+        coerce,
+        Validator(schema),
+        formats.get(schema.get("format", "")),
+    )
 
 
 def argument_of(parameter: Mapping[str, Any]) -> str | None:

@@ -17,7 +17,8 @@ Schema = Mapping[str, Any]
 class Format(NamedTuple):
     """A `format` of the document that JSON Schema does not define."""
 
-    is_valid: Callable[[str], bool]
+    parse: Callable[[str], Any]
+    """Returns the value that the text stands for, or None for an invalid text."""
     description: str
     """The rule for people, to follow "must be"."""
 
@@ -59,13 +60,19 @@ def _member(name: str, value: Any) -> Any:
 
 
 def _compiled(schema: dict[str, Any], formats: Formats) -> jsonschema_rs.Draft202012Validator:
-    checks = {name: format_.is_valid for name, format_ in formats.items()}
+    checks: dict[str, Callable[..., bool]] = {
+        name: functools.partial(_is_parsed, format_) for name, format_ in formats.items()
+    }
     try:
         return jsonschema_rs.Draft202012Validator(
             schema, validate_formats=True, ignore_unknown_formats=True, formats=checks
         )
     except jsonschema_rs.ValidationError as error:
         raise ContractError(f"a schema in the contract is invalid: {error.message}") from error
+
+
+def _is_parsed(format_: Format, text: str) -> bool:
+    return format_.parse(text) is not None
 
 
 class Validator:
