@@ -47,15 +47,15 @@ def main() -> None:
 @_DOCS
 def measure(parts: tuple[str, ...], docs: Path, **options: Any) -> None:
     """Measure PARTS of the results, by default all, and write the pages."""
-    failed = 0
+    failed = []
     for name in parts or _PARTS:
         click.echo(f"{name}:")
         part = _PARTS[name](Options(**options))
         keep(docs / report.RESULTS, name, part, sys.argv[1:])
         report.write(docs)
-        failed += sum(sample.get("errors", 0) for sample in part.samples)
+        failed += [f"{name}: {sample}" for sample in part.samples if sample.get("errors")]
     if failed:
-        raise BenchmarkError(f"{failed} requests failed; see `errors` in the results.")
+        raise BenchmarkError("\n".join(["Requests failed.", *failed]))
 
 
 @main.command("profile")

@@ -8,6 +8,7 @@ import contextlib
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -82,6 +83,7 @@ def summarize(connections: Sequence[Sequence[Response]], requests: int) -> Sampl
     return {
         "requests": requests,
         "errors": requests - len(successes),
+        "statuses": dict(Counter(one.status for one in responses)),
         "seconds": round((end - begin) / 1e6, 4),
         "rate": round(_busy_rate(connections) or len(responses) * 1e6 / (end - begin), 1),
         **{f"p{percent}_ms": value for percent, value in percentiles.items()},
