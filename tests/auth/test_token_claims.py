@@ -8,7 +8,7 @@ import pytest
 from handlers.principal import Principal
 from server.auth.errors import InvalidToken
 from tests.auth.verifiers import refusal, subject, verifier
-from tests.support.issuer import (
+from tests.support.servers.issuer import (
     COOKIE,
     FRONT_END,
     Change,

@@ -22,11 +22,11 @@ from tests.faults.probes import (
     assert_unavailable,
     is_ready,
     seconds_to_end,
-    until,
 )
 from tests.support.figures import Figures
-from tests.support.postgres import Postgres
+from tests.support.servers.postgres import Postgres
 from tests.support.service import Service, free_port, running_service
+from tests.support.waiting import until
 
 _ANY_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 _OPERATIONS = [

@@ -14,8 +14,9 @@ import pytest
 
 from persistence import migrations
 from persistence.admin.postgres_programs import give, process_options, server_user
-from tests.faults.probes import assert_nothing_unexpected, until
-from tests.support.postgres import Postgres
+from tests.faults.probes import assert_nothing_unexpected
+from tests.support.waiting import until
+from tests.support.servers.postgres import Postgres
 from tests.support.service import free_port, running_service
 
 

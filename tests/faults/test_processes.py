@@ -17,15 +17,8 @@ import psycopg
 import pytest
 
 from tests.faults.load import CLIENTS, Load
-from tests.faults.probes import (
-    RECOVERY_SECONDS,
-    assert_nothing_unexpected,
-    is_gone,
-    is_ready,
-    seconds_to_end,
-    until,
-    waiting_for_locks,
-)
+from tests.faults.probes import RECOVERY_SECONDS, assert_nothing_unexpected, is_gone, is_ready, seconds_to_end, waiting_for_locks
+from tests.support.waiting import until
 from tests.support.figures import Figures
 from tests.support.service import Service, running_service
 

@@ -7,9 +7,10 @@ import httpx2
 import psycopg
 
 from tests.faults.load import Load
-from tests.faults.probes import RECOVERY_SECONDS, assert_nothing_unexpected, assert_unavailable, is_ready, until
+from tests.faults.probes import RECOVERY_SECONDS, assert_nothing_unexpected, assert_unavailable, is_ready
 from tests.support.figures import Figures
 from tests.support.service import running_service
+from tests.support.waiting import until
 
 _MANY = 20
 

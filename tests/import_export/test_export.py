@@ -26,8 +26,8 @@ from tests.import_export.files import (
     send,
 )
 from tests.support.api import TasksApi
-from tests.support.postgres import fresh_database
 from tests.support.raw_http import problem, violations
+from tests.support.servers.postgres import fresh_database
 from tests.support.service import Service, running_service, token
 from tests.support.types import Connection
 

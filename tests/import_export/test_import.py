@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.faults.probes import until
 from tests.import_export.files import NDJSON, everything, lines, logged, result, send, wrong
 from tests.support.api import TasksApi
 from tests.support.raw_http import Wire, problem, request
 from tests.support.service import Service, token
 from tests.support.types import Json
+from tests.support.waiting import until
 
 # Import
 

@@ -15,7 +15,7 @@ import pytest
 from tests.rate_limit.policies import forged, metric, standing
 from tests.support.api import bearer
 from tests.support.concurrency import in_parallel
-from tests.support.redis_server import RedisServer
+from tests.support.servers.redis import RedisServer
 from tests.support.service import Service, free_port, running_service, token
 from tests.support.waiting import until
 

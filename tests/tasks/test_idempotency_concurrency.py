@@ -13,8 +13,8 @@ import httpx2
 import psycopg
 
 from tests.support.concurrency import at_once
-from tests.support.postgres import fresh_database
 from tests.support.raw_http import problem
+from tests.support.servers.postgres import fresh_database
 from tests.support.service import Service, running_service, token
 from tests.support.types import Call, Json, Owner
 from tests.tasks.idempotency import (

@@ -7,8 +7,8 @@ import psycopg
 import pytest
 
 from tests.support.api import SORTS, TasksApi, both_apis, clear, counts, delete, listed, restore, updated_at
-from tests.support.postgres import fresh_database
 from tests.support.raw_http import problem, violations
+from tests.support.servers.postgres import fresh_database
 from tests.support.service import Service, running_service
 from tests.support.types import Connection, Json, Owner
 
