@@ -52,7 +52,7 @@ def arguments_below(pid: int) -> set[str]:
     return set()
 
 
-def test_both_go_to_the_address_for_migrations_where_there_is_one(database: str, other: str, tmp_path: Path) -> None:
+def test_backup_and_restore_use_the_migrations_address(database: str, other: str, tmp_path: Path) -> None:
     fill(database)
     nowhere = "postgresql://postgres@127.0.0.1:1/postgres"
     assert "Connection refused" in refuse("backup", "file", cwd=tmp_path, DATABASE_URL=nowhere)
@@ -61,19 +61,20 @@ def test_both_go_to_the_address_for_migrations_where_there_is_one(database: str,
     assert kept_rows(other) == kept_rows(database)
 
 
-def test_a_secret_that_a_program_could_only_be_told_openly_is_refused(database: str, tmp_path: Path) -> None:
+def test_a_secret_that_would_be_an_argument_is_refused(database: str, tmp_path: Path) -> None:
     said = refuse("backup", "file", cwd=tmp_path, DATABASE_URL=f"{database}?sslpassword=hunter2")
     assert "sslpassword" in said
     assert "hunter2" not in said
 
 
-def test_a_program_of_the_same_version_is_taken_and_a_missing_one_is_said() -> None:
+def test_a_program_of_the_same_version_is_chosen() -> None:
+    """Where there is none, the error says which versions were found."""
     assert dumps.oldest_program("pg_dump", 18)[1] == 18
     with pytest.raises(BackupError, match=r"pg_dump of PostgreSQL 99 or newer is needed; found on this machine: .*18"):
         dumps.oldest_program("pg_dump", 99)
 
 
-def test_what_a_table_holds_is_told_the_same_whatever_the_server_is_set_to(database: str, tmp_path: Path) -> None:
+def test_a_manifest_does_not_depend_on_server_settings(database: str, tmp_path: Path) -> None:
     fill(database)
     one = backup.backup(database, tmp_path / "one")
     with psycopg.connect(database, autocommit=True) as connection:

@@ -59,7 +59,7 @@ def test_what_was_kept_here_is_found_there(source: str, target: str, database: s
             assert (again.status_code, rows_in(there)["tasks"]) == (201, kept["tasks"])
 
 
-def test_a_backup_goes_back_in_while_the_embedded_database_serves(tmp_path: Path) -> None:
+def test_a_backup_is_restored_while_the_embedded_database_serves(tmp_path: Path) -> None:
     with running_service(tmp_path) as service:
         data = {"DATA_DIR": str(tmp_path / "data")}
         use(service)
@@ -110,7 +110,8 @@ def ids(url: str) -> set[str]:
         return {str(name) for (name,) in connection.execute("SELECT id FROM tasks")}
 
 
-def test_a_backup_under_load_holds_what_was_acknowledged_before_it(database: str, other: str, tmp_path: Path) -> None:
+def test_a_backup_under_load_holds_every_acknowledged_task(database: str, other: str, tmp_path: Path) -> None:
+    """Every task that was acknowledged before the backup began."""
     with running_service(tmp_path, DATABASE_URL=database) as service:
         load = Load(service)
         with load.running():

@@ -49,9 +49,7 @@ def test_a_file_that_is_not_a_whole_backup_changes_nothing(
     assert kept_rows(database) == kept
 
 
-def test_the_command_says_in_one_sentence_what_is_wrong_with_a_file(
-    whole: bytes, database: str, tmp_path: Path
-) -> None:
+def test_the_command_says_in_one_sentence_why_a_file_is_refused(whole: bytes, database: str, tmp_path: Path) -> None:
     (tmp_path / "half").write_bytes(whole[: len(whole) // 2])
     assert "not all of it" in refuse("restore", "--replace", "half", cwd=tmp_path, DATABASE_URL=database)
     assert "No such file" in refuse("restore", "none", cwd=tmp_path, DATABASE_URL=database)
@@ -78,9 +76,8 @@ def test_a_file_is_replaced_only_where_that_is_said(whole: bytes, database: str,
     assert parts(tmp_path) == []
 
 
-def test_a_database_of_a_newer_release_is_neither_backed_up_nor_replaced(
-    whole: bytes, database: str, tmp_path: Path
-) -> None:
+def test_a_database_of_a_newer_release_is_refused(whole: bytes, database: str, tmp_path: Path) -> None:
+    """It is neither backed up nor replaced."""
     assert whole
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")

@@ -133,7 +133,7 @@ def test_a_purge_passes_by_what_is_held_by_somebody_else(fresh: tuple[str, Conne
     assert remaining(connection) == (1, 0, 0)
 
 
-def test_a_task_that_is_restored_while_it_is_purged_is_wholly_there_or_wholly_gone(
+def test_a_restore_during_the_purge_is_all_or_nothing(
     service: Service, database_url: str, connection: Connection, ada: Owner
 ) -> None:
     api = both_apis(*ada)[1]

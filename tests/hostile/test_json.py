@@ -63,9 +63,8 @@ def strict_value(text: bytes) -> Any:
     return value
 
 
-def test_another_strict_reader_agrees_about_a_text_with_one_byte_changed(
-    service: Service, caller: Caller, tally: Tally
-) -> None:
+def test_another_strict_parser_agrees_about_mutated_texts(service: Service, caller: Caller, tally: Tally) -> None:
+    """Texts with one byte changed, each read by `json` with hooks that make it strict."""
     operation = next(each for each in WITH_JSON if each.method == "POST")
     check_malformed, check_read = is_malformed(service), is_read(service)
     for name, body in valid_json.mutants(b'\x00\n\x0b "\\/{}[]:,0-+.eEtfnu\x7f\x80\xc0\xff'):

@@ -131,7 +131,7 @@ def spellings(text: str) -> Iterator[bytes]:
 
 
 @text_operations
-def test_a_length_is_counted_in_characters_however_they_are_spelt(
+def test_a_length_is_counted_in_characters_however_escaped(
     service: Service, caller: Caller, task_id: str, operation: Operation, tally: Tally
 ) -> None:
     for member in operation.strings:

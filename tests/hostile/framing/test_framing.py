@@ -52,7 +52,7 @@ def victim(service: Service, figures: Figures) -> Iterator[None]:
 
 @pytest.mark.usefixtures("victim")
 @pytest.mark.parametrize("sent", [pytest.param(sent, id=name) for name, sent in refused()])
-def test_what_could_be_read_in_two_ways_gets_one_400_and_the_end_of_the_connection(
+def test_an_ambiguous_message_gets_one_400_and_is_disconnected(
     service: Service, send: Callable[[Wire, bytes], None], sent: bytes
 ) -> None:
     with Wire(service) as wire:
@@ -108,7 +108,7 @@ def test_what_a_header_lacks_is_not_made_up_for_by_a_trailer(service: Service, f
         pytest.param(request("GET", "/health", [("Connection", "Upgrade"), ("Upgrade", "websocket")]), 200, id="ws"),
     ],
 )
-def test_what_comes_behind_the_last_request_of_a_connection_is_not_answered(
+def test_nothing_behind_the_last_request_is_answered(
     service: Service, send: Callable[[Wire, bytes], None], sent: bytes, status: int
 ) -> None:
     with Wire(service) as wire:
@@ -158,7 +158,7 @@ def test_what_has_not_ended_is_not_answered(service: Service) -> None:
     ],
 )
 @pytest.mark.parametrize("good", range(1, 4), ids="behind {}".format)
-def test_requests_ahead_of_a_bad_one_are_answered_in_order_and_none_behind_it(
+def test_requests_before_a_bad_one_are_answered_none_behind_it(
     service: Service, send: Callable[[Wire, bytes], None], good: int, bad: bytes
 ) -> None:
     title = uuid.uuid4().hex

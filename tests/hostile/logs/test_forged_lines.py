@@ -113,9 +113,7 @@ def test_no_client_writes_a_line_of_its_own(figures: Figures, forged: Told, mark
     figures("Forged log lines", len(attempts), len(attempts))
 
 
-def test_users_of_any_script_are_told_where_the_locale_has_no_letters_for_them(
-    database_url: str, tmp_path: Path
-) -> None:
+def test_user_ids_are_logged_in_any_locale(database_url: str, tmp_path: Path) -> None:
     """A line that cannot be written would take along those of the requests beside it."""
     for environment in ("development", "production"):
         (tmp_path / environment).mkdir()

@@ -40,7 +40,7 @@ logging.getLogger("any").warning("")
 
 
 @pytest.mark.parametrize("environment", ["development", "production"])
-def test_what_libraries_say_of_an_exception_is_its_kind_and_place(environment: str, tmp_path: Path) -> None:
+def test_of_an_exception_only_kind_and_place_are_logged(environment: str, tmp_path: Path) -> None:
     said = run([sys.executable, "-c", LIBRARIES.format(mark=MARK), environment], tmp_path)
     assert said.count("ValueError") == 3
     assert MARK not in said
@@ -107,7 +107,7 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 @pytest.mark.parametrize("name", _passwords(0))
 @pytest.mark.parametrize("environment", ["development", "production"])
-def test_a_password_is_not_logged_when_the_database_cannot_be_reached(
+def test_a_password_is_not_logged_in_an_outage_of_the_database(
     figures: Figures, name: str, environment: str, locked: Postgres, tmp_path: Path
 ) -> None:
     """`migrate` says what the service's own attempts say, and ends."""
@@ -125,9 +125,7 @@ def test_a_password_is_not_logged_when_the_database_cannot_be_reached(
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_service_without_its_database_does_not_tell_the_password(
-    mode: Mode, locked: Postgres, tmp_path: Path
-) -> None:
+def test_a_service_without_its_database_hides_the_password(mode: Mode, locked: Postgres, tmp_path: Path) -> None:
     url = f"postgresql://postgres:{MARK}@127.0.0.1:{locked.port}/postgres"
     environment, level = mode
     settings: dict[str, Any] = {"ENVIRONMENT": environment, "LOG_LEVEL": level, "REDIS_URL": UNREACHABLE}

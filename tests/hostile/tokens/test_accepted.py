@@ -155,9 +155,7 @@ def test_an_accepted_borderline_of_ecdsa(with_keys: Target) -> None:
         pytest.param({"iss": None, "aud": None}, id="neither"),
     ],
 )
-def test_an_accepted_borderline_where_no_audience_and_issuer_are_configured(
-    with_secret: Target, changes: dict[str, Any]
-) -> None:
+def test_an_accepted_borderline_without_configured_audience(with_secret: Target, changes: dict[str, Any]) -> None:
     assert whom(with_secret, hs256(**changes)) == "ada"
 
 
