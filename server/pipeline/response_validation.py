@@ -11,7 +11,7 @@ from connexion.operations import AbstractOperation
 
 from server.contract.schemas import Validator
 from server.pipeline.stage import Operation, StageApi
-from server.request_context import MOMENTS, Exchange, Headers, Response, Stream
+from server.request_context import ORJSON_OPTIONS, Exchange, Headers, Response, Stream
 
 _log = structlog.get_logger()
 
@@ -84,7 +84,7 @@ class _ResponseOperation:
     async def _checked(self, pages: AsyncIterator[list[Any]], success: _Success) -> AsyncIterator[list[Any]]:
         async for page in pages:
             try:
-                success.check_value(orjson.loads(orjson.dumps(page, option=MOMENTS)))
+                success.check_value(orjson.loads(orjson.dumps(page, option=ORJSON_OPTIONS)))
             except ResponseError as error:
                 self._report(error)
                 raise
