@@ -33,22 +33,15 @@ from server.http_protocol import ProblemProtocol
 from server.lifespan import database_address
 from server.logging import configure_logging, output
 from server.middleware.security_headers import security_headers
-from server.process_environment import open_standard_streams
+from server.process_environment import allow_files, open_standard_streams
 from server.settings import Settings, SettingsError, load_settings
-
-try:
-    import resource
-except ModuleNotFoundError:  # of Windows, which has no such limit
-    resource = None  # type: ignore[assignment]
 
 _DEMO_USER = "demo"
 _KEEP_ALIVE_SECONDS = 75
 # Many workers that start at once on few cores take longer than uvicorn's five seconds for it, and would be killed and
 # started for ever. One that has ended is noticed at once all the same.
 _WORKER_SECONDS = 30
-_MOST_FILES = 65_536
 _FILES_OF_OUR_OWN = 256
-_SEND_BUFFER_BYTES = 262_144
 _YEAR_SECONDS = 366 * 24 * 3600
 _DOT_SEGMENT = "clients and proxies remove the segment {!r} from a path (RFC 3986, section 5.2.4)"
 _REASONS_AGAINST_A_PATH = {
@@ -127,8 +120,6 @@ def _run(settings: Settings, app: ASGIApp) -> None:
         proxy_headers=False,
     )
     listener = config.bind_socket()
-    # Accepted connections inherit this. Without it the kernel buffers up to 4 MB of a response that nobody reads.
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
     if settings.environment == "development":
         _greet(settings, listener.getsockname()[1])
     server = uvicorn.Server(config)
@@ -150,24 +141,9 @@ def _watch(settings: Settings) -> Watch:
         body_seconds=settings.body_timeout_seconds,
         request_seconds=settings.request_timeout_seconds,
         shutdown_seconds=seconds,
-        connections=max(1, min(settings.max_connections, _allow_files() - _FILES_OF_OUR_OWN)),
+        connections=max(1, min(settings.max_connections, allow_files() - _FILES_OF_OUR_OWN)),
     )
     return Watch(limits, security_headers(production=settings.environment == "production"))
-
-
-def _allow_files() -> int:
-    """How many files may be open, sockets too, once this process has allowed itself what it may."""
-    if resource is None:
-        return _MOST_FILES
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    unlimited = resource.RLIM_INFINITY
-    wanted = _MOST_FILES if hard == unlimited else min(hard, _MOST_FILES)
-    if soft != unlimited and soft < wanted:
-        # Some systems name a limit that they do not grant.
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-            return wanted
-    return _MOST_FILES if soft == unlimited else soft
 
 
 def _share_with_workers(url: str, secret: str | None, stack: contextlib.ExitStack) -> None:

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.contract.document import to_yaml
-from server.markdown import render
+from server.formats.markdown import render
 from server.middleware.access_log import access_log
 from server.problems import KINDS, PAGE
 

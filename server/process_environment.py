@@ -1,7 +1,15 @@
 """What a process inherits from whoever starts it, and must not depend on."""
 
+import contextlib
 import os
 import sys
+
+try:
+    import resource
+except ModuleNotFoundError:  # of Windows, which has no such limit
+    resource = None  # type: ignore[assignment]
+
+_MOST_FILES = 65_536
 
 
 def open_standard_streams() -> None:
@@ -23,3 +31,18 @@ def forget_postgresql_variables() -> None:
     """Remove `PG*` from the environment: libpq would complete every address with them (PostgreSQL, section 32.15)."""
     for name in [name for name in os.environ if name.startswith("PG")]:
         del os.environ[name]
+
+
+def allow_files() -> int:
+    """How many files may be open, sockets too, once this process has allowed itself what it may."""
+    if resource is None:
+        return _MOST_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    unlimited = resource.RLIM_INFINITY
+    wanted = _MOST_FILES if hard == unlimited else min(hard, _MOST_FILES)
+    if soft != unlimited and soft < wanted:
+        # Some systems name a limit that they do not grant.
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            return wanted
+    return _MOST_FILES if soft == unlimited else soft

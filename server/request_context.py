@@ -12,7 +12,7 @@ from handlers.principal import Principal
 
 _KEY: Final = "tasks_api.exchange"
 
-MOMENTS: Final = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
+ORJSON_OPTIONS: Final = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
 """How orjson writes moments: those of `persistence` are naive and in UTC."""
 
 Headers = list[tuple[bytes, bytes]]

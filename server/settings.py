@@ -23,11 +23,11 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from server.auth.development_secret import kept_secret
+from server.auth.secret_strength import MIN_STRENGTH_BITS, strength_bits
 from server.auth.tokens import MIN_SECRET_BYTES
-from server.development_secret import kept_secret
 from server.process_environment import forget_postgresql_variables
 from server.rate_limit.policies import read_rate
-from server.secret_strength import MIN_STRENGTH_BITS, strength_bits
 
 _ORIGIN = r"(?i)https?://[^/?#\s]+/?"
 _List = Annotated[tuple[str, ...], NoDecode]

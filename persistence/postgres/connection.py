@@ -129,10 +129,7 @@ class Connection(AsyncConnection[TupleRow]):
             names = (result.fname(index) or b"" for index in range(result.nfields))
             columns = self._columns[statement.name] = [name.decode() for name in names]
         self._adapter.set_pgresult(result)
-        rows = [dict(zip(columns, row, strict=False)) for row in self._adapter.load_rows(0, result.ntuples, tuple)]
-        # Otherwise each connection of the pool keeps its last result, up to megabytes, until its next statement.
-        self._adapter.set_pgresult(None)
-        return rows
+        return [dict(zip(columns, row, strict=False)) for row in self._adapter.load_rows(0, result.ntuples, tuple)]
 
     # Called by the event loop.
 

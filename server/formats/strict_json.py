@@ -1,4 +1,4 @@
-"""JSON (RFC 8259), parsed in the one way that no two parsers read differently (RFC 7493)."""
+"""A strict parser of JSON (RFC 8259) that accepts only texts that all parsers read alike (RFC 7493)."""
 
 from typing import Any
 
@@ -6,27 +6,27 @@ import jiter
 
 from server.problems import MALFORMED_REQUEST, Problem
 
-DEPTH = 64
-"""How deep arrays and objects may nest in a body."""
+MAX_DEPTH = 64
+"""The maximum nesting of arrays and objects in a body."""
 
 
 def parse_json(body: bytes) -> Any:
-    """The value of an RFC 8259 text, read the one way that nobody can read differently.
+    """Parse a JSON text.
 
-    UTF-8 without a byte order mark; no duplicate names, no NaN or Infinity, no lone surrogates (RFC 7493), and
-    nothing nested deeper than `DEPTH`. Raises `Problem` (400) saying what and where.
+    It must be UTF-8 without a byte order mark, duplicate names, NaN, Infinity or lone surrogates (RFC 7493), and
+    nest at most `MAX_DEPTH` levels. Raises `Problem` (400) with the reason and the position.
     """
     try:
         value = jiter.from_json(body, catch_duplicate_keys=True, allow_inf_nan=False, cache_mode="none")
     except ValueError as error:
         raise Problem(MALFORMED_REQUEST, f"The body is not valid JSON: {_reason(str(error))}.") from None
-    if _is_deeper(value, DEPTH):
-        raise Problem(MALFORMED_REQUEST, f"The body nests deeper than {DEPTH} levels.")
+    if _is_deeper(value, MAX_DEPTH):
+        raise Problem(MALFORMED_REQUEST, f"The body nests deeper than {MAX_DEPTH} levels.")
     return value
 
 
 def _reason(message: str) -> str:
-    """The parser's words without what it quotes from the body: a name may be as long as the body."""
+    """The parser's message without names of the body, which may be long."""
     if message.startswith("Detected duplicate key"):
         return "duplicate member name" + message[message.rindex(" at line ") :]
     return message[:200]

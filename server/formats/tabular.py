@@ -1,4 +1,4 @@
-"""Tasks on lines: newline-delimited JSON, and comma-separated values (RFC 4180). Reading and writing of both."""
+"""Tabular formats: newline-delimited JSON, and comma-separated values (RFC 4180)."""
 
 import csv
 import io
@@ -11,82 +11,82 @@ import orjson
 
 from server.formats.strict_json import parse_json
 from server.problems import Problem
-from server.request_context import MOMENTS
+from server.request_context import ORJSON_OPTIONS
 
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One line that was read: its number from 1, and its value or else what is wrong with it."""
+class Record:
+    """A record of a body: the number of its first line, from 1, and its value, or else the violation."""
 
-    number: int
+    line: int
     value: Any = None
     error: str | None = None
 
 
-LINE_BYTES: Final = 65_536
-"""The longest line, and in CSV the most characters of a record: what is read at once holds up everybody else."""
+RECORD_BYTES: Final = 65_536
+"""The maximum size of a record, in CSV in characters. Parsing one record cannot yield to the event loop."""
 
-Reader = Callable[[bytes, Mapping[str, Any]], Iterator[Line | None]]
-"""Reads content, given the schema of what is on a line; a blank line is None. Never raises."""
+Reader = Callable[[bytes, Mapping[str, Any]], Iterator[Record | None]]
+"""Reads content, given the schema of a record. Yields None for a blank line. Never raises."""
 
 Writer = Callable[[Sequence[str]], Callable[[Iterable[Row]], bytes]]
-"""Makes a function that writes pages of rows, one after the other, given the names of their members."""
+"""Returns a function that writes successive pages of rows, given the names of their members."""
 
-_TOO_LONG: Final = f"must be at most {LINE_BYTES} bytes long"
+_TOO_LONG: Final = f"must be at most {RECORD_BYTES} bytes long"
 
 
-def _read_ndjson(content: bytes, _schema: Mapping[str, Any]) -> Iterator[Line | None]:
+def _read_ndjson(content: bytes, _schema: Mapping[str, Any]) -> Iterator[Record | None]:
     for number, line in enumerate(io.BytesIO(content), 1):
-        if len(line) > LINE_BYTES:
-            yield Line(number, error=_TOO_LONG)
+        if len(line) > RECORD_BYTES:
+            yield Record(number, error=_TOO_LONG)
         elif not line.strip(b" \t\r\n"):
             yield None
         else:
-            yield _json_line(number, line.rstrip(b"\r\n"))
+            yield _json_record(number, line.rstrip(b"\r\n"))
 
 
-def _json_line(number: int, line: bytes) -> Line:
+def _json_record(number: int, line: bytes) -> Record:
     try:
-        return Line(number, parse_json(line))
+        return Record(number, parse_json(line))
     except Problem as problem:
-        # It speaks of the whole body, and of lines in it.
+        # The detail is about the whole body and its lines.
         detail = problem.detail.removeprefix("The body ").removesuffix(".")
-        return Line(number, error=re.sub(r" at line \d+ column", " at column", detail))
+        return Record(number, error=re.sub(r" at line \d+ column", " at column", detail))
 
 
 def _write_ndjson(_names: Sequence[str]) -> Callable[[Iterable[Row]], bytes]:
-    return lambda rows: b"".join(orjson.dumps(row, option=MOMENTS | orjson.OPT_APPEND_NEWLINE) for row in rows)
+    return lambda rows: b"".join(orjson.dumps(row, option=ORJSON_OPTIONS | orjson.OPT_APPEND_NEWLINE) for row in rows)
 
 
 class _RecordTooLong(Exception):
-    """A record of CSV goes on and on, most likely because a quote is not closed."""
+    """A record of CSV exceeds `RECORD_BYTES`, most likely because a quote is not closed."""
 
 
-class _Records:
-    """The lines of CSV, for its reader, as long as those of one record are not too many."""
+class _CsvLines:
+    """The lines of CSV for its reader. Raises `_RecordTooLong` beyond `RECORD_BYTES` in one record."""
 
     def __init__(self, content: bytes) -> None:
-        # Spreadsheets begin a file in UTF-8 with a byte order mark.
+        # Spreadsheets write a byte order mark.
         self._lines = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline="")
         self.length = 0
 
     def __iter__(self) -> Iterator[str]:
         for line in self._lines:
             self.length += len(line)
-            if self.length > LINE_BYTES:
+            if self.length > RECORD_BYTES:
                 raise _RecordTooLong
             yield line
 
 
-def _read_csv(content: bytes, schema: Mapping[str, Any]) -> Iterator[Line | None]:
+def _read_csv(content: bytes, schema: Mapping[str, Any]) -> Iterator[Record | None]:
     try:
         content.decode()
     except UnicodeDecodeError as undecodable:
-        yield Line(content.count(b"\n", 0, undecodable.start) + 1, error="is not UTF-8")
+        yield Record(content.count(b"\n", 0, undecodable.start) + 1, error="is not UTF-8")
         return
-    source = _Records(content)
+    source = _CsvLines(content)
     records = csv.reader(source, strict=True)
     number = 1
     names: list[str] | None = None
@@ -95,16 +95,16 @@ def _read_csv(content: bytes, schema: Mapping[str, Any]) -> Iterator[Line | None
             if names is None:
                 names = record
                 if error := _wrong_names(names, schema):
-                    yield Line(number, error=error)
+                    yield Record(number, error=error)
                     return
             else:
-                yield _line_of(number, names, record, schema) if record else None
+                yield _csv_record(number, names, record, schema) if record else None
             number = records.line_num + 1
             source.length = 0
     except csv.Error:
-        yield Line(number, error="is not valid CSV (RFC 4180)")
+        yield Record(number, error="is not valid CSV (RFC 4180)")
     except _RecordTooLong:
-        yield Line(number, error=_TOO_LONG)
+        yield Record(number, error=_TOO_LONG)
 
 
 def _wrong_names(names: list[str], schema: Mapping[str, Any]) -> str | None:
@@ -116,12 +116,12 @@ def _wrong_names(names: list[str], schema: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _line_of(number: int, names: list[str], record: list[str], schema: Mapping[str, Any]) -> Line:
+def _csv_record(number: int, names: list[str], record: list[str], schema: Mapping[str, Any]) -> Record:
     if len(record) != len(names):
-        return Line(number, error=f"must have {len(names)} fields")
+        return Record(number, error=f"must have {len(names)} fields")
     members = zip(names, record, strict=True)
-    # A field that is empty stands for no member.
-    return Line(number, {name: _value(text, schema["properties"][name]) for name, text in members if text})
+    # An empty field is an absent member.
+    return Record(number, {name: _value(text, schema["properties"][name]) for name, text in members if text})
 
 
 def _value(text: str, schema: Mapping[str, Any]) -> Any:
@@ -139,8 +139,8 @@ def _write_csv(names: Sequence[str]) -> Callable[[Iterable[Row]], bytes]:
         if not begun:
             writer.writerow(names)
             begun = True
-        # Booleans and moments as JSON has them.
-        values = (orjson.loads(orjson.dumps(row, option=MOMENTS)) for row in rows)
+        # Booleans and timestamps as in JSON.
+        values = (orjson.loads(orjson.dumps(row, option=ORJSON_OPTIONS)) for row in rows)
         writer.writerows([_field(row[name]) for name in names] for row in values)
         return text.getvalue().encode()
 
@@ -153,7 +153,7 @@ def _field(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """How lines are read and written."""
+    """The reader and the writer of a media type."""
 
     read: Reader
     write: Writer
@@ -163,4 +163,4 @@ FORMATS: Final[Mapping[str, Format]] = {
     "application/x-ndjson": Format(_read_ndjson, _write_ndjson),
     "text/csv": Format(_read_csv, _write_csv),
 }
-"""The media types that consist of lines."""
+"""The tabular media types."""

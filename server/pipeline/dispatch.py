@@ -17,7 +17,7 @@ from server.contract.parameters import IF_NONE_MATCH
 from server.formats.tabular import FORMATS
 from server.pipeline.content_negotiation import check_accept
 from server.pipeline.stage import Operation, StageApi, parameters_of
-from server.request_context import MOMENTS, Exchange, Response, Stream
+from server.request_context import ORJSON_OPTIONS, Exchange, Response, Stream
 
 _NOT_KEPT: Final = (b"cache-control", b"no-store")
 _CONTENT_TYPE: Final = (b"content-type", JSON.encode())
@@ -50,7 +50,7 @@ class _DispatchOperation:
             write = FORMATS[media_type].write(names)
             body = Stream(answer.body.pages, until_expiry(write, exchange.user))
         elif answer.body is not None:
-            body = orjson.dumps(answer.body, option=MOMENTS)
+            body = orjson.dumps(answer.body, option=ORJSON_OPTIONS)
             headers += [_CONTENT_TYPE, (b"content-length", b"%d" % len(body))]
         return Response(answer.status, headers, body)
 

@@ -14,10 +14,11 @@ from server.contract.document import JSON, ContractError
 from server.contract.parameters import Parameter, compile_parameter, token_claim
 from server.contract.schemas import Formats, Validator, body_defaults, shown
 from server.formats.strict_json import parse_json
-from server.formats.tabular import FORMATS, Line
+from server.formats.tabular import FORMATS, Record
+from server.middleware.request_limits import read_content
+from server.pipeline.admission import InTurn
 from server.pipeline.content_negotiation import check_accept
 from server.pipeline.stage import Operation, StageApi, parameters_of
-from server.pipeline.uploads import ImportOperation, Uploads
 from server.problems import (
     MALFORMED_REQUEST,
     UNSUPPORTED_MEDIA_TYPE,
@@ -28,7 +29,7 @@ from server.problems import (
 from server.request_context import Exchange, Response
 
 _JSON: Final = JSON.encode()
-_MOST_OF_A_LINE: Final = 3
+_MAX_VIOLATIONS_PER_RECORD: Final = 3
 
 
 class _Body(Protocol):
@@ -44,13 +45,12 @@ class _JsonBody:
 
     validator: Validator
     defaults: Mapping[str, Any]
-    uploads: Uploads
 
     async def read(self, exchange: Exchange, violations: list[Violation]) -> Any:
         """The value, with the defaults of its members."""
         if _media_type(exchange.fields) != JSON:
             raise Problem(UNSUPPORTED_MEDIA_TYPE)
-        value = parse_json(await self.uploads.read(exchange))
+        value = parse_json(await read_content(exchange.receive))
         violations += self.validator.violations(value, "pointer")
         if self.defaults and isinstance(value, dict):
             return {**self.defaults, **value}
@@ -58,51 +58,50 @@ class _JsonBody:
 
 
 @dataclass(frozen=True, slots=True)
-class _LinesBody:
-    """A body of many values, each on a line of its own."""
+class _RecordsBody:
+    """A body in a tabular format: a sequence of records."""
 
     schema: Mapping[str, Any]
-    """That of a line."""
+    """The schema of a record."""
     validator: Validator
     defaults: Mapping[str, Any]
-    most: int
+    max_records: int
     media_types: tuple[str, ...]
-    uploads: Uploads
 
     async def read(self, exchange: Exchange, violations: list[Violation]) -> list[Any]:
-        """The values of all lines. Raises `Problem` (422) with every line that is wrong."""
+        """The values of all records. Raises `Problem` (422) with every invalid record."""
         media_type = _media_type(exchange.fields)
         if media_type not in self.media_types:
             raise Problem(UNSUPPORTED_MEDIA_TYPE, f"The body must be {' or '.join(self.media_types)} in UTF-8.")
-        content = await self.uploads.read(exchange)
+        content = await read_content(exchange.receive)
         values: list[Any] = []
         work = Cooperative()
-        for count, line in enumerate(FORMATS[media_type].read(content, self.schema)):
+        for count, record in enumerate(FORMATS[media_type].read(content, self.schema)):
             await work.checkpoint()
-            # There may be a blank line for each that is none.
-            if len(values) + (line is not None) > self.most or count == 2 * self.most:
+            # A body may have as many blank lines as records.
+            if len(values) + (record is not None) > self.max_records or count == 2 * self.max_records:
                 raise validation_failed(
-                    [Violation("pointer", "", f"must have at most {self.most} records"), *violations]
+                    [Violation("pointer", "", f"must have at most {self.max_records} records"), *violations]
                 )
-            if line is not None:
-                values.append(self._value(line, violations))
+            if record is not None:
+                values.append(self._value(record, violations))
         if violations:
-            raise validation_failed(violations, most=self.most)
+            raise validation_failed(violations, most=self.max_records)
         return values
 
-    def _value(self, line: Line, violations: list[Violation]) -> Any:
-        error = line.error
-        if error is None and (found := self.validator.violations(line.value, "pointer")):
+    def _value(self, record: Record, violations: list[Violation]) -> Any:
+        error = record.error
+        if error is None and (found := self.validator.violations(record.value, "pointer")):
             error = _in_one(found)
         if error is not None:
-            violations.append(Violation("line", line.number, error))
+            violations.append(Violation("line", record.line, error))
             return None
-        return {**self.defaults, **line.value}
+        return {**self.defaults, **record.value}
 
 
 def _in_one(violations: Sequence[Violation]) -> str:
-    """What is wrong with a line, in few enough words for an answer about many lines."""
-    told = [f"{violation.where} {violation.detail}".lstrip() for violation in violations[:_MOST_OF_A_LINE]]
+    """The violations of a record in one text, short enough for a response about many records."""
+    told = [f"{violation.where} {violation.detail}".lstrip() for violation in violations[:_MAX_VIOLATIONS_PER_RECORD]]
     more = len(violations) - len(told)
     return "; ".join([*told, f"and {more} more"] if more else told)
 
@@ -193,7 +192,6 @@ _CONTENT_TYPE: Final = re.compile(
 class _ValidationApi(StageApi):
     def __init__(self, *args: Any, formats: Formats, **kwargs: Any) -> None:
         self.formats = formats
-        self.uploads = Uploads()
         super().__init__(*args, **kwargs)
 
     def make_operation(self, operation: AbstractOperation) -> Operation:
@@ -201,27 +199,27 @@ class _ValidationApi(StageApi):
             parameters = [
                 compile_parameter(item, self.formats) for item in parameters_of(operation) if not token_claim(item)
             ]
-            body = _compile_body(operation, self.formats, self.uploads)
+            body = _compile_body(operation, self.formats)
             media_type = _media_type_of_success(operation)
             validation = _ValidationOperation(self.next_operation(operation), parameters, body, media_type)
-            return ImportOperation(validation, self.uploads) if isinstance(body, _LinesBody) else validation
+            return InTurn(validation) if isinstance(body, _RecordsBody) else validation
         except ContractError as error:
             message = f"{operation.operation_id}: {error}"
             raise ContractError(message) from error
 
 
-def _compile_body(operation: AbstractOperation, formats: Formats, uploads: Uploads) -> _Body | None:
+def _compile_body(operation: AbstractOperation, formats: Formats) -> _Body | None:
     body = operation.request_body
     if not body:
         return None
     media_types = tuple(body["content"])
     schema, *others = [media["schema"] for media in body["content"].values()]
     if body.get("required") and media_types == (JSON,):
-        return _JsonBody(Validator(schema, formats), body_defaults(schema), uploads)
+        return _JsonBody(Validator(schema, formats), body_defaults(schema))
     if not body.get("required") or not FORMATS.keys() >= set(media_types) or any(other != schema for other in others):
         raise ContractError("the request body is not enforced: it must be required, and JSON, NDJSON or CSV")
-    line = schema["items"]
-    return _LinesBody(line, Validator(line, formats), body_defaults(line), schema["maxItems"], media_types, uploads)
+    record = schema["items"]
+    return _RecordsBody(record, Validator(record, formats), body_defaults(record), schema["maxItems"], media_types)
 
 
 def _media_type_of_success(operation: AbstractOperation) -> str | None:

@@ -1,8 +1,7 @@
 """The stage that holds a success against the document before it is sent."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NoReturn
 
 import orjson
@@ -12,7 +11,7 @@ from connexion.operations import AbstractOperation
 
 from server.contract.schemas import Validator
 from server.pipeline.stage import Operation, StageApi
-from server.request_context import MOMENTS, Exchange, Headers, Response, Stream
+from server.request_context import ORJSON_OPTIONS, Exchange, Headers, Response, Stream
 
 _log = structlog.get_logger()
 
@@ -74,22 +73,22 @@ class _ResponseOperation:
                 _refuse(f"the status {response.status} is not described")
             success.check_headers(response.headers)
             if isinstance(response.body, Stream):
-                stream = Stream(response.body.pages, partial(self._write, success, response.body.write))
-                return Response(response.status, response.headers, stream)
+                pages = self._checked(response.body.pages, success)
+                return Response(response.status, response.headers, Stream(pages, response.body.write))
             success.check(response.body)
         except ResponseError as error:
             self._report(error)
             raise
         return response
 
-    def _write(self, success: _Success, write: Callable[[list[Any]], bytes], page: list[Any]) -> bytes:
-        """Check a page of a stream, and make content of it. A generator of checked pages would keep each in memory."""
-        try:
-            success.check_value(orjson.loads(orjson.dumps(page, option=MOMENTS)))
-        except ResponseError as error:
-            self._report(error)
-            raise
-        return write(page)
+    async def _checked(self, pages: AsyncIterator[list[Any]], success: _Success) -> AsyncIterator[list[Any]]:
+        async for page in pages:
+            try:
+                success.check_value(orjson.loads(orjson.dumps(page, option=ORJSON_OPTIONS)))
+            except ResponseError as error:
+                self._report(error)
+                raise
+            yield page
 
     def _report(self, error: ResponseError) -> None:
         _log.error("contract.response_violation", operation=self.operation_id, reason=str(error))

@@ -6,7 +6,7 @@ import pytest
 
 from server.auth.jwks import KeySet
 from tests.auth.verifiers import Clock
-from tests.support.issuer import (
+from tests.support.servers.issuer import (
     Issuer,
     running_issuer,
 )

@@ -71,9 +71,7 @@ def all_of(answer: httpx2.Response) -> tuple[int, list[tuple[str, str]], bytes]:
 
 
 @pytest.mark.parametrize("operation", OF_A_TASK)
-def test_a_task_of_somebody_else_is_answered_exactly_like_a_missing_one(
-    ada: Owner, bob: Owner, operation: Operation
-) -> None:
+def test_another_users_task_looks_like_a_missing_one(ada: Owner, bob: Owner, operation: Operation) -> None:
     task = create_task(ada[1], description="secret")
     path = operation.path(bob[0], task["id"])
     while_it_exists = operation.ask(bob[1], path)
@@ -84,9 +82,7 @@ def test_a_task_of_somebody_else_is_answered_exactly_like_a_missing_one(
 
 
 @pytest.mark.parametrize("operation", OF_A_USER)
-def test_a_path_of_somebody_else_is_forbidden_and_nothing_behind_it_changes(
-    ada: Owner, bob: Owner, operation: Operation
-) -> None:
+def test_a_path_of_another_user_is_forbidden_and_changes_nothing(ada: Owner, bob: Owner, operation: Operation) -> None:
     of_ada, of_bob = create_task(ada[1], description="secret"), create_task(bob[1])
     before = ada[1].get(f"/api/{ada[0]}").json()
     for task_id in (of_ada["id"], of_bob["id"], ANY_ID):
@@ -98,7 +94,7 @@ def test_a_path_of_somebody_else_is_forbidden_and_nothing_behind_it_changes(
 
 
 @pytest.mark.parametrize("operation", OF_A_USER)
-def test_a_path_of_a_user_whom_nobody_has_seen_is_forbidden_just_the_same(
+def test_a_path_of_an_unknown_user_is_forbidden_just_the_same(
     ada: Owner, bob: Owner, new_user: NewUser, operation: Operation
 ) -> None:
     create_task(ada[1])
@@ -204,7 +200,7 @@ CREDENTIALS = [
 
 @pytest.mark.parametrize("credentials", CREDENTIALS)
 @pytest.mark.parametrize("operation", SECURED)
-def test_without_a_valid_token_every_operation_answers_the_same_401(
+def test_every_operation_answers_the_same_401(
     service: Service, operation: Operation, credentials: list[tuple[str, str]]
 ) -> None:
     path = operation.path("ada", "not-even-a-uuid")

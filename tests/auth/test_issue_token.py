@@ -8,7 +8,7 @@ import pytest
 
 from server.auth.tokens import issue_token
 from tests.auth.verifiers import refusal, verifier
-from tests.support.issuer import (
+from tests.support.servers.issuer import (
     FRONT_END,
     SECRET,
 )

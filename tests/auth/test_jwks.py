@@ -12,7 +12,7 @@ import pytest
 from server.auth.errors import InvalidToken, KeysUnavailable
 from server.auth.jwks import MAX_KEY_SET_BYTES, KeySet
 from tests.auth.verifiers import Clock, refusal, subject, uncached, verifier
-from tests.support.issuer import (
+from tests.support.servers.issuer import (
     ED25519,
     OTHER_ED25519,
     Issuer,

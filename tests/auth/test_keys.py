@@ -12,7 +12,7 @@ from server.auth.errors import InvalidToken
 from server.auth.jwks import KeySet
 from server.auth.tokens import issue_token
 from tests.auth.verifiers import refusal, subject, uncached, verifier
-from tests.support.issuer import (
+from tests.support.servers.issuer import (
     ED25519,
     OTHER_ED25519,
     P256,

@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-from server.secret_strength import MIN_STRENGTH_BITS, strength_bits
+from server.auth.secret_strength import MIN_STRENGTH_BITS, strength_bits
 from server.settings import Settings, SettingsError, load_settings
 
 _SENTENCE = "BETTER_AUTH_SECRET: in production, must be neither an example nor a pattern (try: openssl rand -base64 32)"

@@ -9,7 +9,7 @@ import pytest
 from server.auth.errors import ExpiredToken, InvalidToken
 from server.auth.jwks import KeySet
 from tests.auth.verifiers import Clock, refusal, subject, verifier
-from tests.support.issuer import (
+from tests.support.servers.issuer import (
     ED25519,
     OTHER_ED25519,
     P256,

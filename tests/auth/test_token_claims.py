@@ -8,7 +8,7 @@ import pytest
 from handlers.principal import Principal
 from server.auth.errors import InvalidToken
 from tests.auth.verifiers import refusal, subject, verifier
-from tests.support.issuer import (
+from tests.support.servers.issuer import (
     COOKIE,
     FRONT_END,
     Change,
@@ -107,7 +107,7 @@ async def test_configured_audience_and_issuer_bind_every_token(changes: Change, 
     assert await refusal(checked, token) == reason
 
 
-async def test_a_session_cookie_passes_only_where_it_is_the_configured_audience() -> None:
+async def test_a_session_cookie_passes_only_as_configured_audience() -> None:
     assert await subject(verifier(audience=COOKIE), hs256(aud=COOKIE)) == "ada"
 
 

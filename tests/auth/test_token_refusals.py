@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from server.auth.errors import MAX_TOKEN_BYTES, InvalidToken
 from tests.auth.verifiers import refusal, subject, verifier
-from tests.hostile.tokens import COOKIES, NONE, OTHER_FORMS, PAYLOADS, TEXTS, UNSENDABLE
-from tests.support.issuer import (
+from tests.hostile.tokens.claims import COOKIES, PAYLOADS
+from tests.hostile.tokens.texts import NONE, OTHER_FORMS, TEXTS, UNSENDABLE
+from tests.support.servers.issuer import (
     ED25519,
     MARKER,
     Change,

@@ -15,8 +15,8 @@ from server.auth.ed25519 import has_small_order
 from server.auth.errors import InvalidToken
 from server.auth.jwks import KeySet
 from server.auth.tokens import TokenVerifier
-from tests.support.issuer import ED25519, Issuer, claims, hs256, jwk, running_issuer, seal, sign
-from tests.support.issuer import SECRET as ISSUER_SECRET
+from tests.support.servers.issuer import ED25519, Issuer, claims, hs256, jwk, running_issuer, seal, sign
+from tests.support.servers.issuer import SECRET as ISSUER_SECRET
 from tests.support.service import Service, running_service, token
 
 _P = 2**255 - 19

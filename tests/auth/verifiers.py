@@ -7,7 +7,7 @@ import pytest
 from server.auth.errors import InvalidToken
 from server.auth.jwks import KeySet
 from server.auth.tokens import TokenVerifier
-from tests.support.issuer import (
+from tests.support.servers.issuer import (
     SECRET,
 )
 

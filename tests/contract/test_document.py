@@ -96,7 +96,7 @@ def test_links_lead_to_operations_with_what_these_need(operation_id: str) -> Non
                 assert expression.removeprefix("$response.body#/") in members
 
 
-def test_a_task_that_was_created_leads_to_everything_that_can_be_done_with_it() -> None:
+def test_the_links_of_a_create_lead_to_every_task_operation() -> None:
     for operation_id, others in {
         "createTask": ("getTask", "updateTask", "toggleTask", "deleteTask"),
         "createMyTask": ("getMyTask", "updateMyTask", "toggleMyTask", "deleteMyTask"),

@@ -45,7 +45,7 @@ def test_a_preflight_permits_what_the_document_names(service: Service) -> None:
     }
 
 
-def test_a_page_may_read_every_header_field_that_the_document_names(service: Service) -> None:
+def test_a_page_may_read_every_documented_header_field(service: Service) -> None:
     answer = service.client().get("/health", headers={"origin": ORIGIN})
     assert members(answer.headers["access-control-expose-headers"]) == {
         "x-request-id",

@@ -56,7 +56,8 @@ def app(database_url: str) -> Iterator[ASGIApp]:
 
 
 @pytest.mark.parametrize("seed", [20261121])
-def test_no_request_gets_an_answer_that_the_contract_does_not_describe(app: ASGIApp, seed: int, tmp_path: Path) -> None:
+def test_every_response_to_the_fuzzer_is_described(app: ASGIApp, seed: int, tmp_path: Path) -> None:
+    """Every operation, every phase, every check."""
     settings = tomllib.loads((ROOT / "schemathesis.toml").read_text())
     settings["seed"] = seed
     settings["generation"]["max-examples"] = EXAMPLES

@@ -43,7 +43,7 @@ def test_behind_a_prefix_the_document_and_every_address_name_it(adapted: Service
     assert members["instance"] == "/prefix/nowhere"
 
 
-def test_an_overlay_changes_the_limits_that_are_served_and_enforced(adapted: Service) -> None:
+def test_an_overlay_changes_the_served_and_enforced_limits(adapted: Service) -> None:
     client = adapted.as_user("talkative")
     for served in (client.get("/openapi.json").json(), yaml.safe_load(client.get("/openapi.yaml").content)):
         schemas = served["components"]["schemas"]
@@ -59,9 +59,7 @@ def test_an_overlay_changes_the_limits_that_are_served_and_enforced(adapted: Ser
     ]
 
 
-def test_a_title_that_was_accepted_stays_readable_when_the_limits_are_lowered(
-    service: Service, adapted: Service
-) -> None:
+def test_a_title_stays_readable_when_the_limits_are_lowered(service: Service, adapted: Service) -> None:
     created = adapted.as_user("shortened").post("/api/tasks", json={"title": "a" * 255}).json()
     client = service.as_user("shortened")
     assert client.get("/api/tasks").json() == [created]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from persistence import migrations
-from tests.support.postgres import fresh_database
+from tests.support.servers.postgres import fresh_database
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def test_the_models_equal_the_migrations(migrated: str) -> None:
         assert compare_metadata(context, metadata) == []
 
 
-def test_the_constraints_and_indexes_of_the_models_equal_those_of_the_migrations(empty: str, migrated: str) -> None:
+def test_constraints_and_indexes_equal_those_of_the_migrations(empty: str, migrated: str) -> None:
     """Alembic compares neither CHECK constraints nor the definitions of keys, so the catalogues are compared."""
     engine = create_engine("postgresql+psycopg://", creator=lambda: psycopg.connect(empty), poolclass=NullPool)
     metadata.create_all(engine)
@@ -90,7 +90,7 @@ def test_the_constraints_and_indexes_of_the_models_equal_those_of_the_migrations
     assert _indexes(empty) == _indexes(migrated)
 
 
-def test_a_downgrade_leaves_nothing_behind_and_an_upgrade_follows(empty: str) -> None:
+def test_a_downgrade_leaves_nothing_and_an_upgrade_follows(empty: str) -> None:
     migrations.upgrade(empty)
     before = _relations(empty)
     assert {"users", "tasks"} <= set(before)
@@ -157,7 +157,7 @@ def test_a_database_of_a_newer_release_is_left_alone_and_ready(empty: str, tmp_p
     assert _rows(empty, "SELECT * FROM alembic_version") == [("of-a-newer-release",)]
 
 
-def test_a_service_told_not_to_migrate_becomes_ready_by_the_command(empty: str, tmp_path: Path) -> None:
+def test_without_migrate_on_start_the_command_makes_it_ready(empty: str, tmp_path: Path) -> None:
     with running_service(tmp_path, ready=False, DATABASE_URL=empty, MIGRATE_ON_START="false") as service:
         ada = service.as_user("ada")
         for answer in (ada.get("/health/ready"), ada.get("/api/ada/tasks"), ada.get("/api/ada")):
@@ -175,7 +175,7 @@ def test_a_service_told_not_to_migrate_becomes_ready_by_the_command(empty: str, 
         assert ada.get("/api/ada/tasks").json() == []
 
 
-def test_the_command_goes_to_the_address_for_migrations_where_there_is_one(empty: str, tmp_path: Path) -> None:
+def test_the_migrate_command_uses_the_migrations_address(empty: str, tmp_path: Path) -> None:
     nowhere = "postgresql://postgres@127.0.0.1:1/postgres"
     done = _tasks_api("migrate", cwd=tmp_path, DATABASE_URL=nowhere, MIGRATIONS_DATABASE_URL=empty)
     assert done.returncode == 0, done.stderr

@@ -18,8 +18,8 @@ from persistence.postgres.database import Database
 from persistence.retention import Purged, purge
 from tests.support.api import both_apis, delete, listed
 from tests.support.concurrency import at_once
-from tests.support.postgres import fresh_database
 from tests.support.rows import insert_tasks
+from tests.support.servers.postgres import fresh_database
 from tests.support.service import ROOT, Service, token
 from tests.support.types import Connection, Owner
 from tests.tasks.test_bulk import restoring_of
@@ -133,7 +133,7 @@ def test_a_purge_passes_by_what_is_held_by_somebody_else(fresh: tuple[str, Conne
     assert remaining(connection) == (1, 0, 0)
 
 
-def test_a_task_that_is_restored_while_it_is_purged_is_wholly_there_or_wholly_gone(
+def test_a_restore_during_the_purge_is_all_or_nothing(
     service: Service, database_url: str, connection: Connection, ada: Owner
 ) -> None:
     api = both_apis(*ada)[1]

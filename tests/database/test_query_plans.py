@@ -10,7 +10,7 @@ import pytest
 
 from persistence import cursor, migrations, tasks, users
 from persistence.postgres.statement import Statement
-from tests.support.postgres import fresh_database
+from tests.support.servers.postgres import fresh_database
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.postgres import Postgres, fresh_database
+from tests.support.servers.postgres import Postgres, fresh_database
 from tests.support.service import free_port
 
 

@@ -18,9 +18,10 @@ from typing import Any, NamedTuple
 
 import httpx2
 
-from tests.faults.probes import assert_unavailable, until
+from tests.faults.probes import assert_unavailable
 from tests.support.figures import Figures
 from tests.support.service import Service, token
+from tests.support.waiting import until
 
 CLIENTS = 6
 # Between two requests of a client, for on two cores the service and the database need their part; after a refusal a

@@ -2,7 +2,6 @@
 
 import signal
 import time
-from collections.abc import Callable
 
 import httpx2
 import psutil
@@ -12,16 +11,6 @@ from tests.support.service import Service
 
 RECOVERY_SECONDS = 5
 """How long the service may take to serve again once what it needs is there."""
-_MOST_SECONDS = 15
-
-
-def until(condition: Callable[[], object], seconds: float = _MOST_SECONDS) -> float:
-    """Poll until the condition holds, which it must soon. How many seconds it took."""
-    start = time.monotonic()
-    while not condition():
-        assert time.monotonic() - start < seconds, f"not within {seconds} seconds"
-        time.sleep(0.05)
-    return time.monotonic() - start
 
 
 def is_ready(service: Service) -> bool:

@@ -22,11 +22,11 @@ from tests.faults.probes import (
     assert_unavailable,
     is_ready,
     seconds_to_end,
-    until,
 )
 from tests.support.figures import Figures
-from tests.support.postgres import Postgres
+from tests.support.servers.postgres import Postgres
 from tests.support.service import Service, free_port, running_service
+from tests.support.waiting import until
 
 _ANY_ID = "01890a5d-ac96-774b-bcce-b302099a8057"
 _OPERATIONS = [
@@ -47,7 +47,7 @@ def _ask_everything(client: httpx2.Client) -> list[httpx2.Response]:
         return list(threads.map(lambda one: client.request(one[0], one[1], json=one[2]), _OPERATIONS))
 
 
-def test_the_service_starts_before_its_database_and_finds_it_by_itself(tmp_path: Path) -> None:
+def test_a_service_that_starts_before_its_database_finds_it(tmp_path: Path) -> None:
     port = free_port()
     postgres = Postgres(tmp_path / "cluster", port)
     with running_service(tmp_path, ready=False, DATABASE_URL=postgres.url(), DATABASE_WAIT_SECONDS="1") as service:
@@ -65,9 +65,7 @@ def test_the_service_starts_before_its_database_and_finds_it_by_itself(tmp_path:
             postgres.stop()
 
 
-def test_after_a_quiet_restart_of_the_database_the_first_request_is_served(
-    postgres: Postgres, database: str, tmp_path: Path
-) -> None:
+def test_after_a_restart_of_the_database_no_request_fails(postgres: Postgres, database: str, tmp_path: Path) -> None:
     """Every connection in the pool is dead then, and none of them may cost the request its answer."""
     with running_service(tmp_path, DATABASE_URL=database) as service:
         _fill_pool(service, database)
@@ -160,7 +158,7 @@ def _waiting_for_locks(connection: psycopg.Connection[Any]) -> bool:
     return connection.execute("SELECT FROM pg_locks WHERE NOT granted").fetchone() is not None
 
 
-def test_a_database_that_takes_connections_and_says_nothing_is_unavailable(tmp_path: Path) -> None:
+def test_a_database_that_accepts_and_says_nothing_is_unavailable(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=100) as silent:
         url = f"postgresql://postgres@127.0.0.1:{silent.getsockname()[1]}/postgres"
         with running_service(tmp_path, ready=False, DATABASE_URL=url, DATABASE_WAIT_SECONDS="1") as service:
@@ -172,9 +170,7 @@ def test_a_database_that_takes_connections_and_says_nothing_is_unavailable(tmp_p
             assert seconds_to_end(service) < 15
 
 
-def test_a_database_that_falls_silent_is_unavailable_until_it_speaks_again(
-    postgres: Postgres, database: str, tmp_path: Path
-) -> None:
+def test_a_frozen_database_is_unavailable_until_it_resumes(postgres: Postgres, database: str, tmp_path: Path) -> None:
     """Like a network that swallows everything: no connection is closed, and no answer comes."""
     with running_service(tmp_path, DATABASE_URL=database, DATABASE_WAIT_SECONDS="1") as service:
         ada = service.as_user("ada")
@@ -246,7 +242,7 @@ def test_an_outage_of_the_database_loses_nothing(
         assert_nothing_unexpected(service)
 
 
-def test_a_killed_backend_takes_all_connections_with_it_and_nothing_is_lost(
+def test_a_killed_backend_ends_all_connections_and_loses_nothing(
     postgres: Postgres, database: str, tmp_path: Path, figures: Figures
 ) -> None:
     """PostgreSQL ends all its other processes then, and recovers by itself."""
@@ -281,9 +277,7 @@ def test_connections_ended_again_and_again_lose_nothing(database: str, tmp_path:
         assert_nothing_unexpected(service)
 
 
-def test_a_statement_that_hangs_is_refused_in_time_and_holds_nobody_up(
-    database: str, tmp_path: Path, figures: Figures
-) -> None:
+def test_hanging_statements_are_cancelled_and_delay_nobody(database: str, tmp_path: Path, figures: Figures) -> None:
     """As many hang as there are connections but two; the wait is the one that a free connection may take, and as
     long again.
     """

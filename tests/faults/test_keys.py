@@ -8,10 +8,11 @@ import httpx2
 import pytest
 
 from tests.faults.load import Load
-from tests.faults.probes import RECOVERY_SECONDS, assert_nothing_unexpected, assert_unavailable, until
+from tests.faults.probes import RECOVERY_SECONDS, assert_nothing_unexpected, assert_unavailable
 from tests.support.figures import Figures
-from tests.support.issuer import ED25519, OTHER_ED25519, Issuer, jwk, running_issuer, sign
+from tests.support.servers.issuer import ED25519, OTHER_ED25519, Issuer, jwk, running_issuer, sign
 from tests.support.service import Service, running_service
+from tests.support.waiting import until
 
 
 @pytest.fixture

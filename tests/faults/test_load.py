@@ -41,7 +41,7 @@ def test_a_lost_write_is_found(ledger: Ledger, task: str, found: dict[str, Versi
     assert ledger.duplicates(found) == []
 
 
-def test_an_answer_that_contradicts_an_earlier_one_counts_as_lost(ledger: Ledger) -> None:
+def test_a_response_that_contradicts_an_earlier_one_is_a_loss(ledger: Ledger) -> None:
     ledger.contradictions.append("the title is an old one")
     assert ledger.lost(_KEPT) == ["the title is an old one"]
 

@@ -10,12 +10,13 @@ import psutil
 import pytest
 
 from tests.faults.load import Load
-from tests.faults.probes import assert_nothing_unexpected, seconds_to_end, until
+from tests.faults.probes import assert_nothing_unexpected, seconds_to_end
 from tests.support.figures import Figures
 from tests.support.service import Service, running_service
+from tests.support.waiting import until
 
 
-def test_the_lines_of_the_last_requests_are_written_before_the_end(database: str, tmp_path: Path) -> None:
+def test_the_last_log_lines_are_written_before_the_end(database: str, tmp_path: Path) -> None:
     """Lines are written some at a time; an orderly end writes what is kept."""
     with running_service(tmp_path, DATABASE_URL=database) as service:
         answers = [service.client().get("/health") for _ in range(5)]

@@ -14,9 +14,10 @@ import pytest
 
 from persistence import migrations
 from persistence.admin.postgres_programs import give, process_options, server_user
-from tests.faults.probes import assert_nothing_unexpected, until
-from tests.support.postgres import Postgres
+from tests.faults.probes import assert_nothing_unexpected
+from tests.support.servers.postgres import Postgres
 from tests.support.service import free_port, running_service
+from tests.support.waiting import until
 
 
 @contextlib.contextmanager
@@ -59,9 +60,7 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def test_the_service_works_behind_a_pooler_that_knows_no_prepared_statements(
-    postgres: Postgres, database: str, tmp_path: Path
-) -> None:
+def test_a_pooler_without_prepared_statements_is_supported(postgres: Postgres, database: str, tmp_path: Path) -> None:
     with _pgbouncer(tmp_path / "pgbouncer", database, postgres.port) as url:
         with psycopg.connect(url, autocommit=True) as one, psycopg.connect(url, autocommit=True) as two:
             # Else the test would prove nothing: two clients are given the same connection to the server.

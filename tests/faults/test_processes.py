@@ -23,18 +23,18 @@ from tests.faults.probes import (
     is_gone,
     is_ready,
     seconds_to_end,
-    until,
     waiting_for_locks,
 )
 from tests.support.figures import Figures
 from tests.support.service import Service, running_service
+from tests.support.waiting import until
 
 
 def _postmaster(directory: Path) -> psutil.Process:
     return psutil.Process(int((directory / "data/postgres/postmaster.pid").read_text().splitlines()[0]))
 
 
-def test_three_workers_share_the_embedded_database_and_end_together(tmp_path: Path) -> None:
+def test_three_workers_share_the_embedded_database(tmp_path: Path) -> None:
     with running_service(tmp_path, WORKERS="3", LOG_LEVEL="debug") as service:
         processes = psutil.Process(service.process.pid).children(recursive=True)
         postmaster = _postmaster(tmp_path)
@@ -116,7 +116,8 @@ def test_a_service_starts_again_after_everything_was_killed(tmp_path: Path) -> N
     assert is_gone(postmaster)
 
 
-def test_two_services_on_one_directory_share_its_database_until_the_last_ends(tmp_path: Path) -> None:
+def test_two_services_share_one_embedded_database(tmp_path: Path) -> None:
+    """Until the last of them ends."""
     data = tmp_path / "data"
     (tmp_path / "other").mkdir()
     with running_service(tmp_path, DATA_DIR=str(data)) as one:
@@ -168,7 +169,7 @@ _SHUTDOWN_SECONDS = 4
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_service_that_is_told_to_end_answers_what_it_has_accepted(
+def test_sigterm_under_load_answers_what_was_accepted(
     workers: int, database: str, tmp_path: Path, figures: Figures
 ) -> None:
     """Under load, with a body that never comes, and with requests that take until after the signal."""

@@ -4,10 +4,11 @@ import time
 from pathlib import Path
 
 from tests.faults.load import Load
-from tests.faults.probes import RECOVERY_SECONDS, assert_nothing_unexpected, until
+from tests.faults.probes import RECOVERY_SECONDS, assert_nothing_unexpected
 from tests.support.figures import Figures
-from tests.support.redis_server import RedisServer
+from tests.support.servers.redis import RedisServer
 from tests.support.service import free_port, running_service
+from tests.support.waiting import until
 
 
 def test_redis_gone_and_silent_costs_no_request(database: str, tmp_path: Path, figures: Figures) -> None:

@@ -7,9 +7,10 @@ import httpx2
 import psycopg
 
 from tests.faults.load import Load
-from tests.faults.probes import RECOVERY_SECONDS, assert_nothing_unexpected, assert_unavailable, is_ready, until
+from tests.faults.probes import RECOVERY_SECONDS, assert_nothing_unexpected, assert_unavailable, is_ready
 from tests.support.figures import Figures
 from tests.support.service import running_service
+from tests.support.waiting import until
 
 _MANY = 20
 
@@ -36,9 +37,7 @@ def _said(log: Path) -> Counter[str]:
     return Counter({event: text.count(event) for event in events})
 
 
-def test_a_migration_that_fails_half_way_changes_nothing_and_is_tried_again(
-    database: str, tmp_path: Path, figures: Figures
-) -> None:
+def test_a_failing_migration_changes_nothing_and_is_retried(database: str, tmp_path: Path, figures: Figures) -> None:
     """Somebody's table has the name of the last index, so that all statements before it succeed."""
     with psycopg.connect(database) as connection:
         connection.execute("CREATE TABLE ix_tasks_user_id_completed_created_at_id ()")

@@ -93,9 +93,10 @@ def conditions(ada: Ada) -> list[Fields]:
 
 
 @pytest.mark.parametrize("operation", OF_A_TASK, ids=lambda operation: operation.name)
-def test_a_task_of_somebody_else_is_answered_byte_for_byte_like_one_that_never_was(
+def test_another_users_task_looks_exactly_like_a_missing_one(
     service: Service, ada: Ada, bob: Caller, operation: Operation, figures: Figures
 ) -> None:
+    """Byte for byte: status, header fields and body, whatever conditions the request has."""
     before = ada.everything()
     never = str(uuid.uuid4())
     for fields in conditions(ada):
@@ -152,7 +153,7 @@ def test_a_path_of_somebody_else_is_forbidden_like_one_of_nobody(
 
 
 @pytest.mark.parametrize("operation", SECURED, ids=lambda operation: operation.name)
-def test_no_operation_of_ones_own_shows_or_touches_what_is_somebody_elses(
+def test_no_own_operation_shows_or_touches_another_users_tasks(
     ada: Ada, bob: Caller, operation: Operation, figures: Figures
 ) -> None:
     before = ada.everything()
@@ -236,9 +237,7 @@ def without_counts(told: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(name, value) for name, value in told if name != "ratelimit"]
 
 
-def test_an_import_with_the_id_of_somebody_elses_task_makes_a_task_of_ones_own(
-    ada: Ada, bob: Caller, figures: Figures
-) -> None:
+def test_an_import_with_another_users_task_id_makes_an_own_task(ada: Ada, bob: Caller, figures: Figures) -> None:
     before = ada.everything()
     for task in (ada.live, ada.trashed):
         line = json.dumps({"title": "of bob", "id": task["id"], "user_id": ada.caller.subject}).encode()

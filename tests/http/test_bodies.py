@@ -162,7 +162,7 @@ def test_a_chunked_body_beyond_the_limit_is_too_large(service: Service, member: 
     problem(service, answer, "content-too-large")
 
 
-def test_a_chunked_body_beyond_the_limit_is_refused_before_its_end(service: Service, member: Owner, wire: Wire) -> None:
+def test_a_chunked_body_is_refused_as_soon_as_it_is_too_large(service: Service, member: Owner, wire: Wire) -> None:
     head = [bearer_field(member[0]), ("Content-Type", "application/json"), ("Transfer-Encoding", "chunked")]
     wire.send(request("POST", "/api/tasks", head), b"20000\r\n" + b" " * 0x20000 + b"\r\n")
     problem(service, wire.read(), "content-too-large")
@@ -177,6 +177,7 @@ def test_a_client_that_waits_for_100_continue_gets_it(member: Owner, wire: Wire)
     assert wire.read().status_code == 201
 
 
-def test_a_client_that_waits_for_100_continue_is_refused_without_sending(service: Service, wire: Wire) -> None:
+def test_a_client_that_waits_for_100_continue_is_refused_first(service: Service, wire: Wire) -> None:
+    """The refusal is the final response: the client need not send its body."""
     wire.send(request("POST", "/api/tasks", [*json_fields(b" " * 100), ("Expect", "100-continue")]))
     problem(service, wire.read(), "unauthenticated")

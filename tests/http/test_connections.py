@@ -45,9 +45,7 @@ def test_an_address_of_exactly_the_limit_is_taken(service: Service) -> None:
 @pytest.mark.parametrize(
     "chunks", [b"xyz\r\n\r\n", b"2\r\n{}!\r\n", b"-1\r\n\r\n"], ids=["words", "no end", "negative"]
 )
-def test_a_body_that_is_not_in_chunks_costs_its_request_the_connection_and_no_second_answer(
-    service: Service, member: Owner, chunks: bytes
-) -> None:
+def test_invalid_chunks_close_the_connection_after_one_response(service: Service, member: Owner, chunks: bytes) -> None:
     subject, _ = member
     chunked = [("Content-Type", "application/json"), ("Transfer-Encoding", "chunked")]
     for fields, code in (([bearer_field(subject)], "malformed-request"), ([], "unauthenticated")):

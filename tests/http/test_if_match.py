@@ -20,9 +20,7 @@ Change = Callable[[TasksApi, Json, Any], httpx2.Response]
 
 STRONG = re.compile(r'"[!#-~]+"')
 NO_TAGS = 'must be "*" or entity tags in quotes, separated by commas'
-
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
 CHANGES: dict[str, Change] = {
     "PUT": lambda api, task, fields: api.client.put(api.path(task), json={"title": "new"}, headers=fields),
     "PATCH": lambda api, task, fields: api.client.patch(f"{api.path(task)}/{api.toggle}", headers=fields),
@@ -51,7 +49,7 @@ def untouched(api: TasksApi, task: Json) -> bool:
 # The tag
 
 
-def test_every_answer_with_a_task_carries_the_tag_that_reading_it_gives(api: TasksApi) -> None:
+def test_every_response_with_a_task_has_its_entity_tag(api: TasksApi) -> None:
     made = api.client.post(api.tasks, json={"title": "Buy milk"})
     task = made.json()
     tags = [made.headers["etag"]]
@@ -270,7 +268,7 @@ def test_somebody_elses_task_is_a_404_with_its_own_tag(
     assert untouched(api, task)
 
 
-def test_what_is_wrong_with_the_request_is_told_before_the_version(service: Service, api: TasksApi) -> None:
+def test_a_violation_is_reported_before_the_precondition(service: Service, api: TasksApi) -> None:
     task = api.create()
     answer = api.client.put(api.path(task), json={"title": "", "x": 1}, headers=if_match('"x"'))
     assert {where for where, _ in violations(service, answer)} == {"/title", "/x"}

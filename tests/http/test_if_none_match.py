@@ -83,7 +83,7 @@ def tags_of_lists(api: TasksApi) -> dict[str, str]:
     return {path: api.client.get(path).headers["etag"] for path in lists(api)}
 
 
-def test_the_tag_of_a_list_changes_with_any_task_in_it_and_with_no_other(api: TasksApi) -> None:
+def test_the_tag_of_a_list_changes_with_its_tasks_only(api: TasksApi) -> None:
     tasks = [api.create(title=title) for title in "ab"]
     done = api.create(title="c", completed=True)
     trashed = api.create(title="d")
@@ -118,7 +118,7 @@ def test_the_tag_of_a_list_is_as_before_when_it_is_as_before(api: TasksApi) -> N
     assert api.client.get(api.tasks).headers["etag"] == before
 
 
-def test_the_tag_of_a_profile_changes_with_its_counts_and_its_claims(service: Service, ada: Owner) -> None:
+def test_the_tag_of_a_profile_changes_with_counts_and_claims(service: Service, ada: Owner) -> None:
     subject, client = ada
     path = f"/api/{subject}"
     tags = [client.get(path).headers["etag"]]

@@ -23,9 +23,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 @pytest.mark.parametrize("path", [*DOCUMENT["paths"], *PAGES])
 @pytest.mark.parametrize("method", METHODS)
-def test_a_path_answers_its_methods_and_lists_them_for_all_others(
-    service: Service, member: Owner, path: str, method: str
-) -> None:
+def test_a_path_lists_its_methods_in_allow(service: Service, member: Owner, path: str, method: str) -> None:
     subject, client = member
     answer = client.request(method, filled(path, subject))
     allow = ", ".join(sorted(allowed(path)))

@@ -48,9 +48,10 @@ def test_a_problem_is_in_the_log_under_its_request_id(service: Service, new_user
 
 
 @answers_of_every_kind
-def test_every_answer_tells_browsers_what_they_must_not_do_and_nobody_what_serves(
+def test_every_response_has_the_security_header_fields(
     service: Service, method: str, target: str, headers: dict[str, str]
 ) -> None:
+    """And none that names the software that serves."""
     answer = ask(service, request(method, target, headers.items()))
     told = {name: answer.headers.get_list(name) for name in SECURITY_HEADERS}
     expected = {name: [value] for name, value in SECURITY_HEADERS.items()}

@@ -18,7 +18,7 @@ MEDIA_TYPES = {"ndjson": NDJSON, "csv": CSV}
 MEMBERS = ["id", "user_id", "title", "description", "completed", "created_at", "updated_at"]
 MOST_BYTES = 10 * 1024 * 1024
 MOST_LINES = 50_000
-LINE_BYTES = 65_536
+RECORD_BYTES = 65_536
 WAIT_SECONDS = 20
 # What a format of lines may stumble over.
 TITLES = [

@@ -26,8 +26,8 @@ from tests.import_export.files import (
     send,
 )
 from tests.support.api import TasksApi
-from tests.support.postgres import fresh_database
 from tests.support.raw_http import problem, violations
+from tests.support.servers.postgres import fresh_database
 from tests.support.service import Service, running_service, token
 from tests.support.types import Connection
 
@@ -46,7 +46,7 @@ def test_an_export_has_every_task_in_the_order_of_creation(here: TasksApi, forma
 
 
 @pytest.mark.parametrize("format", MEDIA_TYPES)
-def test_an_export_keeps_every_character_of_a_title_and_a_description(api: TasksApi, format: str) -> None:  # noqa: A002
+def test_an_export_keeps_every_character(api: TasksApi, format: str) -> None:  # noqa: A002
     for number, title in enumerate(TITLES):
         api.create(title=title, description=title, completed=number % 2 == 0)
     found = read(export(api, format), format)
@@ -65,7 +65,7 @@ def test_an_export_can_be_of_some_tasks(here: TasksApi, format: str, status: str
     assert read(export(here, format, status), format) == expected
 
 
-def test_an_export_is_of_one_user_and_lines_of_json_unless_asked_otherwise(here: TasksApi, there: TasksApi) -> None:
+def test_an_export_is_of_one_user_and_ndjson_by_default(here: TasksApi, there: TasksApi) -> None:
     task = here.create()
     there.create()
     answer = here.client.get(f"{here.tasks}/export")

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from tests.import_export.files import CSV, LINE_BYTES, MOST_BYTES, everything, lines, result, send, wrong
+from tests.import_export.files import CSV, MOST_BYTES, RECORD_BYTES, everything, lines, result, send, wrong
 from tests.support.api import TasksApi
 
 NO_MOMENTS = [
@@ -104,7 +104,7 @@ def test_a_moment_is_kept_to_the_microsecond(here: TasksApi, text: str) -> None:
         (b'{"title": "a", "completed": NaN}', "is not valid JSON: "),
         (b"[" * 1000, "is not valid JSON: "),
         (b'{"title": ' + b"[" * 64 + b"]" * 64 + b"}", "nests deeper than 64 levels"),
-        (b'{"title": "' + b"a" * LINE_BYTES + b'"}', f"must be at most {LINE_BYTES} bytes long"),
+        (b'{"title": "' + b"a" * RECORD_BYTES + b'"}', f"must be at most {RECORD_BYTES} bytes long"),
         (b'{"a":1,"b":1,"c":1,"d":1,"title":"a"}', "and 1 more"),
     ],
     ids=lambda value: repr(value[:24]) if isinstance(value, bytes) else "",
@@ -181,8 +181,8 @@ def test_csv_is_read_as_spreadsheets_write_it(here: TasksApi, content: bytes, ti
         ),
         (b"title,id\na,1\n", {2: "/id must be a UUID"}),
         (b"title\n" + b"a" * 201, {2: "/title must be at most 200 characters long"}),
-        (b'title\n"' + b"a\n" * LINE_BYTES, {2: f"must be at most {LINE_BYTES} bytes long"}),
-        (b"," * MOST_BYTES, {1: f"must be at most {LINE_BYTES} bytes long"}),
+        (b'title\n"' + b"a\n" * RECORD_BYTES, {2: f"must be at most {RECORD_BYTES} bytes long"}),
+        (b"," * MOST_BYTES, {1: f"must be at most {RECORD_BYTES} bytes long"}),
         (b"title\n" + b"," * 60_000, {2: "must have 1 fields"}),
     ],
     ids=lambda value: repr(value[:24]) if isinstance(value, bytes) else "",

@@ -72,9 +72,8 @@ def test_an_import_that_is_repeated_changes_nothing(api: TasksApi, format: str) 
     assert (export(api), export(api, status="trashed")) == before
 
 
-def test_imports_at_once_make_no_task_twice_and_do_not_stand_in_each_others_way(
-    service: Service, here: TasksApi, connection: Connection
-) -> None:
+def test_concurrent_imports_make_no_task_twice(service: Service, here: TasksApi, connection: Connection) -> None:
+    """And they do not deadlock."""
     rows = [{"id": str(uuid.uuid4()), "title": str(number)} for number in range(2000)]
     before = deadlocks(connection)
 

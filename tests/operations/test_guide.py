@@ -6,7 +6,7 @@ import pytest
 
 from persistence.schema import KEY_HOURS
 from server.contract.document import load_document
-from server.markdown import render
+from server.formats.markdown import render
 from server.settings import Settings
 from tests.support.service import ROOT, Service
 
@@ -14,7 +14,7 @@ DOCUMENT = load_document()
 GUIDE = (ROOT / "openapi" / "guide.md").read_text()
 
 
-def test_the_description_of_the_document_leaves_details_to_the_guide() -> None:
+def test_the_description_leaves_details_to_the_guide() -> None:
     assert len(DOCUMENT["info"]["description"].splitlines()) <= 25
     assert DOCUMENT["externalDocs"]["url"] == "/guide"
 

@@ -97,9 +97,8 @@ def test_titles_descriptions_and_tokens_never_reach_the_log(
     assert [secret for secret in (mark, text, *text.split(".")[1:]) if secret in log] == []
 
 
-def test_an_unforeseen_error_is_an_opaque_500_and_its_place_is_in_the_log(
-    service: Service, database_url: str, ada: Owner
-) -> None:
+def test_an_unexpected_error_is_an_opaque_500(service: Service, database_url: str, ada: Owner) -> None:
+    """The place in the code where it happened is in the log."""
     subject, client = ada
     constraint = f"ck_unforeseen_{uuid.uuid4().hex}"
     with psycopg.connect(database_url, autocommit=True) as connection:

@@ -56,7 +56,8 @@ def test_a_page_needs_nothing_from_elsewhere(service: Service, page: str) -> Non
 
 
 @pytest.mark.parametrize("page", [*HTML_PAGES, "/docs/start.js", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js"])
-def test_a_page_may_load_from_the_service_only_and_be_framed_by_hugging_face(service: Service, page: str) -> None:
+def test_the_content_security_policy_of_a_page(service: Service, page: str) -> None:
+    """A page loads from the service only, and may be framed by Hugging Face."""
     headers = service.client().get(page).headers
     policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
     assert policy["default-src"] == "'none'"
@@ -69,12 +70,12 @@ def test_a_page_may_load_from_the_service_only_and_be_framed_by_hugging_face(ser
     assert headers["cross-origin-opener-policy"] == headers["cross-origin-resource-policy"] == "same-origin"
 
 
-def test_no_answer_tells_browsers_to_insist_on_tls_in_development(service: Service) -> None:
+def test_no_response_has_hsts_in_development(service: Service) -> None:
     for path in ("/", "/health", "/nowhere"):
         assert "strict-transport-security" not in service.client().get(path).headers
 
 
-def test_every_answer_tells_browsers_to_insist_on_tls_in_production(database_url: str, tmp_path: Path) -> None:
+def test_every_response_has_hsts_in_production(database_url: str, tmp_path: Path) -> None:
     with running_service(tmp_path, DATABASE_URL=database_url, ENVIRONMENT="production") as production:
         answers = [production.client().get(path) for path in ("/", "/health", "/nowhere")]
         with Wire(production) as wire:
@@ -106,7 +107,7 @@ def test_a_page_is_served_with_its_type_and_to_head_too(service: Service, path: 
     assert head.headers["content-length"] == page.headers["content-length"] == str(len(page.content))
 
 
-def test_the_first_page_says_what_this_is_and_where_everything_is(service: Service) -> None:
+def test_the_first_page_links_to_everything(service: Service) -> None:
     text = service.client().get("/").text
     assert DOCUMENT["info"]["title"] in text
     assert f"version {DOCUMENT['info']['version']}" in text
@@ -137,7 +138,8 @@ def count(metrics: str, **labels: str) -> float:
     return float(found[1]) if found else 0.0
 
 
-def test_metrics_count_requests_by_operation_and_never_by_what_a_client_makes_up(service: Service) -> None:
+def test_metrics_have_no_labels_that_a_client_makes_up(service: Service) -> None:
+    """Requests are counted by operation, method and status."""
     client = service.client()
     answer = client.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=")

@@ -106,7 +106,7 @@ GUESSABLE = (
         ),
     ],
 )
-def test_an_environment_that_cannot_be_served_in_stops_the_start_with_one_sentence(
+def test_a_wrong_setting_stops_the_start_with_one_sentence(
     environment: dict[str, str | None], sentence: str, tasks_api: RunCommand
 ) -> None:
     result = tasks_api("serve", **environment)
@@ -115,7 +115,7 @@ def test_an_environment_that_cannot_be_served_in_stops_the_start_with_one_senten
     assert "its-password" not in result.stderr
 
 
-def test_everything_that_is_wrong_with_the_environment_is_told_at_once(tasks_api: RunCommand) -> None:
+def test_all_wrong_settings_are_reported_at_once(tasks_api: RunCommand) -> None:
     result = tasks_api("serve", PORT="no", ROOT_PATH="no", BETTER_AUTH_SECRET="no")  # noqa: S106
     assert [line.removeprefix("Error: ").partition(":")[0] for line in result.stderr.splitlines()] == [
         "BETTER_AUTH_SECRET",

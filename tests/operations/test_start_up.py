@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from persistence.admin.embedded import embedded_server
-from tests.support.postgres import fresh_database
+from tests.support.servers.postgres import fresh_database
 from tests.support.service import MEASURED, ROOT, SECRET, START_SECONDS, free_port, running_service
 from tests.support.users import becoming_stranger
 from tests.support.waiting import until

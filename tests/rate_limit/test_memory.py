@@ -56,9 +56,7 @@ def test_a_window_grants_exactly_what_was_not_used_within_it(amount: int, steps:
     remaining=st.integers(0, 5),
     granted=st.none() | st.booleans(),
 )
-def test_a_client_waits_for_a_second_at_least_and_for_a_window_at_most(
-    reset: float, remaining: int, *, granted: bool | None
-) -> None:
+def test_retry_after_is_between_a_second_and_a_window(reset: float, remaining: int, *, granted: bool | None) -> None:
     """The clocks of two replicas may differ."""
     rate = RateLimitItemPerSecond(5, 60)
     left = to_quota(rate, WindowStats(time.time() + reset, remaining), granted=granted)
@@ -68,7 +66,8 @@ def test_a_client_waits_for_a_second_at_least_and_for_a_window_at_most(
     assert left.remaining == (remaining if left.granted else 0)
 
 
-def test_a_million_clients_take_no_more_room_than_the_most_that_are_kept() -> None:
+def test_the_number_of_clients_kept_is_bounded() -> None:
+    """Clients that keep asking stay among those that are kept, even while they are refused."""
     rate = RateLimitItemPerMinute(300)
     storage = BoundedMemoryStorage(max_clients=1000)
     windows = MovingWindowRateLimiter(storage)
@@ -96,7 +95,7 @@ def test_whoever_was_quiet_for_a_window_is_forgotten() -> None:
     assert len(storage) == 50
 
 
-def test_a_busy_client_takes_eight_bytes_for_each_request_that_counts() -> None:
+def test_a_busy_client_takes_eight_bytes_per_counted_request() -> None:
     clock = Clock()
     rate = RateLimitItemPerSecond(1000, 10)
     tracemalloc.start()

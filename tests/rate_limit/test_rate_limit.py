@@ -105,9 +105,7 @@ def test_a_preflight_is_not_counted_and_never_refused(limited: Service, address:
         assert (answer.status_code, "ratelimit" in answer.headers) == (204, False)
 
 
-def test_of_parallel_requests_of_a_user_exactly_as_many_as_the_limit_says_are_answered(
-    limited: Service, new_user: Callable[[str], str]
-) -> None:
+def test_concurrent_requests_of_a_user_are_counted_exactly(limited: Service, new_user: Callable[[str], str]) -> None:
     subject = new_user("ada")
     clients = [limited.as_user(subject) for _ in range(4 * USER)]
     answers = in_parallel([functools.partial(client.get, "/api/tasks") for client in clients])
@@ -126,9 +124,8 @@ def test_users_have_budgets_of_their_own(limited: Service, new_user: Callable[[s
     assert standing(bob.get("/api/tasks"))[:2] == ("user", USER - 1)
 
 
-def test_a_user_has_one_budget_for_all_tokensaddresses_and_operations(
-    limited: Service, new_user: Callable[[str], str]
-) -> None:
+def test_a_user_has_one_budget(limited: Service, new_user: Callable[[str], str]) -> None:
+    """For all tokens, addresses and operations together."""
     subject = new_user("ada")
     for number in range(USER):
         client = limited.as_user(subject, name=f"Ada the {number}.")
@@ -220,9 +217,10 @@ def test_an_address_that_is_none_counts_all_the_same(limited: Service) -> None:
     assert remaining == [ANONYMOUS - 1, ANONYMOUS - 2]
 
 
-def test_after_too_many_refused_tokens_no_unknown_token_of_the_address_is_looked_at(
+def test_too_many_refused_tokens_block_unknown_tokens(
     limited: Service, address: str, new_user: Callable[[str], str]
 ) -> None:
+    """Of the same address. Tokens that were verified before go on, and so do requests without one."""
     neighbour = limited.client(**bearer(token(new_user("bob"))), **{"x-forwarded-for": address})
     assert neighbour.get("/api/tasks").status_code == 200
     refusals = limited.log.read_text().count("security.token_refused")
@@ -246,9 +244,8 @@ def test_after_too_many_refused_tokens_no_unknown_token_of_the_address_is_looked
     assert newcomer.get("/api/tasks").status_code == 200
 
 
-def test_of_parallel_forged_tokens_exactly_as_many_as_the_limit_says_are_refused_with_401(
-    limited: Service, address: str
-) -> None:
+def test_concurrent_forged_tokens_are_counted_exactly(limited: Service, address: str) -> None:
+    """As many as the limit says are refused with 401, all others with 429."""
     clients = [limited.client(**bearer(forged()), **{"x-forwarded-for": address}) for _ in range(4 * REFUSED)]
     answers = in_parallel([functools.partial(client.get, "/api/tasks") for client in clients])
     assert Counter(answer.status_code for answer in answers) == {401: REFUSED, 429: 3 * REFUSED}

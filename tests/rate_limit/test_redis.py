@@ -15,7 +15,7 @@ import pytest
 from tests.rate_limit.policies import forged, metric, standing
 from tests.support.api import bearer
 from tests.support.concurrency import in_parallel
-from tests.support.redis_server import RedisServer
+from tests.support.servers.redis import RedisServer
 from tests.support.service import Service, free_port, running_service, token
 from tests.support.waiting import until
 
@@ -51,7 +51,7 @@ def sharing(database_url: str, directory: Path, url: str, limit: str, **more: st
         yield service
 
 
-def test_all_processes_of_all_services_share_the_budgets_in_redis(
+def test_all_processes_share_the_budgets_in_redis(
     redis: RedisServer, database_url: str, tmp_path: Path, address: str
 ) -> None:
     """Three budgets of the same size, and a user whose id is the address that the others count for."""
@@ -98,7 +98,7 @@ OUTAGES = {"dead": RedisServer.kill, "hanging": None}
 
 
 @pytest.mark.parametrize("kill", OUTAGES.values(), ids=OUTAGES)
-def test_without_redis_the_service_goes_on_and_finds_it_again_by_itself(
+def test_without_redis_the_service_goes_on_and_finds_it_again(
     kill: Callable[[RedisServer], None] | None,
     redis: RedisServer,
     database_url: str,
@@ -142,7 +142,7 @@ def test_without_redis_the_service_goes_on_and_finds_it_again_by_itself(
         assert remaining == [29, 28, 27]
 
 
-def test_the_service_starts_without_its_redis_and_finds_it_by_itself(
+def test_a_service_that_starts_before_its_redis_finds_it(
     redis_server: RedisServer, database_url: str, tmp_path: Path
 ) -> None:
     redis_server.kill()

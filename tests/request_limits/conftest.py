@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.request_limits.slow_clients import BODY_SECONDS, HEAD_SECONDS, REQUEST_SECONDS, assert_no_defect
-from tests.support.postgres import fresh_database
+from tests.support.servers.postgres import fresh_database
 from tests.support.service import Service, running_service
 
 

@@ -62,7 +62,8 @@ def test_beyond_the_bound_idle_connections_make_room(database: str, tmp_path: Pa
         assert_no_defect(service)
 
 
-def test_a_connection_beyond_the_bound_is_told_so_where_all_others_are_at_work(database: str, tmp_path: Path) -> None:
+def test_a_connection_beyond_the_bound_gets_a_503(database: str, tmp_path: Path) -> None:
+    """Where all others are at work; an idle one would make room."""
     with (
         running_service(tmp_path, DATABASE_URL=database, MAX_CONNECTIONS="10") as service,
         ThreadPoolExecutor(10) as threads,

@@ -56,7 +56,7 @@ def test_half_a_request_is_told_that_the_service_ends(database: str, tmp_path: P
         assert (answer.headers["connection"], wire.rest()) == ("close", b"")
 
 
-def test_a_request_under_way_is_finished_or_told_that_the_service_ends(database: str, tmp_path: Path) -> None:
+def test_a_request_under_way_is_finished_in_shutdown(database: str, tmp_path: Path) -> None:
     fields = [("Authorization", f"Bearer {token('ada')}")]
     with _ending(database, tmp_path) as (service, end), Wire(service) as one:
         with locked(database) as lock:
@@ -79,7 +79,7 @@ def test_a_request_that_waits_when_the_time_is_over_is_told_so(database: str, tm
         assert (answer.headers["connection"], wire.rest()) == ("close", b"")
 
 
-def test_a_request_on_a_kept_connection_is_answered_though_the_service_ends(database: str, tmp_path: Path) -> None:
+def test_a_request_on_a_kept_connection_is_served_in_shutdown(database: str, tmp_path: Path) -> None:
     with _ending(database, tmp_path) as (service, end), Wire(service) as wire:
         wire.send(request("GET", "/health"))
         assert "connection" not in wire.read().headers

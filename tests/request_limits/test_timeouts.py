@@ -60,9 +60,7 @@ def test_a_head_that_trickles_in_is_given_up(hasty: Service, first: bytes) -> No
         pytest.param(request("GET", "/health"), b"\r\n", id="used with blank lines"),
     ],
 )
-def test_a_connection_that_begins_no_request_is_closed_without_a_word(
-    hasty: Service, first: bytes, byte: bytes
-) -> None:
+def test_a_connection_that_begins_no_request_is_closed_silently(hasty: Service, first: bytes, byte: bytes) -> None:
     with Wire(hasty) as wire:
         wire.send(first)
         with Trickle(wire, byte):
@@ -98,7 +96,7 @@ def test_a_body_that_keeps_coming_may_take_its_time(hasty: Service) -> None:
     assert time.monotonic() - start > BODY_SECONDS + 0.5
 
 
-def test_a_refused_request_that_goes_on_sending_loses_its_connection(hasty: Service) -> None:
+def test_a_refused_request_that_goes_on_sending_is_disconnected(hasty: Service) -> None:
     with Wire(hasty) as wire:
         wire.send(request("POST", "/api/tasks", [("Content-Length", "1000")]))
         problem(hasty, wire.read(), "unauthenticated")
@@ -106,7 +104,7 @@ def test_a_refused_request_that_goes_on_sending_loses_its_connection(hasty: Serv
             assert wire.rest() == b""
 
 
-def test_a_client_that_does_not_take_its_answers_loses_its_connection(hasty: Service) -> None:
+def test_a_client_that_reads_no_responses_is_disconnected(hasty: Service) -> None:
     address = ("127.0.0.1", int(hasty.url.rpartition(":")[2]))
     with socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
@@ -124,7 +122,7 @@ def _is_connected(service: Service, port: int) -> bool:
     return any(one.raddr and one.raddr.port == port for one in connections)
 
 
-def test_a_client_that_takes_its_answer_slowly_but_steadily_gets_all_of_it(hasty: Service) -> None:
+def test_a_slow_but_steady_reader_gets_the_whole_response(hasty: Service) -> None:
     expected = hasty.client().get("/docs/swagger-ui-bundle.js").content
     received = bytearray()
     with socket.socket() as client:
@@ -139,7 +137,7 @@ def test_a_client_that_takes_its_answer_slowly_but_steadily_gets_all_of_it(hasty
     assert time.monotonic() - start > BODY_SECONDS + 0.5
 
 
-def test_a_request_that_takes_the_service_too_long_is_unavailable(hasty: Service, database: str) -> None:
+def test_a_request_beyond_its_time_limit_is_unavailable(hasty: Service, database: str) -> None:
     ada = hasty.as_user("ada")
     with locked(database):
         start = time.monotonic()
@@ -168,7 +166,7 @@ async def test_a_long_wait_of_the_event_loop_is_remembered_for_a_while() -> None
         lag.stop()
 
 
-def test_the_database_itself_ends_a_statement_whose_service_was_killed(database: str, tmp_path: Path) -> None:
+def test_the_database_ends_statements_of_a_killed_service(database: str, tmp_path: Path) -> None:
     with (
         running_service(tmp_path, DATABASE_URL=database, DATABASE_STATEMENT_SECONDS="1") as service,
         ThreadPoolExecutor(1) as threads,

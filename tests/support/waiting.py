@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-MOST_SECONDS = 20
+MOST_SECONDS = 15
 
 
 def until(condition: Callable[[], object], seconds: float = MOST_SECONDS) -> float:

@@ -104,7 +104,7 @@ def test_parallel_first_reads_of_a_profile_all_tell_of_one_user(
     assert rows(database_url, subject) == [(subject, "ada@example.com", "Ada")]
 
 
-def test_parallel_requests_with_changing_claims_all_succeed_and_one_tokens_claims_stay(
+def test_concurrent_claims_leave_those_of_one_token(
     service: Service, database_url: str, subject: str, ada: httpx2.Client
 ) -> None:
     claims = [(f"ada{number}@example.com", f"Ada {number}") for number in range(20)]
@@ -118,9 +118,7 @@ def test_parallel_requests_with_changing_claims_all_succeed_and_one_tokens_claim
     assert ada.get(f"/api/{subject}").json()["tasks"] == {"total": 40, "completed": 0, "pending": 40}
 
 
-def test_parallel_requests_with_different_claims_missing_keep_them_all(
-    service: Service, database_url: str, subject: str
-) -> None:
+def test_concurrent_partial_claims_are_all_kept(service: Service, database_url: str, subject: str) -> None:
     texts = [token(subject, email="ada@example.com"), token(subject, name="Ada"), token(subject)]
     bodies(at_once(service, [(texts[number % 3], create()) for number in range(21)]), 201)
     assert rows(database_url, subject) == [(subject, "ada@example.com", "Ada")]
@@ -142,7 +140,7 @@ def test_parallel_updates_of_different_members_all_survive(
     assert len({state["updated_at"] for state in states}) == 3
 
 
-def test_parallel_updates_of_the_same_members_leave_one_of_them_whole(
+def test_concurrent_updates_of_the_same_members_leave_one_whole(
     service: Service, subject: str, ada: httpx2.Client, task: Json
 ) -> None:
     path = f"/api/tasks/{task['id']}"
@@ -165,7 +163,7 @@ def test_of_parallel_deletes_exactly_one_finds_the_task(
     assert ada.get("/api/tasks").json() == []
 
 
-def test_a_delete_among_toggles_and_updates_leaves_nothing_behind(
+def test_a_delete_among_toggles_and_updates_leaves_nothing(
     service: Service, subject: str, ada: httpx2.Client, task: Json
 ) -> None:
     path = f"/api/tasks/{task['id']}"

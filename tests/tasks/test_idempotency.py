@@ -26,7 +26,7 @@ from tests.tasks.idempotency import (
 
 @pytest.mark.parametrize("body", [MILK, FULL, {**MILK, "description": ""}], ids=["least", "full", "empty description"])
 @pytest.mark.parametrize("address", ["/api/tasks", "/api/{}/tasks"], ids=["by token", "by user id"])
-def test_a_repeated_create_gets_the_first_answer_and_makes_nothing(ada: Owner, address: str, body: Json) -> None:
+def test_a_repeated_create_replays_the_first_response(ada: Owner, address: str, body: Json) -> None:
     subject, client = ada
     path, same = address.format(subject), key()
     first = create_with_key(client, same, body, path)
@@ -59,7 +59,7 @@ def test_one_key_stands_for_one_task_under_both_addresses(ada: Owner) -> None:
     assert len(titles(client)) == 1
 
 
-def test_the_keys_of_two_users_have_nothing_to_do_with_each_other(ada: Owner, bob: Owner) -> None:
+def test_the_keys_of_two_users_are_independent(ada: Owner, bob: Owner) -> None:
     first = create_with_key(ada[1], "same")
     second = create_with_key(bob[1], "same", {"title": "Mow the lawn"})
     assert (second.status_code, is_replay(second)) == (201, False)
@@ -216,9 +216,10 @@ def _purge(connection: psycopg.Connection[Any], task: str) -> None:
 
 
 @pytest.mark.parametrize("fate", ["changed", "trashed", "removed for good", "purged"])
-def test_a_replay_tells_what_was_answered_first_whatever_became_of_the_task(
+def test_a_replay_repeats_the_first_response_whatever_happened(
     ada: Owner, connection: psycopg.Connection[Any], fate: str
 ) -> None:
+    """Whether the task was changed, trashed, removed or purged meanwhile."""
     _, client = ada
     first = create_with_key(client, "same", FULL)
     path = first.headers["location"]

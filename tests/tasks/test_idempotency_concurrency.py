@@ -13,8 +13,8 @@ import httpx2
 import psycopg
 
 from tests.support.concurrency import at_once
-from tests.support.postgres import fresh_database
 from tests.support.raw_http import problem
+from tests.support.servers.postgres import fresh_database
 from tests.support.service import Service, running_service, token
 from tests.support.types import Call, Json, Owner
 from tests.tasks.idempotency import (
@@ -46,9 +46,8 @@ def test_of_fifty_creates_with_one_key_at_once_one_makes_a_task(service: Service
     assert client.get("/api/tasks").json() == [made[0].json()]
 
 
-def test_of_creates_with_one_key_and_different_bodies_at_once_one_is_made_and_the_others_are_refused(
-    service: Service, ada: Owner
-) -> None:
+def test_of_concurrent_creates_with_one_key_one_body_wins(service: Service, ada: Owner) -> None:
+    """All the others have another body, and are refused with 422."""
     subject, client = ada
     answers = at_once(service, [(token(subject), posting("same", {"title": str(number)})) for number in range(20)])
     assert Counter(answer.status_code for answer in answers) == {201: 1, 422: 19}
@@ -189,9 +188,7 @@ _END = """
 """
 
 
-def test_no_connection_that_ends_in_the_middle_comes_between_a_task_and_its_key(
-    database_url: str, tmp_path: Path
-) -> None:
+def test_ended_connections_never_part_a_task_from_its_key(database_url: str, tmp_path: Path) -> None:
     with (
         fresh_database(database_url) as url,
         running_service(tmp_path, DATABASE_URL=url) as service,
@@ -207,7 +204,7 @@ def test_no_connection_that_ends_in_the_middle_comes_between_a_task_and_its_key(
         assert_one_task_for_each_key(connection, writers.acknowledged)
 
 
-def test_no_service_that_is_killed_comes_between_a_task_and_its_key(database_url: str, tmp_path: Path) -> None:
+def test_killed_services_never_part_a_task_from_its_key(database_url: str, tmp_path: Path) -> None:
     with fresh_database(database_url) as url, psycopg.connect(url, autocommit=True) as connection:
         writers = None
         for _ in range(2):
@@ -228,9 +225,10 @@ def test_no_service_that_is_killed_comes_between_a_task_and_its_key(database_url
 # The end of the user
 
 
-def test_creates_during_the_deletion_of_their_user_all_succeed_or_leave_nothing(
+def test_creates_during_the_deletion_of_their_user_succeed(
     service: Service, ada: Owner, connection: psycopg.Connection[Any]
 ) -> None:
+    """And none leaves a key without its task."""
     subject, client = ada
 
     def creating(number: int) -> Call:

@@ -72,7 +72,7 @@ def in_any_order(titles: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("sort", ["title", "-title"])
-def test_titles_are_ordered_by_letter_then_by_accent_whatever_their_case(ada: Owner, sort: str) -> None:
+def test_titles_are_ordered_by_letter_then_by_accent(ada: Owner, sort: str) -> None:
     for title in in_any_order(ALPHABET):
         create_task(ada[1], title)
     found = [task["title"] for task in page(ada[1], "/api/tasks", sort=sort).json()]
@@ -91,7 +91,7 @@ def test_titles_are_ordered_by_letter_then_by_accent_whatever_their_case(ada: Ow
         pytest.param(["\ufdfa" * 199 + last for last in "abc"], id="equal-in-all-the-bytes-that-are-compared"),
     ],
 )
-def test_titles_that_are_equal_in_the_order_stay_in_the_order_of_their_ids(ada: Owner, titles: list[str]) -> None:
+def test_titles_of_equal_rank_are_ordered_by_id(ada: Owner, titles: list[str]) -> None:
     client = ada[1]
     rounds = [*in_any_order(titles), *in_any_order(titles)]
     tasks = sorted((create_task(client, title) for title in rounds), key=lambda task: uuid.UUID(task["id"]))
@@ -117,9 +117,10 @@ def test_a_new_title_moves_a_task_in_the_list_by_title(ada: Owner) -> None:
         pytest.param("\N{COMBINING GRAVE ACCENT}" * 200, id="no-letter-at-all"),
     ],
 )
-def test_the_longest_title_of_the_longest_user_id_is_listed_in_every_order(
+def test_the_longest_title_is_listed_in_every_order(
     service: Service, new_user: Callable[[str], str], title: str, sort: str
 ) -> None:
+    """Of the user with the longest id, so that cursors and links are longest, too."""
     subject = new_user("").ljust(255, "\N{MOUSE FACE}")
     client = service.as_user(subject)
     first, second = create_task(client, title), create_task(client, title)

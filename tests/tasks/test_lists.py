@@ -135,7 +135,7 @@ def test_there_is_a_link_where_there_is_more_and_only_there(ada: Owner, limit: i
 
 
 @pytest.mark.parametrize("path", ["/api/{}/tasks", "/api/tasks"], ids=["by-user-id", "by-token"])
-def test_a_link_repeats_the_question_at_the_address_where_it_was_asked(crowd: Crowd, path: str) -> None:
+def test_a_next_link_repeats_the_query_at_the_same_path(crowd: Crowd, path: str) -> None:
     path = path.format(crowd.subject)
     answer = page(crowd.client, path, status="pending", sort="-title", limit=3)
     match = LINK.fullmatch(answer.headers["link"])
@@ -143,7 +143,8 @@ def test_a_link_repeats_the_question_at_the_address_where_it_was_asked(crowd: Cr
     assert match.groups()[:4] == (path, "pending", "-title", "3")
 
 
-def test_a_list_is_by_default_the_first_thousand_of_all_tasks_as_they_were_created(crowd: Crowd) -> None:
+def test_by_default_a_list_has_the_first_thousand_tasks(crowd: Crowd) -> None:
+    """All statuses, in the order of creation."""
     answer = page(crowd.client, "/api/tasks")
     expected = crowd.expected("all", "created")
     assert answer.json() == expected[:1000]
@@ -175,7 +176,7 @@ def test_a_status_shows_a_task_where_it_belongs_as_it_changes(ada: Owner) -> Non
     assert seen() == {"all": [], "pending": [], "completed": []}
 
 
-def test_a_change_moves_a_task_to_the_end_of_the_list_by_last_change(ada: Owner) -> None:
+def test_a_change_moves_a_task_to_the_end_of_the_list_by_update(ada: Owner) -> None:
     client = ada[1]
     first, second, third = (create_task(client, title) for title in ("c", "b", "a"))
     changed = client.put(f"/api/tasks/{first['id']}", json={"title": "A"}).json()
@@ -189,7 +190,7 @@ def test_a_change_moves_a_task_to_the_end_of_the_list_by_last_change(ada: Owner)
 
 
 @pytest.mark.parametrize("sort", SORTS)
-def test_pages_neither_skip_nor_repeat_what_was_there_while_tasks_come_and_go(ada: Owner, sort: str) -> None:
+def test_pages_neither_skip_nor_repeat_while_the_list_changes(ada: Owner, sort: str) -> None:
     client = ada[1]
     for number in range(60):
         create_task(client, f"m {number % 17:02}")

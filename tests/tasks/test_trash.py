@@ -7,8 +7,8 @@ import psycopg
 import pytest
 
 from tests.support.api import SORTS, TasksApi, both_apis, clear, counts, delete, listed, restore, updated_at
-from tests.support.postgres import fresh_database
 from tests.support.raw_http import problem, violations
+from tests.support.servers.postgres import fresh_database
 from tests.support.service import Service, running_service
 from tests.support.types import Connection, Json, Owner
 
@@ -77,7 +77,7 @@ def test_a_restore_looks_at_no_body(api: TasksApi, body: bytes) -> None:
     assert answer.status_code == 200
 
 
-def test_a_task_that_is_deleted_for_good_is_gone_from_the_trash_too(
+def test_a_permanently_deleted_task_is_gone_from_the_trash_too(
     service: Service, api: TasksApi, connection: Connection
 ) -> None:
     live, trashed, kept = api.create(), api.create(), api.create()
@@ -93,7 +93,7 @@ def test_a_task_that_is_deleted_for_good_is_gone_from_the_trash_too(
     assert [str(row[0]) for row in rows] == [kept["id"]]
 
 
-def test_permanent_is_no_by_default_and_takes_true_and_false_only(service: Service, api: TasksApi) -> None:
+def test_permanent_is_a_boolean_and_false_by_default(service: Service, api: TasksApi) -> None:
     task = api.create()
     for value in ("True", "1", "yes", "", "TRUE"):
         answer = api.client.delete(api.path(task), params={"permanent": value})
@@ -139,7 +139,8 @@ def test_the_trash_is_listed_in_every_order_and_page_by_page(ada: Owner, sort: s
         assert found == expected
 
 
-def test_a_page_of_the_trash_neither_skips_nor_repeats_while_tasks_come_and_go(ada: Owner) -> None:
+def test_pages_of_the_trash_neither_skip_nor_repeat(ada: Owner) -> None:
+    """While tasks are restored, removed for good and deleted."""
     api = both_apis(*ada)[1]
     tasks = [api.create(title=str(number)) for number in range(9)]
     for task in tasks:

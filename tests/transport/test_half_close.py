@@ -11,8 +11,8 @@ import psutil
 import psycopg
 import pytest
 
-from tests.support.postgres import fresh_database
 from tests.support.raw_http import Wire, problem, request
+from tests.support.servers.postgres import fresh_database
 from tests.support.service import Service, running_service, token
 from tests.support.waiting import until
 

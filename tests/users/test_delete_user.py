@@ -62,7 +62,7 @@ def test_nobody_deletes_another_user(service: Service, ada: Owner, bob: Owner, c
     assert kept_of(connection, bob[0]) == before
 
 
-def test_a_user_is_deleted_among_all_that_they_do_without_a_failure(
+def test_a_deletion_among_other_requests_of_the_user_succeeds(
     service: Service, ada: Owner, connection: Connection
 ) -> None:
     api = both_apis(*ada)[1]

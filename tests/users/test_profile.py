@@ -107,9 +107,7 @@ def test_the_row_of_a_user_follows_the_claims_of_their_tokens(  # noqa: PLR0913,
     }
 
 
-def test_a_change_of_claims_leaves_the_moment_when_the_user_was_made(
-    service: Service, new_user: Callable[[str], str]
-) -> None:
+def test_a_change_of_claims_leaves_created_at(service: Service, new_user: Callable[[str], str]) -> None:
     subject = new_user("ada")
     first = profile(service.as_user(subject, **NAMED), subject)
     assert profile(service.as_user(subject, **OTHER), subject) == {**first, **OTHER}

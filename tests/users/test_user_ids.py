@@ -77,7 +77,7 @@ def test_any_text_can_be_the_id_of_a_user(service: Service, user_id: str) -> Non
 
 
 @pytest.mark.parametrize("character", list('"<>[]\\^`{|}%'))
-def test_what_a_client_leaves_unencoded_in_a_path_is_encoded_in_the_answers(
+def test_unencoded_characters_of_a_path_are_encoded_in_links(
     service: Service, new_user: NewUser, character: str
 ) -> None:
     user_id = new_user("ada") + character + "Z"

@@ -15,9 +15,10 @@ import pytest
 
 from persistence import migrations
 from persistence.readiness import NEEDED_PRIVILEGES
-from tests.faults.probes import assert_nothing_unexpected, assert_unavailable, is_ready, until
-from tests.support.postgres import Postgres
+from tests.faults.probes import assert_nothing_unexpected, assert_unavailable, is_ready
+from tests.support.servers.postgres import Postgres
 from tests.support.service import ROOT, SECRET, Service, running_service
+from tests.support.waiting import until
 
 _Session = psycopg.Connection[Any]
 

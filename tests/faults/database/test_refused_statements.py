@@ -9,8 +9,9 @@ import httpx2
 import psycopg
 import pytest
 
-from tests.faults.probes import assert_nothing_unexpected, assert_unavailable, until, waiting_for_locks
+from tests.faults.probes import assert_nothing_unexpected, assert_unavailable, waiting_for_locks
 from tests.support.service import Service, running_service
+from tests.support.waiting import until
 
 _Session = psycopg.Connection[Any]
 

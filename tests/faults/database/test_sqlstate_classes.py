@@ -10,7 +10,7 @@ import pytest
 from persistence import migrations
 from persistence.postgres.sqlstate import REPEATED_CODES, UNAVAILABLE_CLASSES, Answer, answer
 from tests.faults.probes import assert_unavailable
-from tests.support.postgres import fresh_database
+from tests.support.servers.postgres import fresh_database
 from tests.support.service import ROOT, Service, running_service
 
 # A task whose title is an SQLSTATE ends with it; with "twice" after it, the first two attempts do.

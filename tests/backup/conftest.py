@@ -1,0 +1,47 @@
+"""A cluster whose databases are backed up and restored."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from persistence import migrations
+from persistence.admin import backup
+from tests.backup.commands import fill
+from tests.support.servers.postgres import Postgres, fresh_database
+from tests.support.service import free_port
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    cluster = Postgres(tmp_path_factory.mktemp("cluster"), free_port())
+    cluster.start()
+    try:
+        yield cluster
+    finally:
+        cluster.stop("immediate")
+
+
+@pytest.fixture
+def database(cluster: Postgres) -> Iterator[str]:
+    with fresh_database(cluster.url()) as url:
+        migrations.upgrade(url)
+        yield url
+
+
+@pytest.fixture
+def other(cluster: Postgres) -> Iterator[str]:
+    """A database with nothing in it."""
+    with fresh_database(cluster.url()) as url:
+        yield url
+
+
+# Refusals.
+
+
+@pytest.fixture
+def whole(database: str, tmp_path: Path) -> bytes:
+    """The bytes of a backup."""
+    fill(database, 500)
+    backup.backup(database, tmp_path / "whole")
+    return (tmp_path / "whole").read_bytes()

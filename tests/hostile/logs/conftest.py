@@ -1,0 +1,35 @@
+"""A cluster of these tests, and an issuer."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.hostile.logs.service import MARK
+from tests.support.servers.issuer import Issuer, running_issuer
+from tests.support.servers.postgres import Postgres, fresh_database
+from tests.support.service import free_port
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    cluster = Postgres(tmp_path_factory.mktemp("cluster"), free_port())
+    cluster.start()
+    try:
+        yield cluster
+    finally:
+        cluster.stop("immediate")
+
+
+@pytest.fixture
+def database(cluster: Postgres) -> Iterator[str]:
+    """A database of the test's own, whose address has a password in it."""
+    cluster.start()
+    with fresh_database(cluster.url()) as url:
+        yield url.replace("postgres@", f"postgres:{MARK}@")
+        cluster.start()
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    with running_issuer() as issuer:
+        yield issuer

@@ -1,0 +1,77 @@
+"""What hostile tokens cost, and what they reach."""
+
+import socket
+import time
+from urllib.parse import urlsplit
+
+import psutil
+
+from server.middleware.request_limits import FIELD_BYTES
+from tests.hostile.tokens.claims import PAYLOADS
+from tests.hostile.tokens.injections import INJECTIONS
+from tests.hostile.tokens.signatures import CONFUSED, SIGNATURES
+from tests.hostile.tokens.signers import SIGNERS
+from tests.hostile.tokens.target import _CPU_SECONDS, _ROUNDS, Target, accepts, head
+from tests.hostile.tokens.texts import NONE, OTHER_FORMS, TEXTS
+from tests.support.raw_http import Wire
+from tests.support.servers.issuer import (
+    hs256,
+    seal,
+)
+
+# What they cost, and what they reach.
+
+
+def tokens_of(target: Target) -> dict[str, str]:
+    """Every token of these tables, by name."""
+    made = {name: make() for table in (TEXTS, OTHER_FORMS, NONE, CONFUSED, SIGNATURES) for name, make in table.items()}
+    made |= {name: make(target.canary.url) for name, make in INJECTIONS.items()}
+    for algorithm in target.algorithms:
+        header, signature = SIGNERS[algorithm]
+        made |= {f"{algorithm}: {name}": seal(header, make(), signature) for name, make in PAYLOADS.items()}
+    return made
+
+
+def test_no_token_costs_more_than_a_moment(target: Target) -> None:
+    process = psutil.Process(target.service.process.pid)
+
+    def seconds() -> float:
+        times = process.cpu_times()
+        return times.user + times.system
+
+    costs: dict[str, float] = {}
+    tokens = tokens_of(target)
+    with Wire(target.service) as wire:
+        for name, token in tokens.items():
+            field = b"Bearer " + token.encode()
+            sent = head([b"Authorization: " + field])
+            before = seconds()
+            for _ in range(_ROUNDS):
+                wire.send(sent)
+                assert wire.read().status_code == (401 if len(field) <= FIELD_BYTES else 431), name
+            costs[name] = (seconds() - before) / _ROUNDS
+    worst = max(costs, key=lambda name: costs[name])
+    assert costs[worst] < _CPU_SECONDS, worst
+    assert sum(costs.values()) / len(costs) < _CPU_SECONDS / 5
+
+
+def test_nobody_is_called_but_the_issuer_at_its_address(target: Target) -> None:
+    """Each unknown `kid` asks for the keys once more, and yet they are fetched every ten seconds at most."""
+    started = time.monotonic()
+    before = target.issuer.fetches if target.issuer else 0
+    for make in INJECTIONS.values():
+        assert not accepts(target, make(target.canary.url))
+    assert target.canary.visitors() == 0
+    if target.issuer:
+        assert target.issuer.paths == {urlsplit(target.issuer.url).path}
+        assert target.issuer.fetches - before <= 1 + (time.monotonic() - started) / 10
+
+
+def test_the_watchers_would_notice(target: Target) -> None:
+    """What the tests above have not seen, they would have."""
+    address = urlsplit(target.canary.url)
+    socket.create_connection((str(address.hostname), address.port or 0)).close()
+    assert target.canary.visitors() == 1
+    before = target.relay.seen
+    assert accepts(target, hs256())
+    assert target.relay.seen > before
