@@ -68,7 +68,7 @@ def succeed(*arguments: str | Path, cwd: Path, **environment: str) -> str:
 def refuse(*arguments: str | Path, cwd: Path, limit: int | None = None, **environment: str) -> str:
     """Run a command that must fail, and return the one sentence that it says."""
     status, output, errors = run_command(*arguments, cwd=cwd, limit=limit, **environment)
-    assert (status, output) == (1, ""), errors
+    assert (status, output) == (2, ""), errors
     assert re.fullmatch(r"Error: .+\n", errors)
     return errors
 

@@ -94,10 +94,8 @@ def _passwords(port: int) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     """A PostgreSQL that asks for passwords, and knows none of ours."""
-    directory = tmp_path_factory.mktemp("locked")
-    postgres = Postgres(directory, free_port())
-    rules = directory / "data/pg_hba.conf"
-    rules.write_text("host all all 127.0.0.1/32 scram-sha-256\n")
+    access = "host all all 127.0.0.1/32 scram-sha-256"
+    postgres = Postgres(tmp_path_factory.mktemp("locked"), free_port(), access=access)
     postgres.start()
     try:
         yield postgres

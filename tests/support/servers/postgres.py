@@ -15,11 +15,11 @@ from persistence.admin.postgres_server import PostgresServer
 class Postgres:
     """One cluster with its data in `directory`, not running yet."""
 
-    def __init__(self, directory: Path, port: int) -> None:
+    def __init__(self, directory: Path, port: int, *, access: str = "host all all 127.0.0.1/32 trust") -> None:
         self.port = port
         directory.mkdir(parents=True, exist_ok=True)
         settings = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": ""}
-        self._server = PostgresServer(directory / "data", settings=settings, access="host all all 127.0.0.1/32 trust")
+        self._server = PostgresServer(directory / "data", settings=settings, access=access)
         self.access_rules = directory / "data/pg_hba.conf"
 
     def url(self, database: str = "postgres") -> str:
