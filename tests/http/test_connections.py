@@ -131,6 +131,7 @@ def test_a_client_that_goes_away_is_malformed_and_no_defect(service: Service, me
     with Wire(service) as wire:
         wire.send(request("POST", "/api/tasks", fields), b"{")
         wire.stop()
+        problem(service, wire.read(), "malformed-request")
         assert wire.rest() == b""
-    (line,) = [line for line in service.read_log().splitlines() if request_id in line]
+    (line,) = [line for line in service.read_log().splitlines() if request_id in line and "status=" in line]
     assert "status=400" in line
