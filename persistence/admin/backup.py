@@ -1,4 +1,4 @@
-"""Backups: everything that is kept, in one file, compared with the database when it is made and when it is restored.
+"""Backups: all data in one file, verified when it is written and when it is restored.
 
 A file is an archive of `pg_dump`, which `pg_restore` reads as it stands, followed by a manifest (what each table
 holds) and a last line with the SHA-256 of all before it.
@@ -28,7 +28,7 @@ from persistence.errors import BackupError
 from persistence.schema import metadata
 
 TABLES: Final = tuple(table.name for table in metadata.sorted_tables)
-"""The tables that are backed up, each after those that it refers to."""
+"""The tables of a backup, each after the tables that it references."""
 
 _LAST_LINE = re.compile(rb"tasks-api backup 1 (\d{8}) ([0-9a-f]{64})\n")
 _LAST_LINE_BYTES = 93
@@ -39,8 +39,8 @@ _LOCK_TIMEOUT = "5s"
 _LOCK_ATTEMPTS = 10
 _VERSIONS = "alembic_version"
 
-# What a row looks like as text depends on these.
-_FORM: Final = {
+# The text of a row depends on these settings.
+_TEXT_SETTINGS: Final = {
     "client_encoding": "UTF8",
     "timezone": "UTC",
     "datestyle": "ISO, YMD",
@@ -48,15 +48,15 @@ _FORM: Final = {
     "bytea_output": "hex",
     "extra_float_digits": "1",
 }
-# A server may end a session that takes long, or waits for a program beside it. Some of these came with PostgreSQL 17.
-_PATIENCE: Final = dict.fromkeys(
+# Without these a server may end a long or idle session. Some of them exist since PostgreSQL 17.
+_TIMEOUTS_OFF: Final = dict.fromkeys(
     ("statement_timeout", "idle_in_transaction_session_timeout", "transaction_timeout"), "0"
 )
 _SET: Final = """
     SELECT set_config(key, value, true) FROM json_each_text(%s::json)
     WHERE key IN (SELECT lower(name) FROM pg_settings)
 """
-_PLACE: Final = """
+_QUALIFIED_NAME: Final = """
     SELECT format('%%I.%%I', nspname, relname) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
     WHERE pg_class.oid = to_regclass(%s)
 """
@@ -64,8 +64,7 @@ _COLUMNS: Final = """
     SELECT attname FROM pg_attribute WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped
     ORDER BY attname COLLATE "C"
 """
-# The sum does not depend on the order of the rows, and SHA-256 is the same in every version, which PostgreSQL's own
-# hash functions need not be.
+# The sum does not depend on the order of the rows. PostgreSQL's own hash functions may differ between versions.
 _CONTENTS: Final = """
     SELECT count(*), coalesce(sum(('x' || encode(substr(digest, 1, 8), 'hex'))::bit(64)::bigint), 0)::text
     FROM (SELECT sha256(convert_to(ROW({columns})::text, 'UTF8')) AS digest FROM {table}) AS digests
@@ -75,7 +74,7 @@ _Connection = psycopg.Connection[TupleRow]
 
 
 class Contents(BaseModel):
-    """What a table holds."""
+    """The number of rows of a table and their checksum."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -86,7 +85,7 @@ class Contents(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What a backup holds."""
+    """The manifest of a backup."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -99,7 +98,7 @@ class Manifest(BaseModel):
 
 
 def backup(url: str, file: Path, *, replace: bool = False) -> Manifest:
-    """Write everything that the database at `url` holds into `file`, as it is at one moment. Others go on meanwhile.
+    """Write a consistent snapshot of the database at `url` into `file`. Readers and writers do not wait.
 
     The file is there once it is complete and was read back, and not before. Raises `BackupError`, also where it
     exists and is not to be replaced.
@@ -107,7 +106,7 @@ def backup(url: str, file: Path, *, replace: bool = False) -> Manifest:
     with _explained():
         file = file.resolve()
         _refuse_existing(file, replace=replace)
-        with _part_of(file) as part:
+        with _temporary_file(file) as part:
             manifest = _write(url, part)
             _read_back(part, manifest)
             part.flush()
@@ -117,7 +116,7 @@ def backup(url: str, file: Path, *, replace: bool = False) -> Manifest:
 
 
 def restore(url: str, file: Path, *, replace: bool = False) -> Manifest:
-    """Put what `file` holds into the database at `url`, all of it or nothing, and bring it to the newest revision.
+    """Load `file` into the database at `url` atomically, and migrate it to the newest revision.
 
     Nobody else uses the tables meanwhile. Raises `BackupError`, also where the database holds data and they are not
     to be replaced.
@@ -127,16 +126,16 @@ def restore(url: str, file: Path, *, replace: bool = False) -> Manifest:
         program, _ = dumps.oldest_program("pg_restore", manifest.postgresql)
         with migrations.exclusive(url) as connection:
             driver = connection.connection.driver_connection
-            assert isinstance(driver, psycopg.Connection)  # noqa: S101  what SQLAlchemy was told to connect by
-            _set(driver, _FORM | _PATIENCE)
+            assert isinstance(driver, psycopg.Connection)  # noqa: S101  the class that SQLAlchemy connects with
+            _set(driver, _TEXT_SETTINGS | _TIMEOUTS_OFF)
             _clear(driver, migrations.current(connection), replace=replace)
             migrations.move(connection, manifest.revision)
-            for table in _places(driver, TABLES):
+            for table in _qualified_names(driver, TABLES):
                 _load(driver, program, archive, table)
             if _contents(driver) != manifest.tables:
                 raise BackupError(f"{file} does not restore to what its manifest says")
             migrations.move(connection, migrations.head())
-            driver.execute(_naming("ANALYZE {}", _places(driver, TABLES)))
+            driver.execute(_naming("ANALYZE {}", _qualified_names(driver, TABLES)))
     return manifest
 
 
@@ -150,31 +149,34 @@ def _explained() -> Iterator[None]:
         raise BackupError(migrations.reason(error)) from error
 
 
-# What is in the database.
+# The contents of the database.
 
 
 def _set(connection: _Connection, settings: Mapping[str, str]) -> None:
-    """Set them for this transaction, those that the server knows."""
+    """Set those of the settings that the server knows, for this transaction."""
     connection.execute(_SET, [json.dumps(settings)])
 
 
-def _places(connection: _Connection, tables: Iterable[str]) -> dict[str, str]:
-    """Those of the tables that are there, and their names with their schema, quoted where that is needed."""
-    found = {table: connection.execute(_PLACE, [table]).fetchone() for table in tables}
+def _qualified_names(connection: _Connection, tables: Iterable[str]) -> dict[str, str]:
+    """The tables that exist, with their quoted and qualified names."""
+    found = {table: connection.execute(_QUALIFIED_NAME, [table]).fetchone() for table in tables}
     return {table: row[0] for table, row in found.items() if row is not None}
 
 
 def _naming(statement: str, places: Mapping[str, str]) -> sql.Composed:
-    """The statement about all these tables."""
+    """The statement with the names of the tables."""
     return sql.SQL(statement).format(sql.SQL(", ").join(map(sql.SQL, places.values())))
 
 
 def _contents(connection: _Connection) -> dict[str, Contents]:
-    """What each table holds that is there. Reads every row, and keeps none."""
-    return {table: _contents_of(connection, table, place) for table, place in _places(connection, TABLES).items()}
+    """The contents of each existing table. Reads every row in constant memory."""
+    return {
+        table: _table_contents(connection, table, place)
+        for table, place in _qualified_names(connection, TABLES).items()
+    }
 
 
-def _contents_of(connection: _Connection, table: str, place: str) -> Contents:
+def _table_contents(connection: _Connection, table: str, place: str) -> Contents:
     columns = [name for (name,) in connection.execute(_COLUMNS, [table])]
     query = sql.SQL(_CONTENTS).format(columns=sql.SQL(", ").join(map(sql.Identifier, columns)), table=sql.SQL(place))
     count, checksum = connection.execute(query).fetchone() or (0, "0")
@@ -190,8 +192,8 @@ def _refuse_existing(file: Path, *, replace: bool) -> None:
 
 
 @contextlib.contextmanager
-def _part_of(file: Path) -> Iterator[IO[bytes]]:
-    """A file beside `file` that only its owner can read, and which does not stay."""
+def _temporary_file(file: Path) -> Iterator[IO[bytes]]:
+    """A temporary file beside `file` that only its owner can read."""
     with tempfile.NamedTemporaryFile(prefix=f".{file.name}.", suffix=".part", dir=file.parent, delete=False) as part:
         try:
             yield part
@@ -204,17 +206,17 @@ def _write(url: str, part: IO[bytes]) -> Manifest:
         url, connect_timeout=_CONNECT_TIMEOUT, prepare_threshold=None, application_name="tasks-api"
     ) as connection:
         program, version = dumps.oldest_program("pg_dump", connection.info.server_version // 10_000)
-        places = _places(connection, (*TABLES, _VERSIONS))
+        places = _qualified_names(connection, (*TABLES, _VERSIONS))
         if _VERSIONS not in places:
             raise BackupError("the database has no tables of this service")
         connection.rollback()
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
-        # Before the first query, which decides what is seen: a table that is emptied in between would seem empty.
+        # Before the first query, which takes the snapshot: a table that is truncated in between would appear empty.
         connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
         connection.execute(_naming("LOCK TABLE {} IN ACCESS SHARE MODE", places))
-        _set(connection, _FORM | _PATIENCE)
-        if _places(connection, (*TABLES, _VERSIONS)) != places:
+        _set(connection, _TEXT_SETTINGS | _TIMEOUTS_OFF)
+        if _qualified_names(connection, (*TABLES, _VERSIONS)) != places:
             raise BackupError("the database was migrated at this moment; try again")
         (revision,) = connection.execute(f"SELECT version_num FROM {_VERSIONS}").fetchone() or (None,)  # noqa: S608
         if revision is None or not migrations.known(revision):
@@ -237,7 +239,7 @@ def _write(url: str, part: IO[bytes]) -> Manifest:
 
 
 def _read_back(part: IO[bytes], manifest: Manifest) -> None:
-    """Have every row of the archive read: the disk kept it, and `pg_restore` understands it."""
+    """Read every row of the archive back with `pg_restore`."""
     part.flush()
     _read(part, Path(part.name))
     program, _ = dumps.oldest_program("pg_restore", manifest.postgresql)
@@ -253,16 +255,16 @@ def _give_name(part: Path, file: Path, *, replace: bool) -> None:
         part.replace(file)
     else:
         try:
-            # Unlike renaming, it never replaces what somebody else put there meanwhile.
+            # Unlike a rename, it never replaces a file that was created meanwhile.
             file.hardlink_to(part)
         except FileExistsError:
             raise BackupError(f"{file} exists already") from None
         except OSError:
-            # There are file systems that know no links.
+            # Some file systems have no links.
             _refuse_existing(file, replace=False)
             part.rename(file)
     with contextlib.suppress(PermissionError):
-        # Windows opens no directories.
+        # Windows cannot open directories.
         directory = os.open(file.parent, os.O_RDONLY)
         os.fsync(directory)
         os.close(directory)
@@ -272,7 +274,7 @@ def _give_name(part: Path, file: Path, *, replace: bool) -> None:
 
 
 def _read(archive: IO[bytes], file: Path) -> Manifest:
-    """The manifest of a backup that is whole. Raises `BackupError`."""
+    """The manifest of a complete backup. Raises `BackupError`."""
     end = max(0, archive.seek(0, os.SEEK_END) - _LAST_LINE_BYTES)
     archive.seek(end)
     last_line = _LAST_LINE.fullmatch(archive.read())
@@ -299,10 +301,10 @@ def _digest(archive: IO[bytes], end: int) -> str:
 
 
 def _clear(connection: _Connection, revision: str | None, *, replace: bool) -> None:
-    """Keep everybody else away from the tables, and empty them."""
+    """Lock the tables and truncate them."""
     if revision is not None and not migrations.known(revision):
         raise BackupError(f"the database is at revision {revision}, which this release does not know")
-    places = _places(connection, TABLES)
+    places = _qualified_names(connection, TABLES)
     if not places:
         return
     _lock(connection, places)
@@ -313,7 +315,7 @@ def _clear(connection: _Connection, revision: str | None, *, replace: bool) -> N
 
 
 def _lock(connection: _Connection, places: Mapping[str, str]) -> None:
-    """Lock the tables. A running service takes them in orders of its own, so that one of both may have to step back."""
+    """Lock the tables. A running service locks them in another order, so a deadlock is retried."""
     for attempt in range(1, _LOCK_ATTEMPTS + 1):
         try:
             with connection.transaction():

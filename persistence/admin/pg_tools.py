@@ -1,4 +1,4 @@
-"""`pg_dump` and `pg_restore`: which of them to run, how to tell them where the database is, and what they write.
+"""`pg_dump` and `pg_restore`: finding them, passing them the connection, and reading their output.
 
 The data leave the database as `pg_dump` writes them, and come back as the rows that `pg_restore` reads out of
 that. It never connects: none of what a file says is executed, its rows alone are taken.
@@ -25,12 +25,12 @@ _BLOCK = 1 << 18
 _CONNECT_TIMEOUT = "10"
 _DEBIAN = Path("/usr/lib/postgresql")
 _END_OF_ROWS = b"\\.\n"
-# libpq reads these from its connection string only, and everybody on the machine sees the arguments of a program.
+# libpq takes these from its connection string only, and every user of the machine can see the arguments of a program.
 _SECRETS = {"sslpassword", "scram_client_key", "scram_server_key", "oauth_client_secret"}
 
 
 def oldest_program(name: str, version: int) -> tuple[Path, int]:
-    """The program of PostgreSQL's major `version`, or else of the next newer one that is here, and its version.
+    """The program of PostgreSQL's major `version`, or else of the next newer one that is installed, and its version.
 
     Looked for in the package that brings the embedded server, in Debian's directories, and on PATH. Raises
     `BackupError`.
@@ -53,7 +53,7 @@ def _programs(name: str) -> Iterator[Path]:
 
 @functools.cache
 def _version(program: Path) -> int:
-    """The major version, or 0 where the program does not say one."""
+    """The major version, or 0 if the program prints none."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         said = subprocess.run([program, "--version"], capture_output=True, check=True, timeout=10)  # noqa: S603
         if (version := re.search(rb"\(PostgreSQL\) (\d+)", said.stdout)) is not None:
@@ -62,7 +62,7 @@ def _version(program: Path) -> int:
 
 
 def dump(program: Path, url: str, tables: Iterable[str], *, snapshot: str) -> Iterator[bytes]:
-    """The archive of the tables, whose names are quoted and qualified, as they are in the snapshot. In blocks.
+    """The archive of the tables in the snapshot, in blocks. The names of the tables are quoted and qualified.
 
     Raises `BackupError`.
     """
@@ -86,7 +86,7 @@ def dump(program: Path, url: str, tables: Iterable[str], *, snapshot: str) -> It
 
 @contextlib.contextmanager
 def rows(program: Path, archive: IO[bytes], table: str) -> Iterator[tuple[list[str], Iterator[bytes]]]:
-    """The table's columns, and its rows as COPY takes them, in blocks of whole lines. Raises `BackupError`."""
+    """The table's columns, and its rows in the text format of COPY, in blocks of whole lines. Raises `BackupError`."""
     archive.seek(0)
     arguments = ["--format=custom", "--data-only", f"--table={table}", "--file=-"]
     found = False
@@ -97,7 +97,7 @@ def rows(program: Path, archive: IO[bytes], table: str) -> Iterator[tuple[list[s
                 columns = header[1].decode(errors="replace").split(",")
                 yield [name.strip().strip('"') for name in columns], _until_the_end(output)
                 break
-        # What is not read would block the program.
+        # Unread output would block the program.
         while output.read(_BLOCK):
             pass
     if not found:
@@ -121,7 +121,7 @@ def _output(
     source: IO[bytes] | None = None,
     environment: dict[str, str] | None = None,
 ) -> Iterator[IO[bytes]]:
-    """What the program writes. Raises `BackupError` with what it says where it fails."""
+    """The standard output of the program. Raises `BackupError` with its error output if it fails."""
     with (
         tempfile.TemporaryFile() as complaints,
         subprocess.Popen(  # noqa: S603
@@ -146,14 +146,14 @@ def _output(
 
 
 def _address(url: str) -> tuple[str, dict[str, str]]:
-    """The address for a program of PostgreSQL: what may be seen by everybody, and an environment with the rest."""
+    """The connection for a program of PostgreSQL: a connection string without secrets, and an environment with the rest."""
     given = {name: str(value) for name, value in conninfo_to_dict(url).items()}
     variables = {
         option.keyword.decode(): option.envvar.decode() for option in pq.Conninfo.get_defaults() if option.envvar
     }
     if secrets := sorted(_SECRETS & given.keys()):
         raise BackupError(f"pg_dump cannot be given {secrets[0]} without showing it to everybody on this machine")
-    # Variables of PostgreSQL in the environment of this process are not about this database.
+    # PG* variables in the environment of this process do not apply to this database.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     environment = inherited | {variables[name]: value for name, value in given.items() if name in variables}
     environment.setdefault("PGCONNECT_TIMEOUT", _CONNECT_TIMEOUT)

@@ -1,4 +1,4 @@
-"""The schema's history, and the commands that walk it. Alembic does the walking."""
+"""Migrations of the schema, with Alembic."""
 
 import contextlib
 import functools
@@ -17,10 +17,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from persistence.postgres.encoding import refuse_encoding
 
 LOCK = 7_205_759_403
-"""The advisory lock that whoever migrates holds: any number that no other program uses in the same database."""
+"""The key of the advisory lock of a migration: any number that no other program uses in the database."""
 
 _CONNECT_TIMEOUT = 10
-# Of the lock above, and of every lock that a migration takes: while it waits for a table, all others wait behind it.
+# For every lock of a migration: while it waits for a table, all other statements wait behind it.
 _LOCK_TIMEOUT = "5s"
 
 
@@ -32,7 +32,7 @@ def _config(url: str | None = None, *, connection: Connection | None = None, lea
 
 
 class MigrationError(Exception):
-    """The migrations could not be applied, and nothing has changed. The message is for the operator."""
+    """The migrations could not be applied. Nothing has changed. The message is for the operator."""
 
 
 @functools.cache
@@ -47,25 +47,25 @@ def head() -> str:
 
 
 def known(revision: str) -> bool:
-    """Whether this code has the revision. One that it has not is that of a newer release."""
+    """True if this release has the revision. An unknown one belongs to a newer release."""
     return revision in _revisions()
 
 
 def is_older(revision: str) -> bool:
-    """Whether migrations of this code are still to be applied to a database at this revision."""
+    """True if the revision is an old one of this release."""
     return revision in _revisions()[1:]
 
 
 @contextlib.contextmanager
 def exclusive(url: str) -> Iterator[Connection]:
-    """A transaction on the database at `url` in which nobody else migrates. Waits five seconds at most for any lock.
+    """A transaction on the database at `url` that excludes other migrations. Waits at most five seconds for any lock.
 
     Raises `MigrationError` for a database that cannot hold Unicode, `sqlalchemy.exc.SQLAlchemyError` and
     `psycopg.Error`.
     """
     engine = create_engine(
         "postgresql+psycopg://",
-        # libpq reads the address itself, so every form of it that psql takes is taken here.
+        # libpq parses the URL, so every form that psql accepts is accepted.
         creator=lambda: psycopg.connect(
             url,
             connect_timeout=_CONNECT_TIMEOUT,
@@ -80,19 +80,19 @@ def exclusive(url: str) -> Iterator[Connection]:
         if unsuitable is not None:
             raise MigrationError(unsuitable)
         connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'"))
-        # Held until the transaction ends: of many workers that start at once, one migrates and the others find
-        # the work done. A lock of the transaction, not of the session, works behind a transaction-mode pooler.
+        # Of many workers that start together, one migrates and the others find the work done. A lock of the
+        # transaction, unlike one of the session, works behind a pooler in transaction mode.
         connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
         yield connection
 
 
 def current(connection: Connection) -> str | None:
-    """The revision at which the database stands, or None where no migration ever ran."""
+    """The revision of the database, or None if no migration ever ran."""
     return MigrationContext.configure(connection).get_current_revision()
 
 
 def move(connection: Connection, revision: str) -> None:
-    """Bring the database to a known revision, in whichever direction that is, in the transaction of `exclusive`."""
+    """Upgrade or downgrade the database to a known revision, in the transaction of `exclusive`."""
     start = current(connection)
     backward = start is not None and _revisions().index(start) < _revisions().index(revision)
     walk = command.downgrade if backward else command.upgrade
@@ -100,7 +100,7 @@ def move(connection: Connection, revision: str) -> None:
 
 
 def upgrade(url: str) -> None:
-    """Bring the database at `url` to `head()`; does nothing where it is there. Many may call this at once.
+    """Upgrade the database at `url` to `head()`. Concurrent calls are safe.
 
     A database with a revision that this code does not know was migrated by a newer release, and is left alone: the
     replicas of both work side by side while one takes over from the other. If it lacks this release's tables, then
@@ -113,7 +113,7 @@ def upgrade(url: str) -> None:
 
 
 def downgrade(url: str, revision: str) -> None:
-    """Bring the database at `url` back to `revision` (`base` is an empty one). Raises `MigrationError`."""
+    """Downgrade the database at `url` to `revision` (`base` is an empty one). Raises `MigrationError`."""
     try:
         command.downgrade(_config(url), revision)
     except (psycopg.Error, SQLAlchemyError, CommandError) as error:
@@ -121,7 +121,7 @@ def downgrade(url: str, revision: str) -> None:
 
 
 def reason(error: Exception) -> str:
-    """The driver's own message in one line: it names the host and what it said, and neither passwords nor values."""
+    """The driver's message in one line. It names the host, but no password and no value."""
     original = getattr(error, "orig", None) or error
     said = original.diag.message_primary if isinstance(original, psycopg.Error) else None
     return " ".join((said or str(original)).split())
