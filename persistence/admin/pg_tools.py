@@ -146,7 +146,7 @@ def _output(
 
 
 def _address(url: str) -> tuple[str, dict[str, str]]:
-    """The connection for a program of PostgreSQL: a connection string without secrets, and an environment with the rest."""
+    """The connection for a program of PostgreSQL: a connection string without secrets, and the environment."""
     given = {name: str(value) for name, value in conninfo_to_dict(url).items()}
     variables = {
         option.keyword.decode(): option.envvar.decode() for option in pq.Conninfo.get_defaults() if option.envvar
