@@ -8,6 +8,7 @@ from handlers.preconditions import entity_tag, expected_versions, read_idempoten
 from handlers.types import Answer, Context, Rows
 from persistence import bulk, idempotency, tasks
 from persistence.cursor import Cursor
+from persistence.export import Export
 from persistence.postgres.statement import Row
 from persistence.tasks import NewTask, PageRequest
 
@@ -82,7 +83,7 @@ async def clear_completed_tasks(context: Context, status: str, *, permanent: boo
 
 async def export_tasks(context: Context, format: str, status: str) -> Answer:  # noqa: A002  the parameter's name
     """Return all tasks as a stream of records."""
-    pages = bulk.pages(context.database, context.user.id, status=status)
+    pages = Export(context.database, context.user.id, status=status)
     disposition = f'attachment; filename="tasks.{format}"'
     return Answer(200, Rows(format, pages), {"content-disposition": disposition})
 

@@ -1,7 +1,7 @@
 """Bulk operations: statements about all tasks of a user."""
 
 import base64
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -28,12 +28,11 @@ from sqlalchemy.types import TypeEngine
 from uuid_utils.compat import uuid7
 
 from persistence.collation import title_key
-from persistence.cursor import Cursor
 from persistence.postgres.cooperative import Cooperative
 from persistence.postgres.database import Database
 from persistence.postgres.statement import Row, Statement, compile_statement
 from persistence.schema import tasks, users
-from persistence.tasks import CHANGED_AT, LIVE, OWNER, SOFT_DELETED, STATUSES, PageRequest, page
+from persistence.tasks import CHANGED_AT, LIVE, OWNER, SOFT_DELETED, STATUSES
 from persistence.users import Owner, known_user
 
 # The rows are sent as one JSON document: psycopg held the event loop for half a second to write 50,000 as arrays.
@@ -102,24 +101,6 @@ _COMPLETE_ALL: Final = _counting(
     .where(tasks.c.user_id == OWNER, LIVE, tasks.c.completed != _NEW_COMPLETED)
     .values(completed=_NEW_COMPLETED, updated_at=CHANGED_AT)
 )
-
-PAGE: Final = 1000
-"""The maximum number of tasks of a page."""
-
-
-async def pages(database: Database, user_id: str, *, status: str) -> AsyncIterator[list[Row]]:
-    """All of the user's tasks in the order of their creation, `PAGE` at a time.
-
-    Each page is read when it is asked for: what is created or deleted meanwhile may or may not be among them, and
-    everything else is, once. Raises `DatabaseUnavailable`.
-    """
-    cursor: Cursor | None = None
-    while True:
-        found = await page(database, user_id, PageRequest(status, "created", PAGE, cursor))
-        yield found.tasks
-        cursor = found.next_cursor
-        if cursor is None:
-            return
 
 
 async def import_tasks(database: Database, owner: Owner, rows: Sequence[Row]) -> int:

@@ -42,6 +42,7 @@ _KEEP_ALIVE_SECONDS = 75
 # started for ever. One that has ended is noticed at once all the same.
 _WORKER_SECONDS = 30
 _FILES_OF_OUR_OWN = 256
+_SEND_BUFFER_BYTES = 262_144
 _YEAR_SECONDS = 366 * 24 * 3600
 _DOT_SEGMENT = "clients and proxies remove the segment {!r} from a path (RFC 3986, section 5.2.4)"
 _REASONS_AGAINST_A_PATH = {
@@ -120,6 +121,8 @@ def _run(settings: Settings, app: ASGIApp) -> None:
         proxy_headers=False,
     )
     listener = config.bind_socket()
+    # Accepted connections inherit this. Without it the kernel buffers up to 4 MB of a response that nobody reads.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
     if settings.environment == "development":
         _greet(settings, listener.getsockname()[1])
     server = uvicorn.Server(config)

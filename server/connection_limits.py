@@ -20,6 +20,8 @@ class Limits:
     request_seconds: float = 30
     shutdown_seconds: float = 10
     connections: int = 10_000
+    buffered_bytes: int = 40 * 1024 * 1024
+    """The bytes of incomplete heads, unread bodies and unsent responses that all connections together may hold."""
 
 
 class Connection(Protocol):
@@ -35,8 +37,19 @@ class Connection(Protocol):
     def is_busy(self) -> bool:
         """Whether a request of this connection is being worked on."""
 
+    @property
+    def buffered(self) -> int:
+        """The bytes that it holds of an incomplete head, an unread body and unsent responses."""
+
+    @property
+    def stalled(self) -> float:
+        """The seconds for which the client has stalled."""
+
     def look(self, passed: float) -> None:
         """Count the seconds that have passed."""
+
+    def cut(self) -> None:
+        """Close the connection at once, also in the middle of a response."""
 
     def end(self) -> None:
         """End the connection, for the process ends."""
@@ -87,6 +100,18 @@ class Watch:
                 connection.end()
             else:
                 connection.look(passed)
+        self._shed(connections)
+
+    def _shed(self, connections: list[Connection]) -> None:
+        """Close the connections that have stalled longest until the others are within `buffered_bytes`."""
+        excess = sum([one.buffered for one in connections]) - self.limits.buffered_bytes
+        if excess <= 0:
+            return
+        for connection in sorted(connections, key=lambda one: one.stalled, reverse=True):
+            if excess <= 0:
+                return
+            excess -= connection.buffered
+            connection.cut()
 
     def _is_over(self, now: float) -> bool:
         """Whether the rest of the time to end is needed for the answers that say so."""

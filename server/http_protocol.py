@@ -23,8 +23,9 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from server.connection_limits import Watch
 from server.framed_protocol import FramedProtocol
 from server.middleware.access_log import access_log
-from server.middleware.request_limits import HEADER_BYTES, HEADER_FIELDS
+from server.middleware.request_limits import BYTES_PER_SECOND, HEADER_BYTES, HEADER_FIELDS
 from server.problems import (
+    CUT,
     HEADERS_TOO_LARGE,
     INTERRUPTION,
     MALFORMED_REQUEST,
@@ -35,9 +36,6 @@ from server.problems import (
     Problem,
 )
 from server.request_context import TARGET_BYTES, Headers
-
-_BYTES_PER_SECOND: Final = 32_768
-"""A client that sends or takes less is a slow one, and uses its seconds up."""
 
 _HEAD_BYTES: Final = TARGET_BYTES + HEADER_BYTES + 8_192
 """Of a head that has no end yet. The guard is exact about those that have one."""
@@ -83,6 +81,17 @@ class ProblemProtocol(FramedProtocol):
         """Whether the stages work on a request of this connection."""
         return self._running is not None and not self._running.response_complete
 
+    @property
+    def buffered(self) -> int:
+        """The bytes that it holds of an incomplete head, an unread body and unsent responses."""
+        head = self._head_bytes if self._has_begun() else 0
+        return head + self._unsent + (len(self.cycle.body) if self.cycle is not None else 0)
+
+    @property
+    def stalled(self) -> float:
+        """The seconds for which the client has stalled."""
+        return max(self._stalled, 0.0 if self.is_busy else self.waited)
+
     # What the event loop and the parser call.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -96,6 +105,8 @@ class ProblemProtocol(FramedProtocol):
         if self.is_busy and self._running is not None:
             self._running.disconnected = True
         super().connection_lost(exc)
+        # uvicorn's keep-alive timer would keep the protocol of a reset connection in memory until it fires.
+        self._unset_keepalive_if_required()
 
     def part_received(self, data: bytes) -> None:
         """Parse what has come, and see that what is kept of it does not grow without end."""
@@ -217,12 +228,13 @@ class ProblemProtocol(FramedProtocol):
 
     def look(self, passed: float) -> None:
         """Hold the seconds that have passed against whoever is waited for."""
-        if self._takes_nothing(passed) or self.is_abandoned():
-            self._cut()
-            return
         running = self._running
-        if running is None or running.response_complete:
+        if self._takes_nothing(passed) or self.is_abandoned():
+            self.cut()
+        elif running is None or running.response_complete:
             self._look_at_client(passed)
+        elif CUT in running.scope:
+            self.cut()
         elif self._can_be_answered(running):
             self._look_at_request(running, passed)
 
@@ -233,7 +245,7 @@ class ProblemProtocol(FramedProtocol):
             if self._can_be_answered(running):
                 self._interrupt(running, Problem(SERVICE_UNAVAILABLE))
             else:
-                self._cut()
+                self.cut()
         elif self._has_begun() and not self.is_deaf:
             self._refuse(Problem(SERVICE_UNAVAILABLE))
         else:
@@ -278,8 +290,7 @@ class ProblemProtocol(FramedProtocol):
     def _look_at_request(self, cycle: RequestResponseCycle, passed: float) -> None:
         limits = self._watch.limits
         if cycle.more_body and not cycle.body and not self.flow.read_paused and not self.is_deaf:
-            earned = self._body_bytes / _BYTES_PER_SECOND
-            if self._has_waited(cycle, passed) > limits.body_seconds + earned:
+            if self._has_waited(cycle, passed) > limits.body_seconds + self._body_bytes / BYTES_PER_SECOND:
                 self._interrupt(cycle, Problem(REQUEST_TIMEOUT))
             return
         if self._works_on is not cycle:
@@ -302,7 +313,7 @@ class ProblemProtocol(FramedProtocol):
             self._stalled = 0.0
         elif self._unsent:
             taken = max(0, self._unsent - unsent)
-            self._stalled = max(0.0, self._stalled + passed - taken / _BYTES_PER_SECOND)
+            self._stalled = max(0.0, self._stalled + passed - taken / BYTES_PER_SECOND)
         self._unsent = unsent
         return self._stalled > self._watch.limits.body_seconds
 
@@ -313,7 +324,7 @@ class ProblemProtocol(FramedProtocol):
             # Not before the task has begun, or nothing would answer.
             self.loop.call_soon(self._task.cancel)
 
-    def _cut(self) -> None:
+    def cut(self) -> None:
         """End the connection in the middle of an answer, or with one that nobody takes."""
         if self._running is not None and not self._running.response_complete:
             self._running.disconnected = True

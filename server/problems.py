@@ -10,6 +10,9 @@ import orjson
 INTERRUPTION: Final = "tasks_api.interruption"
 """Where a server puts an `Interruption` into the scope of a request before it cancels the request's task."""
 
+CUT: Final = "tasks_api.cut"
+"""A stage sets this in the scope of a request to have the server close its connection during the response."""
+
 PAGE = "/problems"
 """The page that explains the codes; a problem's `type` is a place in it."""
 

@@ -31,6 +31,9 @@ _SHORT_FIELDS: Final = (
 HEADER_FIELDS = 100
 """The most header fields; browsers and proxies send about thirty."""
 
+BYTES_PER_SECOND: Final = 32_768
+"""A client that sends or takes less is a slow one, and uses its seconds up."""
+
 
 class GuardMiddleware:
     """Refuses what no operation could want, before anything looks at what it means."""
@@ -126,23 +129,3 @@ def _exceeds(length: bytes, most: int) -> bool:
         raise Problem(MALFORMED_REQUEST, "Content-Length is not a number.")
     length = length.lstrip(b"0")
     return len(length) > len(str(most)) or int(length or b"0") > most
-
-
-async def read_content(receive: Receive) -> bytes:
-    """The whole body. Raises `Problem` (400) where it has no end, and what `receive` raises."""
-    message = await receive()
-    if not message.get("more_body"):
-        _stop_if_gone(message)
-        body: bytes = message.get("body", b"")
-        return body
-    chunks = [message["body"]]
-    while message.get("more_body"):
-        message = await receive()
-        _stop_if_gone(message)
-        chunks.append(message.get("body", b""))
-    return b"".join(chunks)
-
-
-def _stop_if_gone(message: Message) -> None:
-    if message["type"] == "http.disconnect":
-        raise Problem(MALFORMED_REQUEST, "The body ended early.")

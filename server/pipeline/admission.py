@@ -1,59 +1,120 @@
-"""The turns of requests that take much memory and time: few at once in a process, and fewer of one user."""
+"""Admission control: what the requests of one process may hold at once, and how much of it one user may."""
 
-import asyncio
-import contextlib
+import math
+import time
 from collections import Counter
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, Self
 
-from starlette.types import Message, Receive
+from server.middleware.request_limits import BYTES_PER_SECOND
+from server.problems import SERVICE_UNAVAILABLE, TOO_MANY_REQUESTS, Kind, Problem
+from server.request_context import Exchange
 
-from server.middleware.request_limits import read_content
-from server.pipeline.stage import Operation
-from server.problems import SERVICE_UNAVAILABLE, TOO_MANY_REQUESTS, Problem
-from server.request_context import Exchange, Response
+PATIENCE_SECONDS: Final = 2.0
+"""A client that is more than this behind `BYTES_PER_SECOND` is slow."""
 
-_AT_ONCE: Final = 16
-_OF_ONE_USER: Final = 4
-_AT_WORK: Final = 2
+_TOO_MANY_OF_ONE_USER: Final = "The user has too many of these requests in progress. Try again later."
 
 
-class InTurn:
-    """An operation with a large body: a hundred of them at once would take all of the memory.
+class Budget:
+    """A number of bytes or of slots that the requests of a process share.
 
-    At most `_AT_ONCE` bodies arrive at a time, and `_AT_WORK` of them are worked on; the others wait for their turn.
-    Who comes beyond that is sent away, as is one user's fifth, before any of the body is read.
+    If too little is left for a request, requests of slow clients end, those that hold most first. If that does not make
+    enough room, the request gets 429 when its user holds too much, and 503 when all users together do. A limit does not
+    apply to a request that is the only one.
     """
 
-    def __init__(self, operation: Operation) -> None:
-        self.operation = operation
-        self._under_way: Counter[str] = Counter()
-        self._work = asyncio.Semaphore(_AT_WORK)
+    def __init__(self, *, total: int, per_user: int) -> None:
+        self._total = total
+        self._per_user = per_user
+        self._shares: set[Share] = set()
+        self._held: Counter[str] = Counter()
+        self._held_by_all = 0
 
-    async def __call__(self, exchange: Exchange) -> Response:
-        """Call on in turn. Raises `Problem` (429, 503)."""
-        with self._place(exchange.user.id if exchange.user is not None else ""):
-            exchange.receive = _receive_again(await read_content(exchange.receive))
-            async with self._work:
-                return await self.operation(exchange)
+    def add(self, share: "Share", amount: int) -> None:
+        """Allocate more to a share. Raises `Problem` (429, 503)."""
+        others = self._held[share.user] - share.amount
+        if others and others + share.amount + amount > self._per_user:
+            self._make_room(
+                others + share.amount + amount - self._per_user,
+                (one for one in self._shares if one.user == share.user),
+                TOO_MANY_REQUESTS,
+            )
+        others = self._held_by_all - share.amount
+        if others and self._held_by_all + amount > self._total:
+            self._make_room(self._held_by_all + amount - self._total, self._shares, SERVICE_UNAVAILABLE)
+        self._shares.add(share)
+        self._change(share, amount)
 
-    @contextlib.contextmanager
-    def _place(self, user: str) -> Iterator[None]:
-        if self._under_way[user] >= _OF_ONE_USER:
-            raise Problem(TOO_MANY_REQUESTS, "The user has too many of these requests in progress. Try again later.")
-        if self._under_way.total() >= _AT_ONCE:
-            raise Problem(SERVICE_UNAVAILABLE)
-        self._under_way[user] += 1
-        try:
-            yield
-        finally:
-            self._under_way[user] -= 1
-            # A count of nothing is forgotten.
-            self._under_way += Counter()
+    def remove(self, share: "Share") -> None:
+        """Release everything that a share holds."""
+        self._shares.discard(share)
+        self._change(share, -share.amount)
+
+    def _change(self, share: "Share", amount: int) -> None:
+        share.amount += amount
+        self._held_by_all += amount
+        self._held[share.user] += amount
+        if not self._held[share.user]:
+            del self._held[share.user]
+
+    @staticmethod
+    def _make_room(needed: int, shares: "Iterable[Share]", kind: Kind) -> None:
+        now = time.monotonic()
+        slow = sorted((share for share in shares if share.due < now), key=lambda share: (-share.amount, share.due))
+        if sum(share.amount for share in slow) < needed:
+            raise Problem(kind, _TOO_MANY_OF_ONE_USER if kind is TOO_MANY_REQUESTS else None)
+        for share in slow:
+            if needed > 0:
+                needed -= share.amount
+                share.give_up()
 
 
-def _receive_again(content: bytes) -> Receive:
-    async def receive() -> Message:
-        return {"type": "http.request", "body": content, "more_body": False}
+class Share:
+    """The part of a budget that one request holds, until the block ends.
 
-    return receive
+    `end` is called when another request needs the share, and must end this request.
+    """
+
+    def __init__(self, budget: Budget, user: str, end: Callable[[], None] | None = None) -> None:
+        self.user = user
+        self.amount = 0
+        self.due = math.inf
+        """When the client becomes slow, in seconds of `time.monotonic()`. Infinite while nothing waits for it."""
+        self._budget = budget
+        self._end = end
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._budget.remove(self)
+
+    def take(self, amount: int) -> None:
+        """Allocate more. Raises `Problem` (429, 503)."""
+        self._budget.add(self, amount)
+
+    def wait_for_client(self, moved: int = 0) -> None:
+        """Start or continue to wait for the client, which has just sent or read `moved` bytes.
+
+        They extend its deadline, to `PATIENCE_SECONDS` from now at most.
+        """
+        now = time.monotonic()
+        earned = max(self.due, now) + moved / BYTES_PER_SECOND
+        self.due = min(earned, now + PATIENCE_SECONDS)
+
+    def wait_no_longer(self) -> None:
+        """Stop waiting for the client: the service is working on the request."""
+        self.due = math.inf
+
+    def give_up(self) -> None:
+        """Release what is held, and end the request."""
+        self._budget.remove(self)
+        self.wait_no_longer()
+        if self._end is not None:
+            self._end()
+
+
+def user_of(exchange: Exchange) -> str:
+    """The user whose limit applies. All requests without a token have one limit together."""
+    return exchange.user.id if exchange.user is not None else ""

@@ -15,10 +15,9 @@ from server.contract.parameters import Parameter, compile_parameter, token_claim
 from server.contract.schemas import Formats, Validator, body_defaults, shown
 from server.formats.strict_json import parse_json
 from server.formats.tabular import FORMATS, Record
-from server.middleware.request_limits import read_content
-from server.pipeline.admission import InTurn
 from server.pipeline.content_negotiation import check_accept
 from server.pipeline.stage import Operation, StageApi, parameters_of
+from server.pipeline.uploads import ImportOperation, Uploads
 from server.problems import (
     MALFORMED_REQUEST,
     UNSUPPORTED_MEDIA_TYPE,
@@ -45,12 +44,13 @@ class _JsonBody:
 
     validator: Validator
     defaults: Mapping[str, Any]
+    uploads: Uploads
 
     async def read(self, exchange: Exchange, violations: list[Violation]) -> Any:
         """The value, with the defaults of its members."""
         if _media_type(exchange.fields) != JSON:
             raise Problem(UNSUPPORTED_MEDIA_TYPE)
-        value = parse_json(await read_content(exchange.receive))
+        value = parse_json(await self.uploads.read(exchange))
         violations += self.validator.violations(value, "pointer")
         if self.defaults and isinstance(value, dict):
             return {**self.defaults, **value}
@@ -67,13 +67,14 @@ class _RecordsBody:
     defaults: Mapping[str, Any]
     max_records: int
     media_types: tuple[str, ...]
+    uploads: Uploads
 
     async def read(self, exchange: Exchange, violations: list[Violation]) -> list[Any]:
         """The values of all records. Raises `Problem` (422) with every invalid record."""
         media_type = _media_type(exchange.fields)
         if media_type not in self.media_types:
             raise Problem(UNSUPPORTED_MEDIA_TYPE, f"The body must be {' or '.join(self.media_types)} in UTF-8.")
-        content = await read_content(exchange.receive)
+        content = await self.uploads.read(exchange)
         values: list[Any] = []
         work = Cooperative()
         for count, record in enumerate(FORMATS[media_type].read(content, self.schema)):
@@ -192,6 +193,7 @@ _CONTENT_TYPE: Final = re.compile(
 class _ValidationApi(StageApi):
     def __init__(self, *args: Any, formats: Formats, **kwargs: Any) -> None:
         self.formats = formats
+        self.uploads = Uploads()
         super().__init__(*args, **kwargs)
 
     def make_operation(self, operation: AbstractOperation) -> Operation:
@@ -199,27 +201,28 @@ class _ValidationApi(StageApi):
             parameters = [
                 compile_parameter(item, self.formats) for item in parameters_of(operation) if not token_claim(item)
             ]
-            body = _compile_body(operation, self.formats)
+            body = _compile_body(operation, self.formats, self.uploads)
             media_type = _media_type_of_success(operation)
             validation = _ValidationOperation(self.next_operation(operation), parameters, body, media_type)
-            return InTurn(validation) if isinstance(body, _RecordsBody) else validation
+            return ImportOperation(validation, self.uploads) if isinstance(body, _RecordsBody) else validation
         except ContractError as error:
             message = f"{operation.operation_id}: {error}"
             raise ContractError(message) from error
 
 
-def _compile_body(operation: AbstractOperation, formats: Formats) -> _Body | None:
+def _compile_body(operation: AbstractOperation, formats: Formats, uploads: Uploads) -> _Body | None:
     body = operation.request_body
     if not body:
         return None
     media_types = tuple(body["content"])
     schema, *others = [media["schema"] for media in body["content"].values()]
     if body.get("required") and media_types == (JSON,):
-        return _JsonBody(Validator(schema, formats), body_defaults(schema))
+        return _JsonBody(Validator(schema, formats), body_defaults(schema), uploads)
     if not body.get("required") or not FORMATS.keys() >= set(media_types) or any(other != schema for other in others):
         raise ContractError("the request body is not enforced: it must be required, and JSON, NDJSON or CSV")
     record = schema["items"]
-    return _RecordsBody(record, Validator(record, formats), body_defaults(record), schema["maxItems"], media_types)
+    max_records = schema["maxItems"]
+    return _RecordsBody(record, Validator(record, formats), body_defaults(record), max_records, media_types, uploads)
 
 
 def _media_type_of_success(operation: AbstractOperation) -> str | None:

@@ -1,7 +1,8 @@
 """The stage that holds a success against the document before it is sent."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn
 
 import orjson
@@ -73,22 +74,22 @@ class _ResponseOperation:
                 _refuse(f"the status {response.status} is not described")
             success.check_headers(response.headers)
             if isinstance(response.body, Stream):
-                pages = self._checked(response.body.pages, success)
-                return Response(response.status, response.headers, Stream(pages, response.body.write))
+                stream = Stream(response.body.pages, partial(self._write, success, response.body.write))
+                return Response(response.status, response.headers, stream)
             success.check(response.body)
         except ResponseError as error:
             self._report(error)
             raise
         return response
 
-    async def _checked(self, pages: AsyncIterator[list[Any]], success: _Success) -> AsyncIterator[list[Any]]:
-        async for page in pages:
-            try:
-                success.check_value(orjson.loads(orjson.dumps(page, option=ORJSON_OPTIONS)))
-            except ResponseError as error:
-                self._report(error)
-                raise
-            yield page
+    def _write(self, success: _Success, write: Callable[[list[Any]], bytes], page: list[Any]) -> bytes:
+        """Check a page of a stream, and return its content. A generator would keep each checked page in memory."""
+        try:
+            success.check_value(orjson.loads(orjson.dumps(page, option=ORJSON_OPTIONS)))
+        except ResponseError as error:
+            self._report(error)
+            raise
+        return write(page)
 
     def _report(self, error: ResponseError) -> None:
         _log.error("contract.response_violation", operation=self.operation_id, reason=str(error))

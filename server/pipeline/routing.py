@@ -2,22 +2,22 @@
 
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from connexion.middleware.abstract import SpecMiddleware
 from connexion.spec import Specification
-from starlette.responses import StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.contract.document import compile_path, operations
 from server.middleware.security_headers import permit_page
+from server.pipeline.sending import Sender, in_pieces
 from server.pipeline.stage import Operation, operation_of
 from server.problems import MALFORMED_REQUEST, METHOD_NOT_ALLOWED, NOT_FOUND, Problem
 from server.rate_limit.policies import RateLimits
-from server.request_context import Exchange, Response, Stream, exchange_of
+from server.request_context import Exchange, Response, exchange_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ class RoutingMiddleware(SpecMiddleware):
     def __init__(self, app: ASGIApp, *, pages: Mapping[str, ASGIApp], limits: RateLimits) -> None:
         self.app = app
         self.limits = limits
+        self._sender = Sender()
         self._exact = {path.encode(): _Resource({}, "GET, HEAD, OPTIONS", page) for path, page in pages.items()}
         self._templates: defaultdict[int, list[tuple[re.Pattern[bytes], _Resource]]] = defaultdict(list)
         """By the number of slashes, which no parameter adds to."""
@@ -83,13 +84,15 @@ class RoutingMiddleware(SpecMiddleware):
         found = resource.operations.get(method)
         if found is not None:
             exchange.operation_id, operation = found
-            await _send(await operation(exchange), scope, receive, send)
+            await self._sender.send(await operation(exchange), exchange, send)
         elif method == "OPTIONS":
-            await _send(Response(204, [(b"allow", resource.allow.encode())], b""), scope, receive, send)
+            await self._sender.send(Response(204, [(b"allow", resource.allow.encode())], b""), exchange, send)
         elif resource.page is not None and method in ("GET", "HEAD"):
             await self.limits.count_anonymous(exchange)
             permit_page(exchange.answer_headers)
-            await resource.page({**scope, "method": "GET"}, receive, send if method == "GET" else _without_body(send))
+            await resource.page(
+                {**scope, "method": "GET"}, receive, in_pieces(send) if method == "GET" else _without_body(send)
+            )
         else:
             await self.limits.count_anonymous(exchange)
             raise Problem(METHOD_NOT_ALLOWED, headers={"allow": resource.allow})
@@ -112,30 +115,6 @@ def _decoded(segment: bytes) -> str:
         return (unquote_to_bytes(segment) if b"%" in segment else segment).decode()
     except UnicodeDecodeError:
         raise Problem(MALFORMED_REQUEST, "The decoded path is not valid UTF-8.") from None
-
-
-async def _send(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
-    """HEAD is the answer to a GET without its content, the header fields unchanged (RFC 9110, section 9.3.2)."""
-    head = scope["method"] == "HEAD"
-    if isinstance(response.body, Stream):
-        pages = aiter(response.body.pages)
-        # Before the status is sent, for this may fail.
-        first = response.body.write(await anext(pages))
-        if not head:
-            streaming = StreamingResponse(_contents(first, pages, response.body.write), response.status)
-            streaming.raw_headers = response.headers
-            await streaming(scope, receive, send)
-            return
-    await send({"type": "http.response.start", "status": response.status, "headers": response.headers})
-    await send({"type": "http.response.body", "body": b"" if head else response.body})
-
-
-async def _contents(
-    first: bytes, pages: AsyncIterator[list[Any]], write: Callable[[list[Any]], bytes]
-) -> AsyncIterator[bytes]:
-    yield first
-    async for page in pages:
-        yield write(page)
 
 
 def _without_body(send: Send) -> Send:

@@ -1,10 +1,6 @@
 """Imports: all tasks of a file, or none."""
 
-import contextlib
-import socket
 import uuid
-from collections.abc import Callable
-from urllib.parse import urlsplit
 
 import pytest
 
@@ -13,40 +9,8 @@ from tests.support.api import TasksApi
 from tests.support.raw_http import Wire, problem, request
 from tests.support.service import Service, token
 from tests.support.types import Json
-from tests.support.waiting import until
 
 # Import
-
-
-def _begin(service: Service, subject: str) -> socket.socket:
-    """An import whose body has begun to arrive."""
-    address = urlsplit(service.url)
-    connection = socket.create_connection((address.hostname, address.port or 80), timeout=30)
-    fields = [("Authorization", f"Bearer {token(subject)}"), ("Content-Type", NDJSON), ("Content-Length", "14")]
-    connection.sendall(request("POST", "/api/tasks/import", fields) + b'{"tit')
-    return connection
-
-
-def test_a_user_has_four_imports_under_way_and_a_process_sixteen(
-    service: Service, new_user: Callable[[str], str]
-) -> None:
-    """Bodies that wait in memory are bounded, and nobody can keep the others from importing."""
-    users = [new_user("ada") for _ in range(5)]
-    with contextlib.ExitStack() as stack:
-        begun = [stack.enter_context(_begin(service, user)) for user in users[:4] for _ in range(4)]
-
-        def code(user: str) -> str:
-            client = service.as_user(user)
-            answer = client.post("/api/tasks/import", content=b'{"title":"a"}', headers={"content-type": NDJSON})
-            return "" if answer.status_code == 200 else str(answer.json()["code"])
-
-        until(lambda: code(users[4]) == "service-unavailable")
-        assert code(users[0]) == "too-many-requests"
-        for connection in begun:
-            connection.sendall(b'le":"a"}\n')
-            assert connection.recv(4096).startswith(b"HTTP/1.1 200 ")
-        until(lambda: code(users[4]) == "")
-        assert code(users[0]) == ""
 
 
 def test_what_a_line_leaves_out_has_a_default(api: TasksApi) -> None:

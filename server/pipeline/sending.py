@@ -1,0 +1,131 @@
+"""Sending responses as fast as clients read them, within limits on the memory that unread responses hold."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Final
+
+from starlette.types import Message, Receive, Send
+
+from server.pipeline.admission import Budget, Share, user_of
+from server.problems import CUT, Problem
+from server.request_context import Exchange, Response, Stream
+
+PIECE_BYTES: Final = 16_384
+"""The size of one write to the transport, which holds at most this much above its high-water mark of 64 KiB."""
+
+SMALL_BYTES: Final = 65_536
+"""Content up to this size, the transport's high-water mark, is written at once."""
+
+ANSWER_BYTES: Final = 32 * 1024 * 1024
+"""The total size of larger responses that clients have not read, in one process."""
+
+ANSWER_BYTES_PER_USER: Final = 8 * 1024 * 1024
+
+EXPORTS: Final = 32
+"""The number of exports that one process sends at a time. Each holds one page of `persistence.export.PAGE_BYTES`."""
+
+EXPORTS_PER_USER: Final = 4
+
+
+class Sender:
+    """Sends the responses of one process."""
+
+    def __init__(self) -> None:
+        self._answers = Budget(total=ANSWER_BYTES, per_user=ANSWER_BYTES_PER_USER)
+        self._exports = Budget(total=EXPORTS, per_user=EXPORTS_PER_USER)
+
+    async def send(self, response: Response, exchange: Exchange, send: Send) -> None:
+        """Send a response. Raises `Problem` (429, 503) if other requests hold too much, and what the first page raises.
+
+        HEAD gets the response to a GET without its content, the header fields unchanged (RFC 9110, section 9.3.2).
+        """
+        start = {"type": "http.response.start", "status": response.status, "headers": response.headers}
+        is_head = exchange.scope["method"] == "HEAD"
+        if isinstance(response.body, Stream):
+            with self._share(self._exports, exchange) as share:
+                share.take(1)
+                content = await _next(response.body)
+                await send(start)
+                if not is_head:
+                    await _send_stream(content or b"", response.body, share, exchange.receive, send)
+        elif is_head or len(response.body) <= SMALL_BYTES:
+            await send(start)
+            await send({"type": "http.response.body", "body": b"" if is_head else response.body})
+            return
+        else:
+            with self._share(self._answers, exchange) as share:
+                share.take(len(response.body))
+                await send(start)
+                await _send_pieces(response.body, share, send)
+        await _send_part(b"", send, more=False)
+
+    @staticmethod
+    def _share(budget: Budget, exchange: Exchange) -> Share:
+        return Share(budget, user_of(exchange), partial(_cut, exchange))
+
+
+def in_pieces(send: Send) -> Send:
+    """Write content that all requests share in pieces, so that no transport holds a copy of it."""
+
+    async def send_in_pieces(message: Message) -> None:
+        content = message.get("body", b"")
+        for begin in range(0, len(content) if len(content) > SMALL_BYTES else 0, PIECE_BYTES):
+            await _send_part(content[begin : begin + PIECE_BYTES], send)
+        await send({**message, "body": b""} if len(content) > SMALL_BYTES else message)
+
+    return send_in_pieces
+
+
+def _cut(exchange: Exchange) -> None:
+    exchange.scope[CUT] = True
+
+
+async def _send_part(content: bytes, send: Send, *, more: bool = True) -> None:
+    await send({"type": "http.response.body", "body": content, "more_body": more})
+
+
+async def _send_pieces(content: bytes, share: Share, send: Send) -> None:
+    """Send content, and wait until the transport is below its high-water mark."""
+    share.wait_for_client()
+    for begin in range(0, len(content), PIECE_BYTES):
+        piece = content[begin : begin + PIECE_BYTES]
+        await _send_part(piece, send)
+        share.wait_for_client(len(piece))
+    # `send` waits before it writes. The empty part waits until the last piece has been read.
+    await _send_part(b"", send)
+    share.wait_no_longer()
+
+
+async def _send_stream(content: bytes | None, stream: Stream, share: Share, receive: Receive, send: Send) -> None:
+    """Send content, then page after page. Each is fetched when the client has read the one before."""
+    async with _disconnection(receive) as gone:
+        while content is not None and not gone.done():
+            await _send_pieces(content, share, send)
+            # Released before the next page is fetched.
+            content = None
+            content = await _next(stream)
+
+
+async def _next(stream: Stream) -> bytes | None:
+    """The content of the next page; None after the last one."""
+    page = await anext(stream.pages, None)
+    return None if page is None else stream.write(page)
+
+
+@contextlib.asynccontextmanager
+async def _disconnection(receive: Receive) -> AsyncIterator[asyncio.Task[None]]:
+    """A task that is done when the client has disconnected."""
+    task = asyncio.create_task(_wait_for_disconnection(receive))
+    try:
+        yield task
+    finally:
+        task.cancel()
+
+
+async def _wait_for_disconnection(receive: Receive) -> None:
+    # An unread body that is too large raises `Problem`, and ends the connection as well.
+    with contextlib.suppress(Problem):
+        while (await receive())["type"] != "http.disconnect":
+            pass
