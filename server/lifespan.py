@@ -17,6 +17,7 @@ from persistence.postgres.database import Database
 from persistence.retention import purge
 from server.auth.tokens import TokenVerifier
 from server.event_loop_lag import EventLoopLag
+from server.memory import trim_memory
 from server.rate_limit.policies import RateLimits
 from server.settings import Settings, SettingsError
 
@@ -69,6 +70,7 @@ async def lifespan(settings: Settings, resources: Resources, address: Address, _
         resources.lag.start()
         migrating = asyncio.create_task(_migrate(settings, url)) if settings.migrate_on_start else None
         purging = asyncio.create_task(_purge(resources.database, settings.trash_retention_days))
+        trimming = asyncio.create_task(trim_memory())
         try:
             if migrating is not None and settings.database_url is None:
                 # Bounded, because a service cannot be stopped while it starts.
@@ -76,6 +78,7 @@ async def lifespan(settings: Settings, resources: Resources, address: Address, _
             _tune_garbage_collection()
             yield
         finally:
+            trimming.cancel()
             purging.cancel()
             if migrating is not None:
                 migrating.cancel()

@@ -129,7 +129,10 @@ class Connection(AsyncConnection[TupleRow]):
             names = (result.fname(index) or b"" for index in range(result.nfields))
             columns = self._columns[statement.name] = [name.decode() for name in names]
         self._adapter.set_pgresult(result)
-        return [dict(zip(columns, row, strict=False)) for row in self._adapter.load_rows(0, result.ntuples, tuple)]
+        rows = [dict(zip(columns, row, strict=False)) for row in self._adapter.load_rows(0, result.ntuples, tuple)]
+        # Otherwise each connection of the pool keeps its last result, up to megabytes, until its next statement.
+        self._adapter.set_pgresult(None)
+        return rows
 
     # Called by the event loop.
 

@@ -3,7 +3,7 @@
 import asyncio
 
 import structlog
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from persistence.errors import DatabaseUnavailable, InvalidCursor, KeyInUse, KeyReused, TaskChanged, TaskNotFound
 from server.auth.errors import InvalidToken, KeysUnavailable
@@ -66,32 +66,44 @@ class ProblemMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        exchange = exchange_of(scope)
         try:
             await self.app(scope, receive, send)
         except Exception as error:
-            exchange = exchange_of(scope)
-            problem = problem_of(error)
-            _report(error, problem, exchange.request_id)
+            answer = _answer_to(error, exchange)
             if exchange.status is not None:
                 raise
-            await _send_problem(problem, exchange, send)
         except asyncio.CancelledError:
             interruption: Interruption | None = scope.get(INTERRUPTION)
             task = asyncio.current_task()
             if interruption is None or task is None:
                 raise
             task.uncancel()
-            exchange = exchange_of(scope)
             code = interruption.problem.kind.code if interruption.problem else None
             _log.warning("interrupted", request_id=exchange.request_id, code=code)
-            if interruption.problem is not None and exchange.status is None:
-                await _send_problem(interruption.problem, exchange, send)
+            if interruption.problem is None or exchange.status is not None:
+                return
+            answer = _render(interruption.problem, exchange)
+        else:
+            return
+        # Sent after the exception has been freed: its traceback holds the frames of all stages with their request
+        # bodies, and sending may wait for the client. No variable here refers to it, which would make a cycle.
+        for message in answer:
+            await send(message)
 
 
-async def _send_problem(problem: Problem, exchange: Exchange, send: Send) -> None:
+def _answer_to(error: Exception, exchange: Exchange) -> list[Message]:
+    problem = problem_of(error)
+    _report(error, problem, exchange.request_id)
+    return _render(problem, exchange)
+
+
+def _render(problem: Problem, exchange: Exchange) -> list[Message]:
     headers, content = problem.render(exchange.path)
-    await send({"type": "http.response.start", "status": problem.kind.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if exchange.scope["method"] == "HEAD" else content})
+    return [
+        {"type": "http.response.start", "status": problem.kind.status, "headers": headers},
+        {"type": "http.response.body", "body": b"" if exchange.scope["method"] == "HEAD" else content},
+    ]
 
 
 def _report(error: Exception, problem: Problem, request_id: str) -> None:
