@@ -11,6 +11,7 @@ from typing import Protocol
 
 import pytest
 
+_UNITS = {"_seconds": ", s", "_mib": ", MiB"}
 BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->\n"
 
 
@@ -22,7 +23,7 @@ class Figures(Protocol):
 
 
 class Table:
-    """A row for each group. What is recorded again is added up; of what ends in `_seconds` the worst counts."""
+    """A row for each group. What is recorded again is added up; of seconds and MiB the worst counts."""
 
     def __init__(self) -> None:
         self._rows: dict[str, dict[str, float]] = {}
@@ -31,7 +32,7 @@ class Table:
         row = self._rows.setdefault(group, {})
         for name, value in {"tried": tried, "survived": survived, **more}.items():
             known = row.get(name, 0)
-            row[name] = max(known, value) if name.endswith("_seconds") else known + value
+            row[name] = max(known, value) if name.endswith(tuple(_UNITS)) else known + value
         assert tried > 0, f"{group}: nothing was tried"
         assert survived == tried, f"{group}: {tried - survived} of {tried} were not survived"
 
@@ -40,7 +41,7 @@ class Table:
 
     def __str__(self) -> str:
         names = list(dict.fromkeys(name for row in self._rows.values() for name in row))
-        head = ["What was done", *(name.replace("_seconds", ", s").replace("_", " ") for name in names)]
+        head = ["What was done", *(_title(name) for name in names)]
         body = [[group, *(_cell(name, row.get(name)) for name in names)] for group, row in self._rows.items()]
         rule = ["---", *["---:"] * len(names)]
         widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
@@ -57,6 +58,12 @@ def _cell(name: str, value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:.1f}" if name.endswith("_seconds") else f"{value:,.0f}"
+
+
+def _title(name: str) -> str:
+    for ending, unit in _UNITS.items():
+        name = name.replace(ending, unit)
+    return name.replace("_", " ")
 
 
 def _occasion() -> str:
