@@ -164,7 +164,7 @@ def test_a_checkout_may_be_closed_and_have_any_name(
     closed.mkdir(mode=0o700)
     for path in (installed, installed.with_name(f"{installed.name}.libs")):
         if path.exists():
-            shutil.copytree(path, closed / path.name, copy_function=os.link)
+            shutil.copytree(path, closed / path.name, ignore=shutil.ignore_patterns("pginstall", "include"))
     monkeypatch.syspath_prepend(closed)
     assert program_directories()[VERSION].is_relative_to(closed)
     with embedded_server(directory) as url:
