@@ -28,7 +28,7 @@ from server.logging import configure_logging
 from server.middleware.access_log import AccessLogMiddleware
 from server.middleware.cors import CrossOriginMiddleware
 from server.middleware.errors import ProblemMiddleware
-from server.middleware.request_limits import GuardMiddleware
+from server.middleware.request_limits import RequestLimitsMiddleware
 from server.middleware.security_headers import security_headers
 from server.pages import pages
 from server.pipeline import (
@@ -88,7 +88,9 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
             ),
             partial(CrossOriginMiddleware, origins=settings.cors_origins, document=document),
             ProblemMiddleware,
-            partial(GuardMiddleware, max_body_bytes=settings.max_body_bytes, larger_bodies=larger_bodies(document)),
+            partial(
+                RequestLimitsMiddleware, max_body_bytes=settings.max_body_bytes, larger_bodies=larger_bodies(document)
+            ),
             partial(ProxyHeadersMiddleware, trusted_hosts=list(map(str, settings.forwarded_allow_ips))),
             LifespanMiddleware,
             partial(RoutingMiddleware, pages=site, limits=limits),

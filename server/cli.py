@@ -27,7 +27,7 @@ from persistence.retention import Purged
 from persistence.retention import purge as purge_database
 from server.app import create_app
 from server.auth.tokens import issue_token
-from server.connection_limits import Limits, Watch
+from server.connection_limits import ConnectionMonitor, Limits
 from server.contract.document import ContractError, load_document, to_yaml
 from server.http_protocol import ProblemProtocol
 from server.lifespan import database_address
@@ -112,7 +112,7 @@ def _run(settings: Settings, app: ASGIApp) -> None:
         timeout_graceful_shutdown=settings.shutdown_seconds,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_worker_healthcheck=_WORKER_SECONDS,
-        http=cast("type[asyncio.Protocol]", partial(ProblemProtocol, watch=_watch(settings))),
+        http=cast("type[asyncio.Protocol]", partial(ProblemProtocol, monitor=_monitor(settings))),
         ws="none",
         access_log=False,
         log_config=None,
@@ -134,7 +134,7 @@ def _run(settings: Settings, app: ASGIApp) -> None:
         sys.exit(_OperatorError.exit_code)
 
 
-def _watch(settings: Settings) -> Watch:
+def _monitor(settings: Settings) -> ConnectionMonitor:
     seconds = float(settings.shutdown_seconds)
     if settings.workers > 1:
         # The supervisor takes up to half a second to pass the signal on, and some time to end after its workers.
@@ -146,7 +146,7 @@ def _watch(settings: Settings) -> Watch:
         shutdown_seconds=seconds,
         connections=max(1, min(settings.max_connections, allow_files() - _FILES_OF_OUR_OWN)),
     )
-    return Watch(limits, security_headers(production=settings.environment == "production"))
+    return ConnectionMonitor(limits, security_headers(production=settings.environment == "production"))
 
 
 def _share_with_workers(url: str, secret: str | None, stack: contextlib.ExitStack) -> None:

@@ -8,12 +8,12 @@ from typing import Any, Final, Protocol
 from server.middleware.access_log import CONNECTIONS
 from server.request_context import Headers
 
-_TICK: Final = 0.25
+_INTERVAL_SECONDS: Final = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a client may take. Times are in seconds, connections those of one process."""
+    """The limits of time in seconds, and of connections of one process."""
 
     head_seconds: float = 10
     body_seconds: float = 30
@@ -25,17 +25,17 @@ class Limits:
 
 
 class Connection(Protocol):
-    """What the timer asks of a connection."""
+    """A connection, as the monitor sees it."""
 
     connections: set[Any]
     loop: asyncio.AbstractEventLoop
     transport: Any
     waited: float
-    """For how many seconds the client has been waited for."""
+    """The seconds for which the service has waited for the client."""
 
     @property
     def is_busy(self) -> bool:
-        """Whether a request of this connection is being worked on."""
+        """True while a request of this connection is processed."""
 
     @property
     def buffered(self) -> int:
@@ -45,61 +45,61 @@ class Connection(Protocol):
     def stalled(self) -> float:
         """The seconds for which the client has stalled."""
 
-    def look(self, passed: float) -> None:
-        """Count the seconds that have passed."""
+    def check_deadlines(self, passed: float) -> None:
+        """Count the seconds that have passed, and end what exceeds its limit."""
 
     def cut(self) -> None:
         """Close the connection at once, also in the middle of a response."""
 
     def end(self) -> None:
-        """End the connection, for the process ends."""
+        """End the connection, because the process shuts down."""
 
 
-class Watch:
-    """Looks at every connection of a process four times a second.
+class ConnectionMonitor:
+    """Checks every connection of a process four times a second.
 
-    A timer of its own would cost each request more than this does, and the time that the event loop itself stood
-    still must not be held against a client.
+    A timer for each request would cost more. A check counts at most two intervals, so that a delay of the event loop
+    does not count against clients.
     """
 
     def __init__(self, limits: Limits, headers: Headers) -> None:
         self.limits = limits
         self.headers = headers
-        """What every answer carries."""
+        """The header fields of every response."""
         self.draining_since: float | None = None
-        """When the service was told to end, in seconds of the event loop's clock."""
+        """The time of the shutdown signal, in seconds of the event loop's clock."""
         self._connections: set[Connection] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._looked_at = 0.0
-        self._made_room = False
+        self._checked_at = 0.0
+        self._closed_idle = False
 
     def add(self, connection: Connection) -> bool:
-        """Look at this connection from now on. Returns whether there is room for it."""
+        """Monitor this connection from now on. Returns False if there are too many."""
         if self._timer is None:
-            # uvicorn's own set, from which it takes what is closed.
+            # uvicorn's own set, from which it removes closed connections.
             self._connections = connection.connections
-            self._looked_at = connection.loop.time()
-            self._timer = connection.loop.call_later(_TICK, self._look, connection.loop)
-        return len(self._connections) <= self.limits.connections or self._make_room(connection)
+            self._checked_at = connection.loop.time()
+            self._timer = connection.loop.call_later(_INTERVAL_SECONDS, self._check, connection.loop)
+        return len(self._connections) <= self.limits.connections or self._close_idle(connection)
 
     def drain(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin to count the seconds that are left."""
+        """Begin the shutdown."""
         if self.draining_since is None:
             self.draining_since = loop.time()
 
-    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _check(self, loop: asyncio.AbstractEventLoop) -> None:
         connections = [*self._connections]
         CONNECTIONS.set(len(connections))
-        self._timer = loop.call_later(_TICK, self._look, loop) if connections else None
-        self._made_room = False
+        self._timer = loop.call_later(_INTERVAL_SECONDS, self._check, loop) if connections else None
+        self._closed_idle = False
         now = loop.time()
-        passed, self._looked_at = min(now - self._looked_at, 2 * _TICK), now
+        passed, self._checked_at = min(now - self._checked_at, 2 * _INTERVAL_SECONDS), now
         is_over = self._is_over(now)
         for connection in connections:
             if is_over:
                 connection.end()
             else:
-                connection.look(passed)
+                connection.check_deadlines(passed)
         self._shed(connections)
 
     def _shed(self, connections: list[Connection]) -> None:
@@ -114,17 +114,17 @@ class Watch:
             connection.cut()
 
     def _is_over(self, now: float) -> bool:
-        """Whether the rest of the time to end is needed for the answers that say so."""
+        """True if the rest of the time for the shutdown is needed to send the responses."""
         if self.draining_since is None:
             return False
         seconds = self.limits.shutdown_seconds
-        return now - self.draining_since > seconds - min(1, seconds / 4) - _TICK
+        return now - self.draining_since > seconds - min(1, seconds / 4) - _INTERVAL_SECONDS
 
-    def _make_room(self, newcomer: Connection) -> bool:
-        """End the connections that have waited for a request the longest. Not more than once between two looks."""
-        if self._made_room:
+    def _close_idle(self, newcomer: Connection) -> bool:
+        """Close the connections that have been idle longest, at most once between two checks."""
+        if self._closed_idle:
             return False
-        self._made_room = True
+        self._closed_idle = True
         idle = [one for one in self._connections if one is not newcomer and not one.is_busy]
         for one in heapq.nlargest(max(1, self.limits.connections // 10), idle, key=lambda one: one.waited):
             one.transport.abort()

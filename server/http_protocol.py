@@ -1,16 +1,16 @@
-"""uvicorn's protocol, with bounds to what a client may take of time and memory.
+"""uvicorn's HTTP protocol, with limits on the time and the memory of a connection.
 
-What waits for a client, or for the service itself, waits for a bounded time:
+Every wait is bounded:
 
-    the head of a request           `Limits.head_seconds`; 408, or the end of a connection that said nothing
-    its body                        `Limits.body_seconds`, and one more for each 32 KiB that have come; 408
-    the beginning of the answer     `Limits.request_seconds` of the service's own time; 503
-    the client taking the answer    as for the body, then the connection is cut
-    the end of the service          `Limits.shutdown_seconds` from the signal; 503
+    the head of a request           `Limits.head_seconds`; 408, or the end of a silent connection
+    its body                        `Limits.body_seconds`, plus one for each 32 KiB received; 408
+    the beginning of the response   `Limits.request_seconds` of the service's own time; 503
+    the client reading a response   as for the body, then the connection is closed
+    the shutdown                    `Limits.shutdown_seconds` from the signal; 503
 
-A request that the stages work on is ended through them: `Interruption` is put into its scope and its task is
-cancelled, so that the one answer it gets has its request id, its CORS headers, its log line and its count. What never
-becomes a request is answered here, in the contract's shape.
+A request that is being processed is ended through the stages: an `Interruption` is put into its scope and its task is
+cancelled, so that its response has a request id, CORS header fields, a log line and a count. What never becomes a
+request is answered here with the same problem documents.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from typing import Any, Final
 from uuid_utils import uuid7
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from server.connection_limits import Watch
+from server.connection_limits import ConnectionMonitor
 from server.framed_protocol import FramedProtocol
 from server.middleware.access_log import access_log
 from server.middleware.request_limits import BYTES_PER_SECOND, HEADER_BYTES, HEADER_FIELDS
@@ -38,53 +38,53 @@ from server.problems import (
 from server.request_context import TARGET_BYTES, Headers
 
 _HEAD_BYTES: Final = TARGET_BYTES + HEADER_BYTES + 8_192
-"""Of a head that has no end yet. The guard is exact about those that have one."""
+"""The limit of an incomplete head. The request limits check a complete one exactly."""
 
-_OVERHEAD: Final = 16
-"""The most bytes on the wire for one of a body: a chunk of one byte takes six."""
+_MAX_OVERHEAD: Final = 16
+"""The maximum number of received bytes for one of a body: a chunk of one byte takes six."""
 
-_SLACK: Final = 65_536
+_FREE_OVERHEAD_BYTES: Final = 65_536
 
-_MOST_QUEUED: Final = 100
-"""Requests that a client may send ahead of their answers. Thousands fit into what is read at once."""
+_MAX_PIPELINED: Final = 100
+"""The maximum number of pipelined requests. One read can contain thousands."""
 
-_FEW_SECONDS: Final = 2.0
-"""For a client to read why it was refused: closing at once may take an answer back (RFC 9112, section 9.6)."""
+_LINGER_SECONDS: Final = 2.0
+"""The time for a client to read a refusal: an immediate close may discard it (RFC 9112, section 9.6)."""
 
-_LINGER: Final = 1.0
-"""For a request that was on its way when the service began to end."""
+_SHUTDOWN_GRACE_SECONDS: Final = 1.0
+"""The time for a request that was sent when the shutdown began."""
 
 
 class ProblemProtocol(FramedProtocol):
-    """Ends what takes too long or too much, and answers what never becomes a request that the stages could see."""
+    """Ends connections that exceed their limits, and answers malformed requests."""
 
     waited = 0.0
-    """For how many seconds the client has been waited for."""
+    """The seconds for which the service has waited for the client."""
     _worked = 0.0
     _stalled = 0.0
     _unsent = 0
-    _waits_for: object = None
-    _works_on: object = None
+    _waiting_for: object = None
+    _working_on: object = None
     _counted: object = None
     _head_bytes = 0
     _body_bytes = 0
-    _wire_bytes: int | None = None
+    _received_bytes: int | None = None
     _running: RequestResponseCycle | None = None
     _task: asyncio.Task[None] | None = None
 
-    def __init__(self, *args: Any, watch: Watch, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, monitor: ConnectionMonitor, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._watch = watch
+        self._monitor = monitor
 
     @property
     def is_busy(self) -> bool:
-        """Whether the stages work on a request of this connection."""
+        """True while a request of this connection is processed."""
         return self._running is not None and not self._running.response_complete
 
     @property
     def buffered(self) -> int:
         """The bytes that it holds of an incomplete head, an unread body and unsent responses."""
-        head = self._head_bytes if self._has_begun() else 0
+        head = self._head_bytes if self._has_incomplete_head() else 0
         return head + self._unsent + (len(self.cycle.body) if self.cycle is not None else 0)
 
     @property
@@ -92,16 +92,16 @@ class ProblemProtocol(FramedProtocol):
         """The seconds for which the client has stalled."""
         return max(self._stalled, 0.0 if self.is_busy else self.waited)
 
-    # What the event loop and the parser call.
+    # Called by the event loop and the parser.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take the connection, if there is room."""
+        """Accept the connection, unless there are too many."""
         super().connection_made(transport)
-        if not self._watch.add(self):
+        if not self._monitor.add(self):
             self._refuse(Problem(SERVICE_UNAVAILABLE))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let the request under way know, which need not be the last that came."""
+        """Tell the current request, which need not be the last one received."""
         if self.is_busy and self._running is not None:
             self._running.disconnected = True
         super().connection_lost(exc)
@@ -109,7 +109,7 @@ class ProblemProtocol(FramedProtocol):
         self._unset_keepalive_if_required()
 
     def part_received(self, data: bytes) -> None:
-        """Parse what has come, and see that what is kept of it does not grow without end."""
+        """Parse received data, and bound what is kept of it."""
         super().part_received(data)
         cycle = self.cycle
         if cycle is None or cycle.scope is not self.scope:
@@ -120,36 +120,36 @@ class ProblemProtocol(FramedProtocol):
     def on_headers_complete(self) -> None:
         """Begin the request."""
         super().on_headers_complete()
-        # Fields that come behind the body must not be taken for those of the head (RFC 9110, section 6.5.1).
+        # Trailer fields must not become header fields (RFC 9110, section 6.5.1).
         self.headers = []
         self._body_bytes = 0
-        self._wire_bytes = None
-        # What comes behind a request for another protocol may be of that one, and would be read as HTTP.
-        if self._watch.draining_since is not None or self.parser.should_upgrade():
+        self._received_bytes = None
+        # Data after a request for another protocol may belong to that protocol.
+        if self._monitor.draining_since is not None or self.parser.should_upgrade():
             self.cycle.keep_alive = False
-        if len(self.pipeline) >= _MOST_QUEUED:
+        if len(self.pipeline) >= _MAX_PIPELINED:
             self.cycle.keep_alive = False
-            self.cycle.transport = _GentlyClosed(self)  # type: ignore[assignment]
+            self.cycle.transport = _LingeringTransport(self)  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
-        """Keep a part of the body, which earns its sender more time."""
+        """Keep a part of the body, which extends its deadline."""
         super().on_body(body)
         if not self.cycle.response_complete:
             self._body_bytes += len(body)
 
     def on_message_complete(self) -> None:
-        """End the body, unless more fields come behind it than a head may have."""
+        """End the body, unless its trailers exceed the limit of header fields."""
         if self.headers and sum([len(name) + len(value) for name, value in self.headers]) > HEADER_BYTES:
             raise BufferError("the trailers are too long")
         super().on_message_complete()
 
     def resume_writing(self) -> None:
-        """Go on, for the client takes its answer."""
+        """Continue, because the client reads its response."""
         super().resume_writing()
         self._stalled = 0.0
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        # As in the method that this one replaces.
+        # As in the overridden method.
         context = contextvars.Context() if self.config.reset_contextvars else None
         task = self.loop.create_task(cycle.run_asgi(app), context=context)
         task.add_done_callback(self.tasks.discard)
@@ -158,20 +158,20 @@ class ProblemProtocol(FramedProtocol):
         if INTERRUPTION in cycle.scope:
             self.loop.call_soon(task.cancel)
 
-    # What came is not a request.
+    # Malformed requests.
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what the parser could not read, and listen no more: where a next request starts is unknown."""
-        # A target beyond 65,535 bytes is one of the things that it does not read.
+        """Refuse what the parser could not read, and read no more: the start of the next request is unknown."""
+        # The parser does not read a target beyond 65,535 bytes.
         too_long = len(self.url) > TARGET_BYTES
         self.give_up(Problem(URI_TOO_LONG) if too_long else Problem(MALFORMED_REQUEST, self.fault or msg))
 
     def give_up(self, problem: Problem) -> None:
-        """End with the problem, unless an answer is due or has been given to what came before."""
+        """End with the problem, unless the response to an earlier request is due."""
         self.is_deaf = True
         cycle = self.cycle
         if cycle is not None and cycle.scope is self.scope and cycle.more_body:
-            # It is in the body of a request.
+            # The fault is in the body of a request.
             if cycle.response_complete:
                 self.transport.close()
             elif not cycle.response_started:
@@ -183,29 +183,29 @@ class ProblemProtocol(FramedProtocol):
             self._refuse(problem)
 
     def _refuse(self, problem: Problem) -> None:
-        """Answer in the stages' place, and close the connection."""
+        """Answer without the stages, and close the connection."""
         self.is_deaf = True
         if self.transport.is_closing():
             return
         request_id = str(uuid7())
-        self.transport.write(_as_bytes(problem, request_id, self._watch.headers))
-        access_log.add_refused(request_id, problem.kind.status)
+        self.transport.write(_as_bytes(problem, request_id, self._monitor.headers))
+        access_log.add_refusal(request_id, problem.kind.status)
         self.close_gently()
 
     def close_gently(self) -> None:
-        """Close the connection once the client has read its answers, or a moment later (RFC 9112, section 9.6)."""
-        if self._watch.draining_since is not None or not self.transport.can_write_eof():
+        """Close the connection once the client has read its responses, or after a time (RFC 9112, section 9.6)."""
+        if self._monitor.draining_since is not None or not self.transport.can_write_eof():
             self.transport.close()
         else:
             self.transport.write_eof()
-            self.loop.call_later(_FEW_SECONDS, self.transport.close)
+            self.loop.call_later(_LINGER_SECONDS, self.transport.close)
 
     def _bound_head(self, received: int) -> None:
         if self.scope is None or self.is_deaf:
             return
         many = len(self.headers) > HEADER_FIELDS
         if self._counted is not self.scope:
-            # What came with it may belong to the request before.
+            # Data received with it may belong to the previous request.
             self._counted = self.scope
             received = len(self.url) + (0 if many else sum([len(name) + len(value) for name, value in self.headers]))
             self._head_bytes = 0
@@ -214,100 +214,100 @@ class ProblemProtocol(FramedProtocol):
             self.give_up(Problem(URI_TOO_LONG if len(self.url) > TARGET_BYTES else HEADERS_TOO_LARGE))
 
     def _bound_body(self, received: int) -> None:
-        # The first part came with the head.
-        self._wire_bytes = 0 if self._wire_bytes is None else self._wire_bytes + received
+        # The first part was received with the head.
+        self._received_bytes = 0 if self._received_bytes is None else self._received_bytes + received
         if self.is_deaf or (len(self.headers) <= HEADER_FIELDS and not self._is_padded()):
             return
         self.give_up(Problem(MALFORMED_REQUEST, "The chunked body has much more framing than content."))
 
     def _is_padded(self) -> bool:
         answered = self.cycle.response_complete
-        return not answered and (self._wire_bytes or 0) > _OVERHEAD * self._body_bytes + _SLACK
+        return not answered and (self._received_bytes or 0) > _MAX_OVERHEAD * self._body_bytes + _FREE_OVERHEAD_BYTES
 
-    # What takes too long.
+    # Deadlines.
 
-    def look(self, passed: float) -> None:
-        """Hold the seconds that have passed against whoever is waited for."""
+    def check_deadlines(self, passed: float) -> None:
+        """Count the seconds that have passed, and end what exceeds its limit."""
         running = self._running
-        if self._takes_nothing(passed) or self.is_abandoned():
+        if self._reads_nothing(passed) or self.is_abandoned():
             self.cut()
         elif running is None or running.response_complete:
-            self._look_at_client(passed)
+            self._check_client(passed)
         elif CUT in running.scope:
             self.cut()
         elif self._can_be_answered(running):
-            self._look_at_request(running, passed)
+            self._check_request(running, passed)
 
     def end(self) -> None:
-        """The service ends: say so to whoever waits for an answer, and leave the others."""
+        """The process shuts down: send a 503 to a waiting client, and close the connection."""
         running = self._running
         if running is not None and not running.response_complete:
             if self._can_be_answered(running):
                 self._interrupt(running, Problem(SERVICE_UNAVAILABLE))
             else:
                 self.cut()
-        elif self._has_begun() and not self.is_deaf:
+        elif self._has_incomplete_head() and not self.is_deaf:
             self._refuse(Problem(SERVICE_UNAVAILABLE))
         else:
             self.transport.abort()
 
     def shutdown(self) -> None:
-        """Answer what has come, and what is still on its way, for the last time."""
-        self._watch.drain(self.loop)
+        """Answer the requests that were sent, and accept no more."""
+        self._monitor.drain(self.loop)
         if self.is_busy:
             self.cycle.keep_alive = False
         else:
-            self.loop.call_later(_LINGER, self._close_if_idle)
+            self.loop.call_later(_SHUTDOWN_GRACE_SECONDS, self._close_if_idle)
 
     def _close_if_idle(self) -> None:
-        if not self.is_busy and not self._has_begun():
+        if not self.is_busy and not self._has_incomplete_head():
             self.transport.close()
 
-    def _has_begun(self) -> bool:
-        """Whether there is a head that has no end yet."""
+    def _has_incomplete_head(self) -> bool:
+        """True if there is an incomplete head."""
         return self.scope is not None and (self.cycle is None or self.cycle.scope is not self.scope)
 
     def _can_be_answered(self, cycle: RequestResponseCycle) -> bool:
-        """Whether a problem can still be the answer, and would not stand in line behind those that nobody takes."""
+        """True if a problem can still be sent, and the client reads its responses."""
         return not cycle.response_started and INTERRUPTION not in cycle.scope and not self.flow.write_paused
 
-    def _look_at_client(self, passed: float) -> None:
-        cycle, limits = self.cycle, self._watch.limits
+    def _check_client(self, passed: float) -> None:
+        cycle, limits = self.cycle, self._monitor.limits
         if self.is_deaf or self.transport.is_closing():
             return
         if cycle is not None and cycle.scope is self.scope and cycle.more_body:
-            # It has been answered, and goes on sending.
-            if self._has_waited(cycle, passed) > limits.body_seconds:
+            # The request is answered, and the client still sends its body.
+            if self._wait(cycle, passed) > limits.body_seconds:
                 self.transport.close()
         elif self.timeout_keep_alive_task is not None:
-            self._has_waited(self.timeout_keep_alive_task, passed)
-        elif self._has_waited(self.scope, passed) > limits.head_seconds:
-            if self._has_begun():
+            self._wait(self.timeout_keep_alive_task, passed)
+        elif self._wait(self.scope, passed) > limits.head_seconds:
+            if self._has_incomplete_head():
                 self._refuse(Problem(REQUEST_TIMEOUT))
             else:
                 self.transport.close()
 
-    def _look_at_request(self, cycle: RequestResponseCycle, passed: float) -> None:
-        limits = self._watch.limits
+    def _check_request(self, cycle: RequestResponseCycle, passed: float) -> None:
+        limits = self._monitor.limits
         if cycle.more_body and not cycle.body and not self.flow.read_paused and not self.is_deaf:
-            if self._has_waited(cycle, passed) > limits.body_seconds + self._body_bytes / BYTES_PER_SECOND:
+            if self._wait(cycle, passed) > limits.body_seconds + self._body_bytes / BYTES_PER_SECOND:
                 self._interrupt(cycle, Problem(REQUEST_TIMEOUT))
             return
-        if self._works_on is not cycle:
-            self._works_on, self._worked = cycle, 0.0
+        if self._working_on is not cycle:
+            self._working_on, self._worked = cycle, 0.0
             return
         self._worked += passed
         if self._worked > limits.request_seconds:
             self._interrupt(cycle, Problem(SERVICE_UNAVAILABLE))
 
-    def _has_waited(self, what: object, passed: float) -> float:
-        """For how long the client has been waited for because of this. Nothing at first sight, which is late."""
-        self.waited = self.waited + passed if self._waits_for is what else 0.0
-        self._waits_for = what
+    def _wait(self, what: object, passed: float) -> float:
+        """The seconds of waiting for the client because of `what`. The first check counts nothing."""
+        self.waited = self.waited + passed if self._waiting_for is what else 0.0
+        self._waiting_for = what
         return self.waited
 
-    def _takes_nothing(self, passed: float) -> bool:
-        """Whether the client leaves its answers lying for too long."""
+    def _reads_nothing(self, passed: float) -> bool:
+        """True if the client has not read its responses for too long."""
         unsent = self.transport.get_write_buffer_size()
         if not unsent:
             self._stalled = 0.0
@@ -315,17 +315,17 @@ class ProblemProtocol(FramedProtocol):
             taken = max(0, self._unsent - unsent)
             self._stalled = max(0.0, self._stalled + passed - taken / BYTES_PER_SECOND)
         self._unsent = unsent
-        return self._stalled > self._watch.limits.body_seconds
+        return self._stalled > self._monitor.limits.body_seconds
 
     def _interrupt(self, cycle: RequestResponseCycle, problem: Problem | None) -> None:
         cycle.keep_alive = False
         cycle.scope[INTERRUPTION] = Interruption(problem)  # type: ignore[typeddict-unknown-key]
         if cycle is self._running and self._task is not None:
-            # Not before the task has begun, or nothing would answer.
+            # After the task has begun, or nothing would answer.
             self.loop.call_soon(self._task.cancel)
 
     def cut(self) -> None:
-        """End the connection in the middle of an answer, or with one that nobody takes."""
+        """Close the connection at once, also in the middle of a response."""
         if self._running is not None and not self._running.response_complete:
             self._running.disconnected = True
             if INTERRUPTION not in self._running.scope:
@@ -333,8 +333,8 @@ class ProblemProtocol(FramedProtocol):
         self.transport.abort()
 
 
-class _GentlyClosed:
-    """What `RequestResponseCycle` uses of a transport, for the last answer to a client that goes on sending."""
+class _LingeringTransport:
+    """The transport of the last response to a client that still sends. `RequestResponseCycle` uses these methods."""
 
     def __init__(self, connection: ProblemProtocol) -> None:
         self.write = connection.transport.write

@@ -1,4 +1,4 @@
-"""What the stages of one request tell each other, kept in the ASGI scope."""
+"""The context of a request, which its stages share in the ASGI scope."""
 
 import re
 from collections.abc import AsyncIterator, Callable
@@ -10,22 +10,21 @@ from starlette.types import Receive, Scope
 
 from handlers.principal import Principal
 
-_KEY: Final = "tasks_api.exchange"
+_KEY: Final = "tasks_api.request_context"
 
 ORJSON_OPTIONS: Final = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
-"""How orjson writes moments: those of `persistence` are naive and in UTC."""
+"""The options of orjson for timestamps, which are naive and in UTC in `persistence`."""
 
 Headers = list[tuple[bytes, bytes]]
-"""Header fields as ASGI has them: names in lower case."""
-
+"""Header fields in the form of ASGI, with names in lower case."""
 
 TARGET_BYTES: Final = 8_192
-"""The longest path and query taken together (RFC 9110, section 4.1 asks for at least 8,000 octets)."""
+"""The maximum size of path and query together (RFC 9110, section 4.1 asks for at least 8,000 octets)."""
 
 
 @dataclass(slots=True)
-class Exchange:
-    """One request and its answer, as far as it has come."""
+class RequestContext:
+    """A request, and its response as far as it is known."""
 
     scope: Scope
     receive: Receive
@@ -33,10 +32,10 @@ class Exchange:
     request_id: str
     fields: dict[bytes, bytes]
     """The request's header fields; a repeated one is a list (RFC 9110, section 5.3)."""
-    answer_headers: Headers
-    """What every answer to this request carries, be it a success or a problem."""
+    response_headers: Headers
+    """The header fields of every response to this request, a success or a problem."""
     status: int | None = None
-    """That of the answer, once that has begun."""
+    """The status of the response, once it has begun."""
     operation_id: str | None = None
     path_parameters: dict[str, str] = field(default_factory=dict)
     user: Principal | None = None
@@ -47,53 +46,53 @@ class Exchange:
     def path(self) -> str:
         """The path as it was sent, percent-encoded, with the prefix of `root_path`.
 
-        One that is longer than `TARGET_BYTES` is cut, for it is refused, and what refuses it must not cost more.
+        It is cut at `TARGET_BYTES`: a longer one is refused, and the refusal must not cost more.
         """
-        path = _NOT_OF_A_PATH.sub(lambda match: b"%%%02X" % match[0][0], self.scope["raw_path"][:TARGET_BYTES])
+        path = _UNENCODED.sub(lambda match: b"%%%02X" % match[0][0], self.scope["raw_path"][:TARGET_BYTES])
         return self.root_path + path.decode("ascii")
 
 
-# A client may leave as they are what RFC 3986, section 3.3, wants percent-encoded, such as `|`, `"` and a lone `%`.
-_NOT_OF_A_PATH: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9._~!$&'()*+,;=:@/%-]")
+# Characters that RFC 3986, section 3.3, wants percent-encoded, and clients may send as they are: `|`, `"`, a lone `%`.
+_UNENCODED: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9._~!$&'()*+,;=:@/%-]")
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Content that is made while it is sent."""
+    """Content that is generated while it is sent."""
 
     pages: AsyncIterator[list[Any]]
-    """What it is made of, some JSON values at a time. Taking one may fail, the first before anything is sent."""
+    """JSON values in pages. Reading one may fail; the first is read before anything is sent."""
     write: Callable[[list[Any]], bytes]
-    """How a page becomes content. It is called once for each page, in their order."""
+    """Serializes a page. It is called once for each page, in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A success, ready to be sent."""
+    """A success to be sent."""
 
     status: int
     headers: Headers
     body: bytes | Stream
 
 
-def fields_of(headers: Headers) -> dict[bytes, bytes]:
-    """The header fields by name."""
+def combine_fields(headers: Headers) -> dict[bytes, bytes]:
+    """The header fields by name. Repeated ones are joined into a list (RFC 9110, section 5.3)."""
     fields = dict(headers)
     if len(fields) == len(headers):
         return fields
-    # One pass: how many there are is looked at later, by the guard.
+    # In one pass, because the request limits count the fields only later.
     values: dict[bytes, list[bytes]] = {}
     for name, value in headers:
         values.setdefault(name, []).append(value)
     return {name: b", ".join(parts) for name, parts in values.items()}
 
 
-def begin(exchange: Exchange) -> None:
-    """Attach the exchange to the scope of its request."""
-    exchange.scope[_KEY] = exchange
+def attach(request: RequestContext) -> None:
+    """Attach the context to the scope of its request."""
+    request.scope[_KEY] = request
 
 
-def exchange_of(scope: Scope) -> Exchange:
-    """The exchange of this request."""
-    exchange: Exchange = scope[_KEY]
-    return exchange
+def current_request(scope: Scope) -> RequestContext:
+    """The context of the request with this scope."""
+    request: RequestContext = scope[_KEY]
+    return request

@@ -79,7 +79,7 @@ def compile_parameter(parameter: Mapping[str, Any], formats: Formats = NO_FORMAT
     return Parameter(
         name,
         place,
-        argument_of(parameter),
+        argument_name(parameter),
         required,
         default,
         kind,
@@ -89,7 +89,7 @@ def compile_parameter(parameter: Mapping[str, Any], formats: Formats = NO_FORMAT
     )
 
 
-def argument_of(parameter: Mapping[str, Any]) -> str | None:
+def argument_name(parameter: Mapping[str, Any]) -> str | None:
     """What the handler calls a parameter, or None where the stages around the handler see to it."""
     if token_claim(parameter) or parameter["name"] == IF_NONE_MATCH:
         return None

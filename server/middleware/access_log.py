@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils import uuid7
 
 from server.logging import output
-from server.request_context import Exchange, Headers, begin, fields_of
+from server.request_context import Headers, RequestContext, attach, combine_fields
 
 # Long enough for a UUID, a ULID or a W3C trace id, without characters that could break a log line or a header.
 _SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}", re.ASCII)
@@ -52,15 +52,15 @@ class AccessLogMiddleware:
         if scope.get("raw_path") is None:
             # Optional in ASGI ("HTTP Connection Scope").
             scope["raw_path"] = quote(scope["path"]).encode()
-        fields = fields_of(scope["headers"])
+        fields = combine_fields(scope["headers"])
         request_id = _request_id(fields)
         headers = [(b"x-request-id", request_id.encode()), *self.headers]
-        exchange = Exchange(scope, receive, self.root_path, request_id, fields, headers)
-        begin(exchange)
+        request = RequestContext(scope, receive, self.root_path, request_id, fields, headers)
+        attach(request)
 
         async def observed_send(message: Message) -> None:
             if message["type"] == "http.response.start":
-                exchange.status = message["status"]
+                request.status = message["status"]
                 message["headers"] = [*message["headers"], *headers]
             await send(message)
 
@@ -71,11 +71,11 @@ class AccessLogMiddleware:
                 _Entry(
                     time.time(),
                     time.perf_counter() - started_at,
-                    exchange.request_id,
+                    request.request_id,
                     scope["method"] if scope["method"] in self.methods else _OTHER_METHOD,
-                    exchange.operation_id,
-                    exchange.status or _CLIENT_GONE,
-                    exchange.user.id if exchange.user is not None else None,
+                    request.operation_id,
+                    request.status or _CLIENT_GONE,
+                    request.user.id if request.user is not None else None,
                 )
             )
 
@@ -114,7 +114,7 @@ class AccessLog:
         elif len(self._entries) >= _MAX_ENTRIES:
             self.write()
 
-    def add_refused(self, request_id: str, status: int) -> None:
+    def add_refusal(self, request_id: str, status: int) -> None:
         """Add a response to what was not a valid request."""
         self.add(_Entry(time.time(), 0.0, request_id, _OTHER_METHOD, None, status, None))
 

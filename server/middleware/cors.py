@@ -8,7 +8,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.contract.fields import methods, request_fields, response_fields
-from server.request_context import exchange_of
+from server.request_context import current_request
 
 _REQUEST_ID: Final = "X-Request-ID"
 """A header field of every request and response, which the document does not repeat for each operation."""
@@ -35,10 +35,10 @@ class CrossOriginMiddleware(CORSMiddleware):
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        exchange = exchange_of(scope)
-        if b"origin" not in exchange.fields:
+        request = current_request(scope)
+        if b"origin" not in request.fields:
             # A cache must not use this response for a page: it lacks the header fields for the page's origin.
-            exchange.answer_headers.append((b"vary", b"Origin"))
+            request.response_headers.append((b"vary", b"Origin"))
             await self.app(scope, receive, send)
             return
         headers = Headers(scope=scope)

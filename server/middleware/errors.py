@@ -22,7 +22,7 @@ from server.problems import (
     Violation,
     validation_failed,
 )
-from server.request_context import Exchange, exchange_of
+from server.request_context import RequestContext, current_request
 
 _log = structlog.get_logger()
 
@@ -31,7 +31,7 @@ _log = structlog.get_logger()
 _CHALLENGE = {"www-authenticate": 'Bearer realm="tasks-api"'}
 
 
-def problem_of(error: Exception) -> Problem:
+def to_problem(error: Exception) -> Problem:
     """The problem that an error of any room is to a client. What is not known is an opaque 500."""
     match error:
         case Problem():
@@ -66,12 +66,12 @@ class ProblemMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        exchange = exchange_of(scope)
+        request = current_request(scope)
         try:
             await self.app(scope, receive, send)
         except Exception as error:
-            answer = _answer_to(error, exchange)
-            if exchange.status is not None:
+            answer = _answer_to(error, request)
+            if request.status is not None:
                 raise
         except asyncio.CancelledError:
             interruption: Interruption | None = scope.get(INTERRUPTION)
@@ -80,10 +80,10 @@ class ProblemMiddleware:
                 raise
             task.uncancel()
             code = interruption.problem.kind.code if interruption.problem else None
-            _log.warning("interrupted", request_id=exchange.request_id, code=code)
-            if interruption.problem is None or exchange.status is not None:
+            _log.warning("interrupted", request_id=request.request_id, code=code)
+            if interruption.problem is None or request.status is not None:
                 return
-            answer = _render(interruption.problem, exchange)
+            answer = _render(interruption.problem, request)
         else:
             return
         # Sent after the exception has been freed: its traceback holds the frames of all stages with their request
@@ -92,17 +92,17 @@ class ProblemMiddleware:
             await send(message)
 
 
-def _answer_to(error: Exception, exchange: Exchange) -> list[Message]:
-    problem = problem_of(error)
-    _report(error, problem, exchange.request_id)
-    return _render(problem, exchange)
+def _answer_to(error: Exception, request: RequestContext) -> list[Message]:
+    problem = to_problem(error)
+    _report(error, problem, request.request_id)
+    return _render(problem, request)
 
 
-def _render(problem: Problem, exchange: Exchange) -> list[Message]:
-    headers, content = problem.render(exchange.path)
+def _render(problem: Problem, request: RequestContext) -> list[Message]:
+    headers, content = problem.render(request.path)
     return [
         {"type": "http.response.start", "status": problem.kind.status, "headers": headers},
-        {"type": "http.response.body", "body": b"" if exchange.scope["method"] == "HEAD" else content},
+        {"type": "http.response.body", "body": b"" if request.scope["method"] == "HEAD" else content},
     ]
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.problems import CONTENT_TOO_LARGE, HEADERS_TOO_LARGE, MALFORMED_REQUEST, URI_TOO_LONG, Problem
-from server.request_context import TARGET_BYTES, exchange_of
+from server.request_context import TARGET_BYTES, current_request
 
 HEADER_BYTES = 32_768
 """The most that all header names and values may take together."""
@@ -35,7 +35,7 @@ BYTES_PER_SECOND: Final = 32_768
 """A client that sends or takes less is a slow one, and uses its seconds up."""
 
 
-class GuardMiddleware:
+class RequestLimitsMiddleware:
     """Refuses what no operation could want, before anything looks at what it means."""
 
     def __init__(
@@ -56,14 +56,14 @@ class GuardMiddleware:
             raise Problem(HEADERS_TOO_LARGE, "The request has more header fields than the service accepts.")
         if sum([len(name) + len(value) for name, value in scope["headers"]]) > HEADER_BYTES:
             raise Problem(HEADERS_TOO_LARGE)
-        exchange = exchange_of(scope)
-        _check_lengths(exchange.fields)
-        _check_head(scope["http_version"], exchange.fields)
-        length = exchange.fields.get(b"content-length")
+        request = current_request(scope)
+        _check_lengths(request.fields)
+        _check_head(scope["http_version"], request.fields)
+        length = request.fields.get(b"content-length")
         if length is not None and _exceeds(length, self.max_body_bytes) and _exceeds(length, self._most(scope)):
             raise Problem(CONTENT_TOO_LARGE)
-        exchange.receive = self._limited(receive, scope)
-        await self.app(scope, exchange.receive, send)
+        request.receive = self._limited(receive, scope)
+        await self.app(scope, request.receive, send)
 
     def _most(self, scope: Scope) -> int:
         """The longest body that the path takes."""

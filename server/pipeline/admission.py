@@ -8,9 +8,9 @@ from typing import Final, Self
 
 from server.middleware.request_limits import BYTES_PER_SECOND
 from server.problems import SERVICE_UNAVAILABLE, TOO_MANY_REQUESTS, Kind, Problem
-from server.request_context import Exchange
+from server.request_context import RequestContext
 
-PATIENCE_SECONDS: Final = 2.0
+SLOW_SECONDS: Final = 2.0
 """A client that is more than this behind `BYTES_PER_SECOND` is slow."""
 
 _TOO_MANY_OF_ONE_USER: Final = "The user has too many of these requests in progress. Try again later."
@@ -97,11 +97,11 @@ class Share:
     def wait_for_client(self, moved: int = 0) -> None:
         """Start or continue to wait for the client, which has just sent or read `moved` bytes.
 
-        They extend its deadline, to `PATIENCE_SECONDS` from now at most.
+        They extend its deadline, to `SLOW_SECONDS` from now at most.
         """
         now = time.monotonic()
         earned = max(self.due, now) + moved / BYTES_PER_SECOND
-        self.due = min(earned, now + PATIENCE_SECONDS)
+        self.due = min(earned, now + SLOW_SECONDS)
 
     def wait_no_longer(self) -> None:
         """Stop waiting for the client: the service is working on the request."""
@@ -115,6 +115,6 @@ class Share:
             self._end()
 
 
-def user_of(exchange: Exchange) -> str:
+def limited_user(request: RequestContext) -> str:
     """The user whose limit applies. All requests without a token have one limit together."""
-    return exchange.user.id if exchange.user is not None else ""
+    return request.user.id if request.user is not None else ""

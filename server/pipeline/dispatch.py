@@ -16,8 +16,8 @@ from server.contract.document import JSON, ContractError
 from server.contract.parameters import IF_NONE_MATCH
 from server.formats.tabular import FORMATS
 from server.pipeline.content_negotiation import check_accept
-from server.pipeline.stage import Operation, StageApi, parameters_of
-from server.request_context import ORJSON_OPTIONS, Exchange, Response, Stream
+from server.pipeline.stage import Operation, StageApi, unique_parameters
+from server.request_context import ORJSON_OPTIONS, RequestContext, Response, Stream
 
 _NOT_KEPT: Final = (b"cache-control", b"no-store")
 _CONTENT_TYPE: Final = (b"content-type", JSON.encode())
@@ -36,8 +36,8 @@ class _DispatchOperation:
         self.services = services
         self.records = records
 
-    async def __call__(self, exchange: Exchange) -> Response:
-        answer = await self.handler(Context(self.services, exchange.path, exchange.user), **exchange.arguments)
+    async def __call__(self, request: RequestContext) -> Response:
+        answer = await self.handler(Context(self.services, request.path, request.user), **request.arguments)
         headers = [_NOT_KEPT]
         for name, value in answer.headers.items():
             headers.append((name.encode(), value.encode()))
@@ -45,10 +45,10 @@ class _DispatchOperation:
         if isinstance(answer.body, Rows):
             media_type, names = self.records[answer.body.format]
             # Which of the operation's types it is depends on its parameters.
-            check_accept(exchange.fields.get(b"accept"), media_type)
+            check_accept(request.fields.get(b"accept"), media_type)
             headers.append((b"content-type", media_type.encode()))
             write = FORMATS[media_type].write(names)
-            body = Stream(answer.body.pages, until_expiry(write, exchange.user))
+            body = Stream(answer.body.pages, until_expiry(write, request.user))
         elif answer.body is not None:
             body = orjson.dumps(answer.body, option=ORJSON_OPTIONS)
             headers += [_CONTENT_TYPE, (b"content-length", b"%d" % len(body))]
@@ -61,19 +61,19 @@ class _ConditionalOperation:
     def __init__(self, operation: Operation) -> None:
         self.operation = operation
 
-    async def __call__(self, exchange: Exchange) -> Response:
-        response = await self.operation(exchange)
+    async def __call__(self, request: RequestContext) -> Response:
+        response = await self.operation(request)
         tag = dict(response.headers).get(b"etag")
         if tag is None:
-            tag = _tag_of(response)
+            tag = _entity_tag(response)
             response.headers.append((b"etag", tag))
-        known = exchange.fields.get(b"if-none-match")
+        known = request.fields.get(b"if-none-match")
         if known is None or not _matches(known, tag):
             return response
         return Response(304, [field for field in response.headers if field[0] not in _OF_CONTENT], b"")
 
 
-def _tag_of(response: Response) -> bytes:
+def _entity_tag(response: Response) -> bytes:
     """A strong entity tag of the content, and of where it goes on."""
     if isinstance(response.body, Stream):
         raise TypeError("a stream has no entity tag")
@@ -99,7 +99,7 @@ class DispatchApi(StageApi):
     def make_operation(self, operation: AbstractOperation) -> Operation:
         """The handler, ready to be called."""
         dispatch = _DispatchOperation(operation.function, self.services, _records(operation))
-        if any(parameter["name"] == IF_NONE_MATCH for parameter in parameters_of(operation)):
+        if any(parameter["name"] == IF_NONE_MATCH for parameter in unique_parameters(operation)):
             return _ConditionalOperation(dispatch)
         return dispatch
 
@@ -115,7 +115,7 @@ def _records(operation: AbstractOperation) -> dict[str, tuple[str, list[str]]]:
         for media_type, media in response.get("content", {}).items()
         if media_type in FORMATS
     }
-    schemas = [parameter["schema"] for parameter in parameters_of(operation)]
+    schemas = [parameter["schema"] for parameter in unique_parameters(operation)]
     chosen: dict[str, str] = {}
     for schema in schemas:
         media_types = schema.get("x-media-types", {})

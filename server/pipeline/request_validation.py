@@ -16,7 +16,7 @@ from server.contract.schemas import Formats, Validator, body_defaults, shown
 from server.formats.strict_json import parse_json
 from server.formats.tabular import FORMATS, Record
 from server.pipeline.content_negotiation import check_accept
-from server.pipeline.stage import Operation, StageApi, parameters_of
+from server.pipeline.stage import Operation, StageApi, unique_parameters
 from server.pipeline.uploads import ImportOperation, Uploads
 from server.problems import (
     MALFORMED_REQUEST,
@@ -25,7 +25,7 @@ from server.problems import (
     Violation,
     validation_failed,
 )
-from server.request_context import Exchange, Response
+from server.request_context import RequestContext, Response
 
 _JSON: Final = JSON.encode()
 _MAX_VIOLATIONS_PER_RECORD: Final = 3
@@ -34,7 +34,7 @@ _MAX_VIOLATIONS_PER_RECORD: Final = 3
 class _Body(Protocol):
     """A request body, compiled."""
 
-    async def read(self, exchange: Exchange, violations: list[Violation]) -> Any:
+    async def read(self, request: RequestContext, violations: list[Violation]) -> Any:
         """The value for the handler. Raises `Problem` where there is nothing to validate (400, 413, 415)."""
 
 
@@ -46,11 +46,11 @@ class _JsonBody:
     defaults: Mapping[str, Any]
     uploads: Uploads
 
-    async def read(self, exchange: Exchange, violations: list[Violation]) -> Any:
+    async def read(self, request: RequestContext, violations: list[Violation]) -> Any:
         """The value, with the defaults of its members."""
-        if _media_type(exchange.fields) != JSON:
+        if _media_type(request.fields) != JSON:
             raise Problem(UNSUPPORTED_MEDIA_TYPE)
-        value = parse_json(await self.uploads.read(exchange))
+        value = parse_json(await self.uploads.read(request))
         violations += self.validator.violations(value, "pointer")
         if self.defaults and isinstance(value, dict):
             return {**self.defaults, **value}
@@ -69,12 +69,12 @@ class _RecordsBody:
     media_types: tuple[str, ...]
     uploads: Uploads
 
-    async def read(self, exchange: Exchange, violations: list[Violation]) -> list[Any]:
+    async def read(self, request: RequestContext, violations: list[Violation]) -> list[Any]:
         """The values of all records. Raises `Problem` (422) with every invalid record."""
-        media_type = _media_type(exchange.fields)
+        media_type = _media_type(request.fields)
         if media_type not in self.media_types:
             raise Problem(UNSUPPORTED_MEDIA_TYPE, f"The body must be {' or '.join(self.media_types)} in UTF-8.")
-        content = await self.uploads.read(exchange)
+        content = await self.uploads.read(request)
         values: list[Any] = []
         work = Cooperative()
         for count, record in enumerate(FORMATS[media_type].read(content, self.schema)):
@@ -128,30 +128,30 @@ class _ValidationOperation:
         self.body = body
         self.media_type = media_type
 
-    async def __call__(self, exchange: Exchange) -> Response:
+    async def __call__(self, request: RequestContext) -> Response:
         if self.media_type is not None:
-            check_accept(exchange.fields.get(b"accept"), self.media_type)
+            check_accept(request.fields.get(b"accept"), self.media_type)
         violations: list[Violation] = []
         arguments = {
-            parameter.name: parameter.read(exchange.path_parameters[parameter.name], violations)
+            parameter.name: parameter.read(request.path_parameters[parameter.name], violations)
             for parameter in self.path
         }
         for field, parameter in self.headers:
-            given = exchange.fields.get(field)
+            given = request.fields.get(field)
             value = parameter.read(None if given is None else given.decode("latin-1"), violations)
             if parameter.argument is not None:
                 arguments[parameter.argument] = value
-        query_string = exchange.scope["query_string"]
+        query_string = request.scope["query_string"]
         if query_string or self.query_required:
             arguments |= self._read_query(query_string, violations)
         else:
             arguments |= self.absent
         if self.body is not None:
-            arguments["body"] = await self.body.read(exchange, violations)
+            arguments["body"] = await self.body.read(request, violations)
         if violations:
             raise validation_failed(violations)
-        exchange.arguments = arguments
-        return await self.next_operation(exchange)
+        request.arguments = arguments
+        return await self.next_operation(request)
 
     def _read_query(self, query_string: bytes, violations: list[Violation]) -> dict[str, Any]:
         given: dict[str, str] = {}
@@ -199,7 +199,7 @@ class _ValidationApi(StageApi):
     def make_operation(self, operation: AbstractOperation) -> Operation:
         try:
             parameters = [
-                compile_parameter(item, self.formats) for item in parameters_of(operation) if not token_claim(item)
+                compile_parameter(item, self.formats) for item in unique_parameters(operation) if not token_claim(item)
             ]
             body = _compile_body(operation, self.formats, self.uploads)
             media_type = _media_type_of_success(operation)

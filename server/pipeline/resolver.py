@@ -11,7 +11,7 @@ from connexion.resolver import Resolution, Resolver
 from pydantic.alias_generators import to_snake
 
 from server.contract.document import ContractError, operations, resolved
-from server.contract.parameters import argument_of
+from server.contract.parameters import argument_name
 from server.pipeline import Handler
 
 
@@ -81,7 +81,7 @@ def _check_parameters(
 ) -> None:
     described = [resolved(document, item) for item in document["paths"][path].get("parameters", [])]
     described += [resolved(document, item) for item in operation.get("parameters", [])]
-    expected = {argument for parameter in described if (argument := argument_of(parameter))}
+    expected = {argument for parameter in described if (argument := argument_name(parameter))}
     if "requestBody" in operation:
         expected.add("body")
     actual = set(inspect.signature(handler).parameters) - {"context"}

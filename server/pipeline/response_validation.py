@@ -12,7 +12,7 @@ from connexion.operations import AbstractOperation
 
 from server.contract.schemas import Validator
 from server.pipeline.stage import Operation, StageApi
-from server.request_context import ORJSON_OPTIONS, Exchange, Headers, Response, Stream
+from server.request_context import ORJSON_OPTIONS, Headers, RequestContext, Response, Stream
 
 _log = structlog.get_logger()
 
@@ -66,8 +66,8 @@ class _ResponseOperation:
         self.operation_id = operation_id
         self.successes = successes
 
-    async def __call__(self, exchange: Exchange) -> Response:
-        response = await self.next_operation(exchange)
+    async def __call__(self, request: RequestContext) -> Response:
+        response = await self.next_operation(request)
         try:
             success = self.successes.get(response.status)
             if success is None:

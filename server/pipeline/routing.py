@@ -14,10 +14,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from server.contract.document import compile_path, operations
 from server.middleware.security_headers import permit_page
 from server.pipeline.sending import Sender, in_pieces
-from server.pipeline.stage import Operation, operation_of
+from server.pipeline.stage import Operation, find_operation
 from server.problems import MALFORMED_REQUEST, METHOD_NOT_ALLOWED, NOT_FOUND, Problem
 from server.rate_limit.policies import RateLimits
-from server.request_context import Exchange, Response, exchange_of
+from server.request_context import RequestContext, Response, current_request
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class RoutingMiddleware(SpecMiddleware):
         resources: dict[str, dict[str, tuple[str, Operation]]] = {}
         for path, method, item in operations(specification):
             operation_id = item["operationId"]
-            resources.setdefault(path, {})[method.upper()] = (operation_id, operation_of(self.app, operation_id))
+            resources.setdefault(path, {})[method.upper()] = (operation_id, find_operation(self.app, operation_id))
         # The service itself, which OPTIONS can ask about (RFC 9110, section 9.3.7).
         every_method = {method for methods in resources.values() for method in methods} | {"HEAD", "OPTIONS"}
         self._exact[b"*"] = _Resource({}, ", ".join(sorted(every_method)))
@@ -75,36 +75,36 @@ class RoutingMiddleware(SpecMiddleware):
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        exchange = exchange_of(scope)
+        request = current_request(scope)
         method = scope["method"]
-        resource = self._find(scope, exchange)
+        resource = self._find(scope, request)
         if resource is None:
-            await self.limits.count_anonymous(exchange)
+            await self.limits.count_anonymous(request)
             raise Problem(NOT_FOUND)
         found = resource.operations.get(method)
         if found is not None:
-            exchange.operation_id, operation = found
-            await self._sender.send(await operation(exchange), exchange, send)
+            request.operation_id, operation = found
+            await self._sender.send(await operation(request), request, send)
         elif method == "OPTIONS":
-            await self._sender.send(Response(204, [(b"allow", resource.allow.encode())], b""), exchange, send)
+            await self._sender.send(Response(204, [(b"allow", resource.allow.encode())], b""), request, send)
         elif resource.page is not None and method in ("GET", "HEAD"):
-            await self.limits.count_anonymous(exchange)
-            permit_page(exchange.answer_headers)
+            await self.limits.count_anonymous(request)
+            permit_page(request.response_headers)
             await resource.page(
                 {**scope, "method": "GET"}, receive, in_pieces(send) if method == "GET" else _without_body(send)
             )
         else:
-            await self.limits.count_anonymous(exchange)
+            await self.limits.count_anonymous(request)
             raise Problem(METHOD_NOT_ALLOWED, headers={"allow": resource.allow})
 
-    def _find(self, scope: Scope, exchange: Exchange) -> _Resource | None:
+    def _find(self, scope: Scope, request: RequestContext) -> _Resource | None:
         path: bytes = scope["raw_path"]
         resource = self._exact.get(path)
         if resource is not None:
             return resource
         for pattern, resource in self._templates.get(path.count(b"/"), ()):
             if match := pattern.fullmatch(path):
-                exchange.path_parameters = {name: _decoded(part) for name, part in match.groupdict().items()}
+                request.path_parameters = {name: _decoded(part) for name, part in match.groupdict().items()}
                 return resource
         return None
 

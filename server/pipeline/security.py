@@ -14,10 +14,10 @@ from server.auth.errors import ExpiredToken, InvalidToken, KeysUnavailable
 from server.auth.tokens import TokenVerifier
 from server.contract.document import ContractError
 from server.contract.parameters import token_claim
-from server.pipeline.stage import Operation, StageApi, parameters_of
+from server.pipeline.stage import Operation, StageApi, unique_parameters
 from server.problems import FORBIDDEN, Problem
 from server.rate_limit.policies import RateLimits
-from server.request_context import Exchange, Response
+from server.request_context import RequestContext, Response
 
 _log = structlog.get_logger()
 
@@ -37,51 +37,51 @@ class _SecurityOperation:
         self.limits = limits
         self.owners = owners
 
-    async def __call__(self, exchange: Exchange) -> Response:
-        user = await self._authenticate(exchange)
-        exchange.user = user
-        await self.limits.count_user(exchange, user.id)
+    async def __call__(self, request: RequestContext) -> Response:
+        user = await self._authenticate(request)
+        request.user = user
+        await self.limits.count_user(request, user.id)
         for owner in self.owners:
-            named = exchange.path_parameters[owner]
+            named = request.path_parameters[owner]
             if named != user.id:
                 _log.warning(
                     "security.path_user_mismatch",
-                    request_id=exchange.request_id,
-                    operation=exchange.operation_id,
+                    request_id=request.request_id,
+                    operation=request.operation_id,
                     user=user.id,
                     path_user=named[:MAX_USER_ID],
                 )
                 raise Problem(FORBIDDEN)
-        return await self.next_operation(exchange)
+        return await self.next_operation(request)
 
-    async def _authenticate(self, exchange: Exchange) -> Principal:
+    async def _authenticate(self, request: RequestContext) -> Principal:
         """The user of the token. Raises `InvalidToken`, `KeysUnavailable` and `Problem` (429)."""
         try:
-            token = _bearer_token(exchange.fields.get(b"authorization"))
+            token = _bearer_token(request.fields.get(b"authorization"))
         except InvalidToken:
-            await self.limits.count_anonymous(exchange)
+            await self.limits.count_anonymous(request)
             raise
         try:
-            return await self.verifier.verify(token, admit=partial(self.limits.before_verifying, exchange))
+            return await self.verifier.verify(token, admit=partial(self.limits.before_verifying, request))
         except (ExpiredToken, KeysUnavailable):
             # Not an attack: a page that was left open must not use up the strict limit of its address.
-            await self.limits.count_anonymous(exchange)
+            await self.limits.count_anonymous(request)
             raise
         except InvalidToken:
-            await self.limits.count_refused_token(exchange)
+            await self.limits.count_refused_token(request)
             raise
 
 
 class _PublicOperation:
     """Needs no token. Its requests count for the address."""
 
-    def __init__(self, next_operation: Operation, count: Callable[[Exchange], Awaitable[None]]) -> None:
+    def __init__(self, next_operation: Operation, count: Callable[[RequestContext], Awaitable[None]]) -> None:
         self.next_operation = next_operation
         self.count = count
 
-    async def __call__(self, exchange: Exchange) -> Response:
-        await self.count(exchange)
-        return await self.next_operation(exchange)
+    async def __call__(self, request: RequestContext) -> Response:
+        await self.count(request)
+        return await self.next_operation(request)
 
 
 def _bearer_token(authorization: bytes | None) -> str:
@@ -105,7 +105,7 @@ class _SecurityApi(StageApi):
         super().__init__(*args, **kwargs)
 
     def make_operation(self, operation: AbstractOperation) -> Operation:
-        owners = [parameter["name"] for parameter in parameters_of(operation) if token_claim(parameter)]
+        owners = [parameter["name"] for parameter in unique_parameters(operation) if token_claim(parameter)]
         if not operation.security:
             if owners:
                 raise ContractError(f"{operation.operation_id} is public, so it has no token to compare {owners} with")

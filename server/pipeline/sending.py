@@ -8,9 +8,9 @@ from typing import Final
 
 from starlette.types import Message, Receive, Send
 
-from server.pipeline.admission import Budget, Share, user_of
+from server.pipeline.admission import Budget, Share, limited_user
 from server.problems import CUT, Problem
-from server.request_context import Exchange, Response, Stream
+from server.request_context import RequestContext, Response, Stream
 
 PIECE_BYTES: Final = 16_384
 """The size of one write to the transport, which holds at most this much above its high-water mark of 64 KiB."""
@@ -36,34 +36,34 @@ class Sender:
         self._answers = Budget(total=ANSWER_BYTES, per_user=ANSWER_BYTES_PER_USER)
         self._exports = Budget(total=EXPORTS, per_user=EXPORTS_PER_USER)
 
-    async def send(self, response: Response, exchange: Exchange, send: Send) -> None:
+    async def send(self, response: Response, request: RequestContext, send: Send) -> None:
         """Send a response. Raises `Problem` (429, 503) if other requests hold too much, and what the first page raises.
 
         HEAD gets the response to a GET without its content, the header fields unchanged (RFC 9110, section 9.3.2).
         """
         start = {"type": "http.response.start", "status": response.status, "headers": response.headers}
-        is_head = exchange.scope["method"] == "HEAD"
+        is_head = request.scope["method"] == "HEAD"
         if isinstance(response.body, Stream):
-            with self._share(self._exports, exchange) as share:
+            with self._share(self._exports, request) as share:
                 share.take(1)
                 content = await _next(response.body)
                 await send(start)
                 if not is_head:
-                    await _send_stream(content or b"", response.body, share, exchange.receive, send)
+                    await _send_stream(content or b"", response.body, share, request.receive, send)
         elif is_head or len(response.body) <= SMALL_BYTES:
             await send(start)
             await send({"type": "http.response.body", "body": b"" if is_head else response.body})
             return
         else:
-            with self._share(self._answers, exchange) as share:
+            with self._share(self._answers, request) as share:
                 share.take(len(response.body))
                 await send(start)
                 await _send_pieces(response.body, share, send)
         await _send_part(b"", send, more=False)
 
     @staticmethod
-    def _share(budget: Budget, exchange: Exchange) -> Share:
-        return Share(budget, user_of(exchange), partial(_cut, exchange))
+    def _share(budget: Budget, request: RequestContext) -> Share:
+        return Share(budget, limited_user(request), partial(_cut, request))
 
 
 def in_pieces(send: Send) -> Send:
@@ -78,8 +78,8 @@ def in_pieces(send: Send) -> Send:
     return send_in_pieces
 
 
-def _cut(exchange: Exchange) -> None:
-    exchange.scope[CUT] = True
+def _cut(request: RequestContext) -> None:
+    request.scope[CUT] = True
 
 
 async def _send_part(content: bytes, send: Send, *, more: bool = True) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 from connexion.middleware.abstract import RoutedAPI
 from connexion.operations import AbstractOperation
 
-from server.request_context import Exchange, Response
+from server.request_context import RequestContext, Response
 
-Operation = Callable[[Exchange], Awaitable[Response]]
+Operation = Callable[[RequestContext], Awaitable[Response]]
 """An operation as one stage has made it, which calls what the next stage made of the same operation."""
 
 
@@ -21,15 +21,15 @@ class StageApi(RoutedAPI):
 
     def next_operation(self, operation: AbstractOperation) -> Operation:
         """What the next stage made of it. Connexion would look that up at every request."""
-        return operation_of(self.next_app, operation.operation_id)
+        return find_operation(self.next_app, operation.operation_id)
 
 
-def parameters_of(operation: AbstractOperation) -> list[Mapping[str, Any]]:
+def unique_parameters(operation: AbstractOperation) -> list[Mapping[str, Any]]:
     """Its parameters, each once. Connexion adds those of the path to the operation's own again for each stage."""
     return list({(parameter["name"], parameter["in"]): parameter for parameter in operation.parameters}.values())
 
 
-def operation_of(stage: Any, operation_id: str) -> Operation:
+def find_operation(stage: Any, operation_id: str) -> Operation:
     """What this stage made of an operation."""
     (api,) = stage.apis[""]
     operation: Operation = api.operations[operation_id]

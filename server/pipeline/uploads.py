@@ -8,10 +8,10 @@ from typing import Final
 
 from starlette.types import Message, Receive
 
-from server.pipeline.admission import Budget, Share, user_of
+from server.pipeline.admission import Budget, Share, limited_user
 from server.pipeline.stage import Operation
 from server.problems import INTERRUPTION, MALFORMED_REQUEST, SERVICE_UNAVAILABLE, Interruption, Problem
-from server.request_context import Exchange, Response
+from server.request_context import RequestContext, Response
 
 UPLOAD_BYTES: Final = 96 * 1024 * 1024
 """The total size of bodies that arrive in more than one part, until they have been processed, in one process."""
@@ -36,29 +36,29 @@ class Uploads:
         self._imports = Budget(total=IMPORTS, per_user=IMPORTS_PER_USER)
         self._work = asyncio.Semaphore(IMPORTS_AT_WORK)
 
-    async def read(self, exchange: Exchange) -> bytes:
+    async def read(self, request: RequestContext) -> bytes:
         """The whole body of the request. Raises `Problem` (400, 429, 503), and what receiving raises."""
-        message = await exchange.receive()
+        message = await request.receive()
         if not message.get("more_body"):
             return _content(message)
-        with self._share(exchange) as share:
-            return await _read(share, message, exchange.receive)
+        with self._share(request) as share:
+            return await _read(share, message, request.receive)
 
     @contextlib.asynccontextmanager
-    async def admit_import(self, exchange: Exchange) -> AsyncIterator[bytes]:
+    async def admit_import(self, request: RequestContext) -> AsyncIterator[bytes]:
         """Read a large body, and wait until it can be processed. Raises the same as `read`.
 
         Its bytes count until the block ends. It counts as an import only when it is complete.
         """
-        with self._share(exchange) as share:
-            content = await _read(share, await exchange.receive(), exchange.receive)
+        with self._share(request) as share:
+            content = await _read(share, await request.receive(), request.receive)
             with Share(self._imports, share.user) as slot:
                 slot.take(1)
                 async with self._work:
                     yield content
 
-    def _share(self, exchange: Exchange) -> Share:
-        return Share(self._bytes, user_of(exchange), partial(_refuse, exchange, asyncio.current_task()))
+    def _share(self, request: RequestContext) -> Share:
+        return Share(self._bytes, limited_user(request), partial(_refuse, request, asyncio.current_task()))
 
 
 async def _read(share: Share, message: Message, receive: Receive) -> bytes:
@@ -89,17 +89,17 @@ class ImportOperation:
         self.operation = operation
         self.uploads = uploads
 
-    async def __call__(self, exchange: Exchange) -> Response:
+    async def __call__(self, request: RequestContext) -> Response:
         """Read the body and call the operation. Raises `Problem` (400, 429, 503)."""
-        async with self.uploads.admit_import(exchange) as content:
-            exchange.receive = _receive_again(content)
-            return await self.operation(exchange)
+        async with self.uploads.admit_import(request) as content:
+            request.receive = _receive_again(content)
+            return await self.operation(request)
 
 
-def _refuse(exchange: Exchange, task: "asyncio.Task[None] | None") -> None:
+def _refuse(request: RequestContext, task: "asyncio.Task[None] | None") -> None:
     """End a request whose body arrives too slowly."""
-    if task is not None and INTERRUPTION not in exchange.scope:
-        exchange.scope[INTERRUPTION] = Interruption(Problem(SERVICE_UNAVAILABLE))
+    if task is not None and INTERRUPTION not in request.scope:
+        request.scope[INTERRUPTION] = Interruption(Problem(SERVICE_UNAVAILABLE))
         task.cancel()
 
 

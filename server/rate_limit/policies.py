@@ -12,7 +12,7 @@ from prometheus_client import Counter
 
 from server.problems import TOO_MANY_REQUESTS, Problem
 from server.rate_limit.memory import BoundedMemoryStorage, Quota, to_quota
-from server.request_context import Exchange
+from server.request_context import RequestContext
 
 if TYPE_CHECKING:
     from server.rate_limit.redis import RedisCounter
@@ -63,29 +63,29 @@ class _Policy:
         self._policy_field = (b"ratelimit-policy", f'"{name}";q={rate.amount};w={rate.get_expiry()}'.encode())
         self._field = f'"{name}";r=%d;t=%d'.encode()
 
-    async def count(self, exchange: Exchange, client: str) -> None:
+    async def count(self, request: RequestContext, client: str) -> None:
         """Count the request, and add the header fields. Raises `Problem` (429) beyond the limit."""
         quota = None if self._shared is None else await self._shared.count(self._rate, client)
         if quota is None:
             quota = self._local_quota(client, granted=self._limiter.hit(self._rate, client))
-        self._add_fields(exchange, quota)
+        self._add_fields(request, quota)
         if not quota.granted:
             raise self._refusal(quota)
 
-    async def require(self, exchange: Exchange, client: str) -> None:
+    async def require(self, request: RequestContext, client: str) -> None:
         """Raise `Problem` (429) if the limit is reached. Nothing is counted."""
         quota = None if self._shared is None else await self._shared.peek(self._rate, client)
         if quota is None:
             quota = self._local_quota(client)
         if not quota.granted:
-            self._add_fields(exchange, quota)
+            self._add_fields(request, quota)
             raise self._refusal(quota)
 
     def _local_quota(self, client: str, *, granted: bool | None = None) -> Quota:
         return to_quota(self._rate, self._limiter.get_window_stats(self._rate, client), granted=granted)
 
-    def _add_fields(self, exchange: Exchange, quota: Quota) -> None:
-        exchange.answer_headers += (
+    def _add_fields(self, request: RequestContext, quota: Quota) -> None:
+        request.response_headers += (
             self._policy_field,
             (b"ratelimit", self._field % (quota.remaining, quota.seconds)),
         )
@@ -138,39 +138,39 @@ class RateLimits:
         if self._shared is not None:
             await self._shared.aclose()
 
-    async def count_user(self, exchange: Exchange, subject: str) -> None:
+    async def count_user(self, request: RequestContext, subject: str) -> None:
         """Count a request with a valid token. Raises `Problem` (429)."""
         if self._user is not None:
-            await self._user.count(exchange, subject)
+            await self._user.count(request, subject)
 
-    async def count_anonymous(self, exchange: Exchange) -> None:
+    async def count_anonymous(self, request: RequestContext) -> None:
         """Count a request without one. Raises `Problem` (429)."""
         if self._anonymous is not None:
-            await self._anonymous.count(exchange, self._address(exchange))
+            await self._anonymous.count(request, self._address(request))
 
-    async def count_probe(self, exchange: Exchange) -> None:
+    async def count_probe(self, request: RequestContext) -> None:
         """Count a health check. Raises `Problem` (429)."""
         if self._probes is not None:
-            await self._probes.count(exchange, self._address(exchange))
+            await self._probes.count(request, self._address(request))
 
-    async def count_refused_token(self, exchange: Exchange) -> None:
+    async def count_refused_token(self, request: RequestContext) -> None:
         """Count a token that was refused. Raises `Problem` (429) for one too many."""
         if self._refused_tokens is not None:
-            await self._refused_tokens.count(exchange, self._address(exchange))
+            await self._refused_tokens.count(request, self._address(request))
 
-    async def before_verifying(self, exchange: Exchange) -> None:
+    async def before_verifying(self, request: RequestContext) -> None:
         """Raise `Problem` (429) if too many tokens of the address were refused."""
         if self._refused_tokens is not None:
-            await self._refused_tokens.require(exchange, self._address(exchange))
+            await self._refused_tokens.require(request, self._address(request))
 
-    def _address(self, exchange: Exchange) -> str:
+    def _address(self, request: RequestContext) -> str:
         """The client address by which a request without a valid token is counted.
 
         uvicorn's proxy middleware has replaced it by that of `X-Forwarded-For` if a trusted proxy sent the field.
         """
-        client = exchange.scope.get("client")
+        client = request.scope.get("client")
         host = client[0] if client else ""
-        forwarded = exchange.fields.get(b"x-forwarded-for")
+        forwarded = request.fields.get(b"x-forwarded-for")
         if forwarded and self._trusts_proxy and host not in forwarded.decode("latin-1"):
             # All clients of an untrusted proxy share one limit. Logged once, because every client can send the field.
             self._trusts_proxy = False

@@ -28,7 +28,7 @@ CLIENTS = 6
 # longer one, so that an outage is no race of refusals.
 _PACE_SECONDS = 0.005
 _PAUSE_SECONDS = 0.02
-_PATIENCE_SECONDS = 30
+_SLOW_SECONDS = 30
 _MOST_REQUESTS_OF_EACH = 10_000
 _OPERATIONS = ("create", "create", "read", "read", "list", "update", "update", "toggle", "delete")
 _SUCCESS = {200, 201, 204}
@@ -249,13 +249,13 @@ class _Client:
     def _create(self) -> None:
         key = uuid.uuid4().hex
         body = {"title": f"{key} 0"}
-        deadline = time.monotonic() + _PATIENCE_SECONDS
+        deadline = time.monotonic() + _SLOW_SECONDS
         answer = None
         while answer is None:
             answer = self._ask("create", "POST", self._tasks, json=body, headers={"Idempotency-Key": key})
             if answer is None and self._load.is_over:
                 return
-            assert time.monotonic() < deadline, f"not created within {_PATIENCE_SECONDS} seconds"
+            assert time.monotonic() < deadline, f"not created within {_SLOW_SECONDS} seconds"
         task = answer.json()["id"]
         self._ledger.promises[task] = Promise(key, {_seen(answer.json())})
         self._alive.append(task)

@@ -16,11 +16,11 @@ from uvicorn.server import ServerState
 
 from persistence.postgres.connection import Connection
 from persistence.postgres.statement import compile_statement
-from server.connection_limits import Limits, Watch
+from server.connection_limits import ConnectionMonitor, Limits
 from server.http_protocol import ProblemProtocol
 from server.middleware.errors import ProblemMiddleware
 from server.problems import INTERRUPTION, TOO_MANY_REQUESTS, Interruption, Problem
-from server.request_context import Exchange, begin
+from server.request_context import RequestContext, attach
 from tests.support.raw_http import request
 
 
@@ -67,7 +67,7 @@ async def test_the_stages_of_a_refused_request_are_freed(*, is_interrupted: bool
         alive_when_sent.append(kept[0]() is not None)
 
     scope: Scope = {"type": "http", "method": "GET", "raw_path": b"/api/tasks"}
-    begin(Exchange(scope, _receive, "", "id", {}, []))
+    attach(RequestContext(scope, _receive, "", "id", {}, []))
     await ProblemMiddleware(app)(scope, _receive, send)
     assert alive_when_sent == [False, False]
 
@@ -99,7 +99,7 @@ def test_a_reset_connection_is_freed() -> None:
         config = uvicorn.Config(app, lifespan="off", timeout_keep_alive=60)
         config.load()
         made: list[weakref.ref[ProblemProtocol]] = []
-        make = partial(ProblemProtocol, config, ServerState(), {}, watch=Watch(Limits(), []))
+        make = partial(ProblemProtocol, config, ServerState(), {}, monitor=ConnectionMonitor(Limits(), []))
 
         def make_protocol() -> ProblemProtocol:
             protocol = make()
