@@ -17,7 +17,8 @@ async def trim_memory() -> None:
     trim = _malloc_trim()
     while trim is not None:
         await asyncio.sleep(_PAUSE_SECONDS)
-        trim(0)
+        # In a thread, without the GIL: it takes 13 ms for 125 MB of freed memory.
+        await asyncio.to_thread(trim, 0)
 
 
 def _malloc_trim() -> Callable[[int], Any] | None:
