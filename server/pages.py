@@ -25,7 +25,7 @@ _ASSETS = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png")
 
 
 def pages(document: Mapping[str, Any], *, metrics: CollectorRegistry | None) -> dict[str, ASGIApp]:
-    """Every page by its path. `metrics` is the registry to show, or None for that of all worker processes."""
+    """Return the pages by path. `metrics` is the registry to show, or None for that of all worker processes."""
     info = document["info"]
     return {
         "/": _static(_render("index.html", title=info["title"], version=info["version"]), "text/html"),

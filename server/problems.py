@@ -1,4 +1,4 @@
-"""Every error as `application/problem+json` (RFC 9457). The only place that knows which error is which status."""
+"""Problem details (RFC 9457): the kinds with their statuses and words, and the exception that carries them."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -8,16 +8,16 @@ from typing import Any, Final
 import orjson
 
 INTERRUPTION: Final = "tasks_api.interruption"
-"""Where a server puts an `Interruption` into the scope of a request before it cancels the request's task."""
+"""The key of an `Interruption` in the ASGI scope. A server sets it before it cancels the task of the request."""
 
 CUT: Final = "tasks_api.cut"
 """A stage sets this in the scope of a request to have the server close its connection during the response."""
 
 PAGE = "/problems"
-"""The page that explains the codes; a problem's `type` is a place in it."""
+"""The path of the page that explains the codes. The `type` of a problem is a fragment of it."""
 
 CURSOR_IN_WORDS = "taken from a Link header of a list with the same sort"
-"""What a cursor must be, whether its form or its sort order shows that it is not."""
+"""The rule for a cursor, to follow "must be": for a malformed one and for one of another sort order."""
 
 _MEDIA_TYPE = b"application/problem+json"
 _INSTANCE_LENGTH = 512
@@ -25,7 +25,7 @@ _POINTER_LENGTH = 1024
 _DETAIL_LENGTH = 1024
 
 MOST_VIOLATIONS = 100
-"""How many are told of one request, but for lines."""
+"""The maximum number of violations in a response, except those of records."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +108,10 @@ KINDS = tuple(value for value in list(vars().values()) if isinstance(value, Kind
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One way in which a request breaks the contract: where, and what would be right.
+    """A location in the request and the rule that it breaks.
 
-    `place` is `pointer` (into the body, RFC 6901), `parameter` (a name) or `line` (its number, from 1). The value is
-    never repeated.
+    `place` is `pointer` (into the body, RFC 6901), `parameter` (a name) or `line` (the number of a record's first line,
+    from 1). The detail never repeats the value.
     """
 
     place: str
@@ -119,7 +119,7 @@ class Violation:
     detail: str
 
     def as_json(self) -> dict[str, str | int]:
-        """The member of `errors`."""
+        """Return the item of `errors`."""
         where = self.where if isinstance(self.where, int) else self.where[:_POINTER_LENGTH]
         return {self.place: where, "detail": self.detail[:_DETAIL_LENGTH]}
 
@@ -149,7 +149,7 @@ class Problem(Exception):
         self.violations = violations
 
     def as_json(self, instance: str) -> dict[str, Any]:
-        """The members of the problem; `instance` is the request's path."""
+        """Return the members of the problem; `instance` is the path of the request."""
         members: dict[str, Any] = {
             "type": f"{PAGE}#{self.kind.code}",
             "title": self.kind.title,
@@ -176,16 +176,16 @@ class Problem(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Interruption:
-    """Why a request is ended from outside: as this problem, or as nothing where nobody can be told any more."""
+    """The reason to end a request from outside. `problem` is None if no response can be sent any more."""
 
     problem: Problem | None
 
 
 def _shortened(path: str) -> str:
-    """The path as far as there is room, without half of a percent-encoding at its end."""
+    """Truncate a path to the length that the document allows, without splitting a percent-encoding."""
     return path if len(path) <= _INSTANCE_LENGTH else re.sub("%.?$", "", path[:_INSTANCE_LENGTH])
 
 
 def validation_failed(violations: Sequence[Violation], *, most: int = MOST_VIOLATIONS) -> Problem:
-    """All the violations of one request, as far as the contract has room for them."""
+    """Make a 422 of the distinct violations of a request, `most` at most."""
     return Problem(VALIDATION_FAILED, violations=list(dict.fromkeys(violations))[:most])

@@ -1,4 +1,4 @@
-"""The OpenAPI document: loading it, overlays, and looking things up in it."""
+"""The OpenAPI document: loading, overlays and lookups."""
 
 import copy
 import functools
@@ -14,18 +14,18 @@ import yaml
 _log = structlog.get_logger()
 
 JSON: Final = "application/json"
-"""The media type of every body that is no error."""
+"""The media type of JSON bodies other than errors."""
 
 METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 """The members of a Path Item that are operations (OpenAPI 3.0.3, section 4.7.9)."""
 
 
 class ContractError(Exception):
-    """The document, or what serves it, is not what the service can enforce. It refuses to start."""
+    """The service cannot enforce the document, so it does not start."""
 
 
 def load_document(overlays: Iterable[str] = (), *, root_path: str = "") -> dict[str, Any]:
-    """The authored document, adapted by the given files of OpenAPI Overlay 1.0 and to where the service is shown.
+    """Return the authored document with OpenAPI Overlays 1.x applied and with the path prefix of the service.
 
     Raises `ContractError` for an overlay that cannot be read.
     """
@@ -45,12 +45,12 @@ def _authored() -> dict[str, Any]:
 
 
 def authored_yaml() -> bytes:
-    """The document as it was written."""
+    """Return the authored file."""
     return files("openapi").joinpath("openapi.yaml").read_bytes()
 
 
 def to_yaml(document: Mapping[str, Any]) -> bytes:
-    """The document as YAML: byte for byte as it was written, if nothing has adapted it."""
+    """Return the document as YAML: the authored bytes if it is unchanged."""
     if document == _authored():
         return authored_yaml()
     return yaml.safe_dump(dict(document), sort_keys=False, allow_unicode=True).encode()
@@ -61,7 +61,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def _apply_overlay(document: dict[str, Any], path: str) -> None:
-    from oas_patch.overlay import apply_overlay  # noqa: PLC0415  costs half a second, which few need
+    from oas_patch.overlay import apply_overlay  # noqa: PLC0415  takes half a second to import
 
     try:
         overlay = yaml.safe_load(Path(path).read_bytes())
@@ -72,15 +72,15 @@ def _apply_overlay(document: dict[str, Any], path: str) -> None:
     before = copy.deepcopy(document)
     try:
         apply_overlay(document, overlay)
-    except Exception as error:  # the library names none of those that a broken action can cause
+    except Exception as error:  # the library does not document its exceptions
         raise ContractError(f"the overlay {path} cannot be applied: {error}") from error
     if document == before:
-        # The specification allows it, but whoever wrote the overlay meant it to do something.
+        # The specification allows it, but the author of an overlay expects a change.
         _log.warning("contract.overlay_without_effect", path=path)
 
 
 def operations(document: Mapping[str, Any]) -> Iterable[tuple[str, str, Mapping[str, Any]]]:
-    """Every operation with its path template and its method in lower case, in the order of the document."""
+    """Yield path template, method in lower case and operation, in the order of the document."""
     for path, item in document["paths"].items():
         for method in METHODS:
             if method in item:
@@ -88,10 +88,7 @@ def operations(document: Mapping[str, Any]) -> Iterable[tuple[str, str, Mapping[
 
 
 def operations_with(document: Mapping[str, Any], extension: str, value: str) -> frozenset[str]:
-    """The ids of the operations that have this value of an extension.
-
-    Raises `ContractError` for another value, which nothing would enforce.
-    """
+    """Return the ids of the operations with this value of an extension. Raises `ContractError` for any other value."""
     found = {item["operationId"]: item[extension] for _, _, item in operations(document) if extension in item}
     for operation_id, given in found.items():
         if given != value:
@@ -100,7 +97,7 @@ def operations_with(document: Mapping[str, Any], extension: str, value: str) -> 
 
 
 def resolved(document: Mapping[str, Any], item: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a Reference Object of the document stands for; anything else as it is (OpenAPI 3.0.3, section 4.7.23)."""
+    """Return the target of a Reference Object, and any other object unchanged (OpenAPI 3.0.3, section 4.7.23)."""
     if "$ref" not in item:
         return item
     for step in item["$ref"].split("/")[1:]:
@@ -109,7 +106,7 @@ def resolved(document: Mapping[str, Any], item: Mapping[str, Any]) -> Mapping[st
 
 
 def larger_bodies(document: Mapping[str, Any]) -> list[tuple[re.Pattern[bytes], int]]:
-    """The paths whose bodies may be longer than others, by the document's `x-max-bytes`, and how long in bytes."""
+    """Return the paths whose request bodies have an `x-max-bytes`, and its value."""
     bodies = (
         (path, resolved(document, operation.get("requestBody", {}))) for path, _, operation in operations(document)
     )
@@ -117,7 +114,7 @@ def larger_bodies(document: Mapping[str, Any]) -> list[tuple[re.Pattern[bytes], 
 
 
 def compile_path(template: str) -> re.Pattern[bytes]:
-    """A path template as an expression for the path as it was sent. A parameter is one segment, and not empty."""
+    """Compile a path template for percent-encoded paths. A parameter matches one segment that is not empty."""
     pattern = "".join(
         f"(?P<{part[1:-1]}>[^/]+)" if part.startswith("{") else re.escape(part)
         for part in re.split(r"(\{[^}]*\})", template)

@@ -1,4 +1,4 @@
-"""Methods and header fields that the document names, for what has to list them, such as CORS."""
+"""Methods and header fields of the document, for components that list them, such as CORS."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,13 +7,13 @@ from server.contract.document import operations, resolved
 
 
 def methods(document: Mapping[str, Any]) -> list[str]:
-    """The methods that the service answers, in upper case: HEAD stands beside GET, and OPTIONS beside all."""
+    """Return the supported methods in upper case, including OPTIONS, and HEAD if there is a GET."""
     named = {method.upper() for _, method, _ in operations(document)}
     return sorted({*named, "OPTIONS", *(("HEAD",) if "GET" in named else ())})
 
 
 def request_fields(document: Mapping[str, Any]) -> list[str]:
-    """The header fields that an operation reads: its parameters, and those of a token and a body."""
+    """Return the header fields that operations read: parameters, and those of a token and of a body."""
     return sorted(set(_request_fields(document)))
 
 
@@ -30,7 +30,7 @@ def _request_fields(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def response_fields(document: Mapping[str, Any]) -> list[str]:
-    """The header fields of the responses."""
+    """Return the header fields of all responses."""
     responses = (
         resolved(document, response)
         for _, _, operation in operations(document)

@@ -1,4 +1,4 @@
-"""Parameter Objects (OpenAPI 3.0.3, section 4.7.12), compiled: coercion, validation, default."""
+"""Compiled Parameter Objects (OpenAPI 3.0.3, section 4.7.12): coercion, validation and default."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from server.contract.schemas import NO_FORMATS, TYPES, Format, Formats, Validato
 from server.problems import Violation
 
 IF_NONE_MATCH: Final = "If-None-Match"
-"""The header parameter that the dispatch stage sees to: every answer is compared with it in the same way."""
+"""The header parameter that the dispatch stage handles, in the same way for every response."""
 
 
 def _integer(text: str) -> int | None:
@@ -40,29 +40,29 @@ class Parameter:
     place: str
     """`path`, `query` or `header`."""
     argument: str | None
-    """What the handler calls it; None where no handler gets to see it."""
+    """The name of the handler's argument; None if a stage handles the parameter."""
     required: bool
     default: Any
     type: str
     coerce: Callable[[str], Any]
     validator: Validator
     format: Format | None
-    """A format whose value the handler gets in the place of the text."""
+    """The format that turns the text into the value for the handler."""
 
     def read(self, text: str | None, violations: list[Violation]) -> Any:
-        """The value for the handler; what is wrong with the text is added to `violations`."""
+        """Return the value for the handler, or add violations of the text to `violations`."""
         if text is None:
             if self.required:
                 violations.append(Violation("parameter", self.name, "is required"))
             return self.default
-        value = self.coerce(text)
+        parsed = value = self.coerce(text)
         if value is None:
             violations.append(Violation("parameter", self.name, f"must be {TYPES[self.type]}"))
         elif self.format is not None and (parsed := self.format.parse(value)) is None:
             violations.append(Violation("parameter", self.name, f"must be {self.format.description}"))
         elif found := self.validator.violations(value, "parameter", self.name):
             violations += found
-        return value if self.format is None else parsed
+        return parsed
 
 
 def compile_parameter(parameter: Mapping[str, Any], formats: Formats = NO_FORMATS) -> Parameter:
@@ -90,14 +90,14 @@ def compile_parameter(parameter: Mapping[str, Any], formats: Formats = NO_FORMAT
 
 
 def argument_name(parameter: Mapping[str, Any]) -> str | None:
-    """What the handler calls a parameter, or None where the stages around the handler see to it."""
+    """Return the name of the handler's argument for a parameter, or None if a stage handles the parameter."""
     if token_claim(parameter) or parameter["name"] == IF_NONE_MATCH:
         return None
     return to_snake(parameter["name"])
 
 
 def token_claim(parameter: Mapping[str, Any]) -> str | None:
-    """The claim that the token must have the parameter's value in, by the document's `x-token-claim`."""
+    """Return the claim that must equal the parameter (`x-token-claim`). Raises `ContractError` for any but `sub`."""
     claim: str | None = parameter.get("x-token-claim")
     if claim not in (None, "sub"):
         raise ContractError(f"x-token-claim of {parameter['name']} must be sub")

@@ -1,4 +1,4 @@
-"""Schema Objects (OpenAPI 3.0.3, section 4.7.24), compiled: validation, and violations in words."""
+"""Compiled Schema Objects (OpenAPI 3.0.3, section 4.7.24): validation, and violations in words."""
 
 import functools
 import json
@@ -30,7 +30,7 @@ NO_FORMATS: Final[Formats] = {}
 
 
 def to_json_schema(schema: Any) -> Any:
-    """A Schema Object of OpenAPI 3.0, its references resolved, as JSON Schema 2020-12.
+    """Convert a Schema Object of OpenAPI 3.0 with resolved references to JSON Schema 2020-12.
 
     The dialects differ in `nullable` and in the exclusive bounds (OpenAPI 3.0.3, section 4.7.24).
     """
@@ -53,7 +53,7 @@ _ANNOTATIONS: Final = ("example", "default", "discriminator", "xml", "externalDo
 
 
 def _member(name: str, value: Any) -> Any:
-    # The names below are those of properties and no keywords, even where they read like one.
+    # The keys of `properties` are names of members, even if they look like keywords.
     if name == "properties":
         return {key: to_json_schema(member) for key, member in value.items()}
     return value if name in ("enum", "required") else to_json_schema(value)
@@ -84,16 +84,16 @@ class Validator:
         self._compiled = _compiled(self._schema, formats)
 
     def is_valid(self, value: Any) -> bool:
-        """Whether the value satisfies the schema."""
+        """Return whether the value satisfies the schema."""
         return self._compiled.is_valid(value)
 
     def violations(self, value: Any, place: str, where: str = "") -> list[Violation]:
-        """Everything that is wrong with the value; `where` is added to for what is wrong inside it."""
+        """Return all violations of a value; the pointers of its members start with `where`."""
         if self._compiled.is_valid(value):
             return []
         found = []
         errors = list(self._compiled.iter_errors(value))
-        # What is not of its format is not worth a word about its length and characters.
+        # A wrong format makes the violations of length and pattern redundant.
         formless = [error.instance_path for error in errors if error.kind.name == "format"]
         for error in errors:
             if error.kind.name != "format" and error.instance_path in formless:
@@ -103,7 +103,7 @@ class Validator:
         return found
 
     def _details(self, error: jsonschema_rs.ValidationError) -> Iterable[tuple[str, str]]:
-        """What would be right, in words that repeat nothing of the value but the shortened names of its members."""
+        """Yield pointer suffixes and rules. They repeat nothing of the value but shortened names of its members."""
         facts = error.kind.as_dict()
         match error.kind.name:
             case "required":
@@ -130,7 +130,7 @@ _NAME_LENGTH: Final = 64
 
 
 def shown(name: str) -> str:
-    """A name that a client made up, fit to be repeated: cut short, and without control characters."""
+    """Return a name from a client, truncated and without control characters, to repeat it in a response."""
     if len(name) > _NAME_LENGTH:
         name = name[: _NAME_LENGTH - 1] + "…"
     return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", name)
@@ -140,7 +140,7 @@ _CONTROLS: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
 
 
 def _escaped(step: str | int) -> str:
-    """A reference token (RFC 6901, section 3)."""
+    """Escape a reference token (RFC 6901, section 3)."""
     return shown(str(step)).replace("~", "~0").replace("/", "~1")
 
 
@@ -173,6 +173,6 @@ _SENTENCES: Final[Mapping[str, str | Callable[[Mapping[str, Any]], str]]] = {
 
 
 def body_defaults(schema: Schema) -> dict[str, Any]:
-    """The members of an object that have a default, with it."""
+    """Return the defaults of an object's members."""
     members = schema.get("properties", {}).items()
     return {name: member["default"] for name, member in members if "default" in member}

@@ -1,4 +1,4 @@
-"""Which handler answers which operation: the tag names the module and the operationId the function."""
+"""The mapping of operations to handlers: the tag names the module and the operationId the function."""
 
 import inspect
 import re

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from server.contract.document import load_document, operations, resolved
-from server.problems import KINDS, PAGE, Kind
+from server.problems import KINDS, PAGE, VALIDATION_FAILED, Kind, Problem, Violation, validation_failed
 
 DOCUMENT = load_document()
 RESPONSES: dict[str, Any] = DOCUMENT["components"]["responses"]
@@ -73,3 +73,17 @@ def test_every_success_and_error_is_a_named_component() -> None:
         for response in operation["responses"].values():
             assert list(response) == ["$ref"]
             assert resolved(DOCUMENT, response)["description"]
+
+
+def test_errors_have_the_lengths_of_the_document() -> None:
+    """One of each, as long as a client could make it, still satisfies the schema."""
+    members = Problem(
+        VALIDATION_FAILED, "a" * 1024, violations=[Violation("pointer", "/" + "p" * 5000, "d" * 5000)]
+    ).as_json("/" + "%C3%A4" * 500)
+    assert len(members["instance"]) == SCHEMAS["ProblemInstance"]["maxLength"] - 1
+    (violation,) = members["errors"]
+    assert len(violation["pointer"]) == SCHEMAS["BodyViolation"]["properties"]["pointer"]["maxLength"]
+    assert len(violation["detail"]) == SCHEMAS["ProblemDetail"]["maxLength"]
+    most = SCHEMAS["ValidationProblem"]["properties"]["errors"]["maxItems"]
+    violations = [Violation("line", number, "is required") for number in range(2 * most)]
+    assert len(validation_failed(violations).as_json("/")["errors"]) == most
