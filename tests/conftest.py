@@ -23,7 +23,7 @@ from tests.support.service import (  # noqa: F401  modules that are still on the
 )
 from tests.support.types import Connection, Owner
 
-pytest_plugins = ["tests.support.figures"]
+pytest_plugins = ["tests.support.figures", "tests.support.sampling"]
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,9 @@ import pytest
 from persistence import migrations
 from persistence.postgres.database import Database
 from persistence.retention import Purged, purge
+from tests.database.rows import insert_tasks
 from tests.support.api import both_apis, delete, listed
 from tests.support.concurrency import at_once
-from tests.support.rows import insert_tasks
 from tests.support.servers.postgres import fresh_database
 from tests.support.service import ROOT, Service, token
 from tests.support.types import Connection, Owner

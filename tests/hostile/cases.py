@@ -16,6 +16,7 @@ from tests.hostile.operations import (
     Operation,
 )
 from tests.support.raw_http import RawAnswer, problem, violations
+from tests.support.sampling import Sampled
 from tests.support.service import Service
 from tests.support.types import Json
 
@@ -33,7 +34,9 @@ text_operations = pytest.mark.parametrize(
 class Tally:
     """What became of many cases."""
 
-    def __init__(self) -> None:
+    def __init__(self, part_of: Sampled) -> None:
+        self.part_of = part_of
+        """Chooses the cases of a corpus that are tried: all of them, unless a sample is asked for."""
         self.tried = 0
         self.failed: list[str] = []
 

@@ -10,6 +10,7 @@ from tests.hostile.operations import (
     Caller,
 )
 from tests.support.figures import Figures
+from tests.support.sampling import Sampled
 from tests.support.service import Service
 
 
@@ -27,9 +28,9 @@ def task_id(caller: Caller) -> str:
 
 
 @pytest.fixture
-def tally(request: pytest.FixtureRequest, figures: Figures) -> Iterator[Tally]:
+def tally(request: pytest.FixtureRequest, figures: Figures, sampled: Sampled) -> Iterator[Tally]:
     """Says at the end which cases failed, and how many there were."""
-    found = Tally()
+    found = Tally(sampled)
     yield found
     group = "Hostile bodies: " + request.node.originalname.removeprefix("test_").replace("_", " ")
     assert not found.failed, f"{len(found.failed)} of {found.tried}:\n" + "\n".join(found.failed[:20])

@@ -21,7 +21,7 @@ def test_what_is_no_strict_json_is_malformed(
 ) -> None:
     before = caller.send("GET", "/api/tasks").content
     check = is_malformed(service)
-    for name, body in some(invalid_json.invalid(), operation):
+    for name, body in tally.part_of(some(invalid_json.invalid(), operation)):
         tally.add(name, check, caller.ask(operation, body, task_id=task_id))
     assert caller.send("GET", "/api/tasks").content == before
 
@@ -31,7 +31,7 @@ def test_what_is_json_is_read(
     service: Service, caller: Caller, task_id: str, operation: Operation, tally: Tally
 ) -> None:
     check = is_read(service)
-    for name, body in some(valid_json.valid(), operation):
+    for name, body in tally.part_of(some(valid_json.valid(), operation)):
         tally.add(name, check, caller.ask(operation, body, task_id=task_id))
 
 
@@ -43,7 +43,7 @@ def test_numbers_of_any_length_are_no_defect(
         problem(service, answer, "validation-failed" if answer.status_code == 422 else "malformed-request")
         assert len(answer.content) < 600
 
-    for name, body in some(valid_json.either(), operation):
+    for name, body in tally.part_of(some(valid_json.either(), operation)):
         tally.add(name, check, caller.ask(operation, body, task_id=task_id))
 
 
@@ -67,7 +67,7 @@ def test_another_strict_parser_agrees_about_mutated_texts(service: Service, call
     """Texts with one byte changed, each read by `json` with hooks that make it strict."""
     operation = next(each for each in WITH_JSON if each.method == "POST")
     check_malformed, check_read = is_malformed(service), is_read(service)
-    for name, body in valid_json.mutants(b'\x00\n\x0b "\\/{}[]:,0-+.eEtfnu\x7f\x80\xc0\xff'):
+    for name, body in tally.part_of(valid_json.mutants(b'\x00\n\x0b "\\/{}[]:,0-+.eEtfnu\x7f\x80\xc0\xff')):
         try:
             value = strict_value(body)
         except ValueError:

@@ -183,7 +183,7 @@ def test_a_media_type_is_taken_in_utf_8_or_not_at_all(
         problem(service, answer, "unsupported-media-type")
 
     titles = listed(caller)
-    for content_type, is_taken in declared(operation):
+    for content_type, is_taken in tally.part_of(declared(operation)):
         text = "title\r\n\u00e9\r\n" if content_type.lower().startswith(CSV) else json.dumps(operation.valid()) + "\n"
         answer = caller.ask(operation, in_charset(text, content_type), content_type, task_id=task_id)
         tally.add(content_type[:100], check_taken if is_taken else check_refused, answer)

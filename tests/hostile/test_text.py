@@ -44,7 +44,7 @@ def test_a_text_is_kept_as_it_was_spelt(
     service: Service, caller: Caller, task_id: str, operation: Operation, tally: Tally
 ) -> None:
     for member in operation.strings:
-        for name, spelling, text in valid_json.valid_strings():
+        for name, spelling, text in tally.part_of(valid_json.valid_strings()):
             answer = caller.ask(operation, with_spelling(operation, member, spelling), task_id=task_id)
             tally.add(f"{member} {name}", is_kept(service, caller, operation, member, text), answer)
 
@@ -60,7 +60,7 @@ def test_a_line_that_is_no_strict_json_keeps_all_lines_out(
         (error,) = problem(service, answer, "validation-failed")["errors"]
         assert error["line"] == 2
 
-    for name, text in some(invalid_json.invalid(), operation):
+    for name, text in tally.part_of(some(invalid_json.invalid(), operation)):
         if b"\n" not in text and text.strip(b" \t\r"):
             body = b'{"title":"first"}\n' + text + b'\n{"title":"last"}\n'
             tally.add(name, check, caller.ask(operation, body, NDJSON))
@@ -74,7 +74,7 @@ def test_lines_in_another_encoding_are_kept_out(
     def check(answer: RawAnswer) -> None:
         problem(service, answer, "validation-failed")
 
-    for name, sequence in invalid_json.no_utf_8():
+    for name, sequence in tally.part_of(invalid_json.no_utf_8()):
         body = b"title,description\r\nfirst,\r\na" + sequence + b",b\r\nlast,\r\n"
         tally.add(f"CSV {name}", check, caller.ask(operation, body, CSV))
     for encoding in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "cp500"):
@@ -136,9 +136,8 @@ def test_a_length_is_counted_in_characters_however_escaped(
 ) -> None:
     for member in operation.strings:
         limit = operation.limit(member)
-        for (name, character), length in itertools.product(
-            CHARACTERS.items(), (limit - 1, limit, limit + 1, 2 * limit)
-        ):
+        lengths = itertools.product(CHARACTERS.items(), (limit - 1, limit, limit + 1, 2 * limit))
+        for (name, character), length in tally.part_of(lengths):
             text = "a" + character * (length - 1)
             for spelling in spellings(text):
                 body = with_spelling(operation, member, spelling)
@@ -166,7 +165,7 @@ def test_any_text_in_any_member_is_kept_or_refused(
     service: Service, caller: Caller, task_id: str, operation: Operation, tally: Tally
 ) -> None:
     for member in operation.strings:
-        for text in NAUGHTY[:: 1 if "{user_id}" in operation.template else 3]:
+        for text in tally.part_of(NAUGHTY[:: 1 if "{user_id}" in operation.template else 3]):
             for escaped in (True, False):
                 body = json.dumps(operation.valid(**{member: text}), ensure_ascii=escaped).encode()
                 answer = caller.ask(operation, body, task_id=task_id)
@@ -206,7 +205,7 @@ def test_any_text_in_any_parameter_is_understood_or_refused(
     body = json.dumps(operation.valid()).encode() if media_type else None
     for parameter in operation.parameters:
         name = parameter["name"]
-        for text in NAUGHTY[:: 1 if "{user_id}" in operation.template else 3]:
+        for text in tally.part_of(NAUGHTY[:: 1 if "{user_id}" in operation.template else 3]):
             given: dict[str, Any] = {"user_id": caller.subject, "task_id": ANY_ID}
             extra: list[tuple[str, str]] = []
             if parameter["in"] == "header":
@@ -232,7 +231,7 @@ def test_any_text_names_a_user_or_is_refused(service: Service, tally: Tally) -> 
         else:
             problem(service, answer, json.loads(answer.content)["code"])
 
-    for subject in (text for text in NAUGHTY if 1 <= len(text) <= 255 and "\0" not in text):
+    for subject in tally.part_of(text for text in NAUGHTY if 1 <= len(text) <= 255 and "\0" not in text):
         path = quote(subject, safe="")
         body = json.dumps({"title": subject[:199] + "."}).encode()
         with Caller(service, subject) as named:

@@ -5,10 +5,10 @@ import uuid
 
 import pytest
 
+from tests.database.rows import deadlocks
 from tests.import_export.files import MEDIA_TYPES, NDJSON, TITLES, everything, export, lines, result, send
 from tests.support.api import TasksApi
 from tests.support.concurrency import at_once
-from tests.support.rows import deadlocks
 from tests.support.service import Service, token
 from tests.support.types import Call, Connection, Json
 

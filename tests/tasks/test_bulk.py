@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from tests.database.rows import deadlocks, insert_tasks
 from tests.support.api import (
     TasksApi,
     both_apis,
@@ -17,7 +18,6 @@ from tests.support.api import (
 )
 from tests.support.concurrency import at_once
 from tests.support.raw_http import problem, violations
-from tests.support.rows import deadlocks, insert_tasks
 from tests.support.service import Service, token
 from tests.support.types import Call, Connection, Json, Owner
 
