@@ -1,4 +1,4 @@
-"""The seams of the tests: a real service on a real socket, with a real PostgreSQL behind it."""
+"""Fixtures of all tests: a real service on a real socket, with a real PostgreSQL behind it."""
 
 import resource
 import uuid
@@ -11,16 +11,7 @@ import pytest
 
 from persistence.admin.embedded import embedded_server
 from tests.support.api import TasksApi, both_apis
-from tests.support.service import (  # noqa: F401  modules that are still on their way here import them from this one
-    MEASURED,
-    ROOT,
-    SECRET,
-    TLS,
-    Service,
-    free_port,
-    running_service,
-    token,
-)
+from tests.support.service import Service, running_service
 from tests.support.types import Connection, Owner
 
 pytest_plugins = ["tests.support.figures", "tests.support.sampling"]
@@ -40,8 +31,12 @@ def database_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def database_url(database_log: Path) -> Iterator[str]:
-    """An embedded PostgreSQL of this run."""
+    """An embedded PostgreSQL of this run, which does not wait for the disk: no test takes its power away."""
     with embedded_server(database_log.with_suffix("")) as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+                connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())
+            connection.execute("SELECT pg_reload_conf()")
         yield url
 
 
