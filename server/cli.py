@@ -27,7 +27,6 @@ from persistence.retention import Purged
 from persistence.retention import purge as purge_database
 from server.app import create_app
 from server.auth.tokens import issue_token
-from server.connection_limits import ConnectionMonitor, Limits
 from server.contract.document import ContractError, load_document, to_yaml
 from server.http_protocol import ProblemProtocol
 from server.lifespan import database_address
@@ -35,6 +34,7 @@ from server.logging import configure_logging, output
 from server.middleware.security_headers import security_headers
 from server.process_environment import allow_files, open_standard_streams
 from server.settings import Settings, SettingsError, load_settings
+from server.transport.connection_limits import ConnectionMonitor, Limits
 
 _DEMO_USER = "demo"
 _KEEP_ALIVE_SECONDS = 75

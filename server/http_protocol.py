@@ -20,8 +20,6 @@ from typing import Any, Final
 from uuid_utils import uuid7
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from server.connection_limits import ConnectionMonitor
-from server.framed_protocol import FramedProtocol
 from server.middleware.access_log import access_log
 from server.middleware.request_limits import BYTES_PER_SECOND, HEADER_BYTES, HEADER_FIELDS
 from server.problems import (
@@ -36,6 +34,8 @@ from server.problems import (
     Problem,
 )
 from server.request_context import TARGET_BYTES, Headers
+from server.transport.connection_limits import ConnectionMonitor
+from server.transport.framed_protocol import FramedProtocol
 
 _HEAD_BYTES: Final = TARGET_BYTES + HEADER_BYTES + 8_192
 """The limit of an incomplete head. The request limits check a complete one exactly."""

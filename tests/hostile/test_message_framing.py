@@ -6,7 +6,7 @@ import time
 import httptools
 import pytest
 
-from server.message_framing import FramingError, MessageFraming
+from server.transport.message_framing import FramingError, MessageFraming
 from tests.support.figures import Figures
 
 SEED = 4

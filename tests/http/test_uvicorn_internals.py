@@ -14,8 +14,8 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from server.framed_protocol import FramedProtocol
 from server.http_protocol import ProblemProtocol
+from server.transport.framed_protocol import FramedProtocol
 
 ATTRIBUTES = (
     "_unset_keepalive_if_required",

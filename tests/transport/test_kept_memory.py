@@ -16,11 +16,11 @@ from uvicorn.server import ServerState
 
 from persistence.postgres.connection import Connection
 from persistence.postgres.statement import compile_statement
-from server.connection_limits import ConnectionMonitor, Limits
 from server.http_protocol import ProblemProtocol
 from server.middleware.errors import ProblemMiddleware
 from server.problems import INTERRUPTION, TOO_MANY_REQUESTS, Interruption, Problem
 from server.request_context import RequestContext, attach
+from server.transport.connection_limits import ConnectionMonitor, Limits
 from tests.support.raw_http import request
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from server.message_framing import FramingError, MessageFraming, Target, parse_target
+from server.transport.message_framing import FramingError, MessageFraming, Target, parse_target
 from tests.support.raw_http import Wire, ask, problem, request
 from tests.support.service import Service, token
 

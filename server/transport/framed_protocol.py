@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from server.message_framing import FramingError, MessageFraming, parse_target
 from server.problems import MALFORMED_REQUEST, Problem
+from server.transport.message_framing import FramingError, MessageFraming, parse_target
 
 
 class _Phase(Enum):

@@ -1,0 +1,1 @@
+"""The transport: message framing, and limits on connections."""
