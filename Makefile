@@ -6,9 +6,11 @@ SEEDS ?= 1 2 3
 ROUNDS ?= 3
 OPERATION ?= get
 SECONDS ?= 10
+SAMPLE ?= 1
+PARALLEL = $(BIN)/python -m pytest --numprocesses auto --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test docs coverage torture fuzz lint types lint-contract check bench bench-all bench-report bench-check profile lock clean
+.PHONY: help install run test test-fast docs coverage torture fuzz lint types lint-contract check bench bench-all bench-report bench-check profile lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,14 +20,17 @@ install: .venv/runtime ## Make .venv with .venv/bin/tasks-api in it, from locked
 run: install ## Run the service; prints the address of its documentation and a token to try it with
 	@$(BIN)/tasks-api serve
 
-test: .venv/dev ## Run all tests, with a PostgreSQL and a service of their own
-	$(BIN)/python -m pytest --numprocesses auto --dist loadscope
+test: .venv/dev ## Run the tests with a PostgreSQL and services that they start; of hostile input and faults, the sample SAMPLE
+	$(PARALLEL) --sample $(SAMPLE)
 
-coverage: .venv/dev ## Run all tests, and see that nearly all code runs in them: half as long again
-	$(BIN)/python -m pytest --cov --numprocesses auto --dist loadscope
+test-fast: .venv/dev ## Run what is worth running at every save: document, handlers and statements, in less than a minute
+	$(PARALLEL) --fast
 
-torture: .venv/dev ## Cause faults and send hostile input, and print what was survived; FIGURES=docs/reliability.md keeps it there
-	$(BIN)/python -m pytest $(wildcard tests/faults tests/hostile) --figures $(FIGURES)
+torture: .venv/dev ## Cause faults and send hostile input, all of it; FIGURES=docs/reliability.md writes the table there
+	$(if $(FIGURES),$(BIN)/python -m pytest,$(PARALLEL)) tests/faults tests/hostile --figures $(FIGURES)
+
+coverage: .venv/dev ## Run all tests without sampling, and check that they cover the code
+	$(PARALLEL) --cov
 
 fuzz: .venv/dev ## Fuzz a running service over its socket, once for each of SEEDS
 	$(BIN)/python -m tests.contract.fuzz $(SEEDS)
@@ -43,7 +48,7 @@ docs: .venv/dev ## Generate docs/settings.md, docs/licences.md and .env.example
 lint-contract: openapi/lint/node_modules ## Check the contract with Redocly and Spectral (needs Node.js)
 	@npm run --silent --prefix openapi/lint lint
 
-check: lint types lint-contract fuzz bench-check test ## Do what CI does
+check: lint types lint-contract fuzz bench-check torture test ## Do what CI does
 
 bench: .venv/bench bench/peers/fastify/node_modules ## Compare the service with its peers and the baselines, in ROUNDS rounds (needs h2load)
 	$(BIN)/python -m bench measure comparison --rounds $(ROUNDS)

@@ -5,9 +5,10 @@
 
 import os
 import platform
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
@@ -26,23 +27,28 @@ class Table:
     """A row for each group. What is recorded again is added up; of seconds and MiB the worst counts."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, dict[str, float]] = {}
+        self.rows: dict[str, dict[str, float]] = {}
 
     def record(self, group: str, tried: int, survived: int, **more: float) -> None:
-        row = self._rows.setdefault(group, {})
-        for name, value in {"tried": tried, "survived": survived, **more}.items():
-            known = row.get(name, 0)
-            row[name] = max(known, value) if name.endswith(tuple(_UNITS)) else known + value
+        self.add({group: {"tried": tried, "survived": survived, **more}})
         assert tried > 0, f"{group}: nothing was tried"
         assert survived == tried, f"{group}: {tried - survived} of {tried} were not survived"
 
+    def add(self, rows: Mapping[str, Mapping[str, float]]) -> None:
+        """Add rows, such as those of another process."""
+        for group, values in rows.items():
+            row = self.rows.setdefault(group, {})
+            for name, value in values.items():
+                known = row.get(name, 0)
+                row[name] = max(known, value) if name.endswith(tuple(_UNITS)) else known + value
+
     def __bool__(self) -> bool:
-        return bool(self._rows)
+        return bool(self.rows)
 
     def __str__(self) -> str:
-        names = list(dict.fromkeys(name for row in self._rows.values() for name in row))
+        names = list(dict.fromkeys(name for row in self.rows.values() for name in row))
         head = ["What was done", *(_title(name) for name in names)]
-        body = [[group, *(_cell(name, row.get(name)) for name in names)] for group, row in self._rows.items()]
+        body = [[group, *(_cell(name, row.get(name)) for name in names)] for group, row in self.rows.items()]
         rule = ["---", *["---:"] * len(names)]
         widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
         return "".join(_line(cells, widths) for cells in [head, rule, *body])
@@ -93,6 +99,18 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def figures(pytestconfig: pytest.Config) -> Figures:
     return pytestconfig.stash[_TABLE].record
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Send the rows of a worker of pytest-xdist to the process that prints the table."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["figures"] = session.config.stash[_TABLE].rows
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Add what a worker has recorded. One that crashed has sent nothing."""
+    node.config.stash[_TABLE].add(getattr(node, "workeroutput", {}).get("figures", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
