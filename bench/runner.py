@@ -28,7 +28,7 @@ class Plan:
     rounds: int
     seconds: float  # of a block of requests, approximately
     paced: bool = True  # measure latency, too, at the same rate for all contenders
-    apart: bool = True  # give the contender a core of its own
+    apart: bool = True  # reserve a core for the contender
 
 
 def measure(plan: Plan) -> Part:

@@ -31,7 +31,7 @@ def database_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def database_url(database_log: Path) -> Iterator[str]:
-    """An embedded PostgreSQL of this run, which does not wait for the disk: no test takes its power away."""
+    """An embedded PostgreSQL of this run, which does not wait for the disk: no test simulates a power failure."""
     with embedded_server(database_log.with_suffix("")) as url:
         with psycopg.connect(url, autocommit=True) as connection:
             for setting in ("fsync", "full_page_writes", "synchronous_commit"):
@@ -42,14 +42,14 @@ def database_url(database_log: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def service(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The service that most tests talk to. They keep out of each other's way by having users of their own."""
+    """The service that most tests use. Tests do not interfere, because each has its own users."""
     with running_service(tmp_path_factory.mktemp("service"), DATABASE_URL=database_url) as running:
         yield running
 
 
 @pytest.fixture
 def new_user() -> Callable[[str], str]:
-    """Make the id of a user whom nobody has seen, readable by its first part."""
+    """Make a user id that the service has never seen, readable by its first part."""
     return lambda name: f"{name}-{uuid.uuid4().hex}"
 
 
@@ -87,6 +87,6 @@ def api(request: pytest.FixtureRequest, ada: Owner) -> TasksApi:
 
 @pytest.fixture
 def connection(database_url: str) -> Iterator[Connection]:
-    """The database, to look into and to change the past. Each statement is a transaction of its own."""
+    """A connection to the database, to read and to change its rows. Each statement is its own transaction."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         yield connection

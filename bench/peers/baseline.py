@@ -1,4 +1,4 @@
-"""A bare ASGI application: what any server in Python has to do, on a given task store.
+"""A bare ASGI application: the least work of a Python server, on a given task store.
 
 A token is verified once and cached without a limit. Requests and responses are not validated, except for titles and the
 limit of a list, without which the conformance check would fail.

@@ -1,4 +1,4 @@
-"""Nobody reaches anybody else's tasks, or learns whether they exist, and nothing confidential reaches the log."""
+"""No user reaches another user's tasks, or learns whether they exist, and nothing confidential reaches the log."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -31,7 +31,7 @@ class Operation:
         return self.template.format(user_id=quote(user_id, safe=""), task_id=task_id)
 
     def ask(self, client: httpx2.Client, path: str, **options: Any) -> httpx2.Response:
-        """Send a request with a body that the operation takes, or what `options` say."""
+        """Send a request with a body that the operation takes, or with `options` instead."""
         if not options:
             options = self._valid_input()
         return client.request(self.method, path, **options)
@@ -62,12 +62,12 @@ OF_A_TASK = [pytest.param(each, id=each.name) for each in secured_operations() i
 
 
 def all_of(answer: httpx2.Response) -> tuple[int, list[tuple[str, str]], bytes]:
-    """Everything that an answer says, but the time and its own id."""
+    """All of an answer except its time and its request id."""
     headers = [(name, value) for name, value in answer.headers.multi_items() if name not in {"date", "x-request-id"}]
     return answer.status_code, headers, answer.content
 
 
-# Somebody else's task
+# Another user's task
 
 
 @pytest.mark.parametrize("operation", OF_A_TASK)
@@ -132,7 +132,7 @@ def test_a_user_id_that_only_looks_like_the_tokens_is_forbidden(service: Service
 
 @dataclass(frozen=True)
 class Defect:
-    """Something else that is wrong with a request."""
+    """Another error in the same request."""
 
     task_id: str = ANY_ID
     options: Json = field(default_factory=dict)

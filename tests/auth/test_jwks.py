@@ -61,7 +61,7 @@ async def test_a_waiter_that_leaves_does_not_end_the_fetch(issuer: Issuer, key_s
 
 
 async def test_the_event_loop_runs_on_while_the_jwks_hangs(issuer: Issuer, key_set: KeySet) -> None:
-    """The issuer answers only after another task has had its turn a thousand times."""
+    """The issuer answers only after another task has run a thousand times."""
     issuer.answering.clear()
     verified = asyncio.create_task(subject(verifier(key_set), sign(ED25519)))
     await issuer.asked()
@@ -177,7 +177,7 @@ async def test_an_outage_is_not_the_tokens_fault_and_passes(
 
 
 async def test_a_packed_set_is_read(issuer: Issuer, key_set: KeySet) -> None:
-    """Nobody asks for it, but files that are stored packed are sent so regardless."""
+    """No client asks for it, but files that are stored compressed are sent so regardless."""
     issuer.headers, issuer.body = {"Content-Encoding": "gzip"}, gzip.compress(issuer.body)
     assert await subject(verifier(key_set), sign(ED25519)) == "ada"
 
@@ -220,7 +220,7 @@ async def test_unknown_ids_cause_one_fetch_per_cooldown(issuer: Issuer, key_set:
 
 
 async def test_an_unknown_id_cannot_be_judged_in_an_outage(issuer: Issuer, key_set: KeySet, clock: Clock) -> None:
-    """It may be the newest key; the known ones still work."""
+    """The unknown key may be the newest one; the known ones still work."""
     keys = uncached(key_set)
     assert await subject(keys, sign(ED25519)) == "ada"
     issuer.status = 500
@@ -242,7 +242,7 @@ async def test_keys_are_fresh_for_five_minutes(issuer: Issuer, key_set: KeySet, 
 
 
 async def test_stale_keys_are_refreshed_behind_the_scenes(issuer: Issuer, key_set: KeySet, clock: Clock) -> None:
-    """Nobody waits: while the issuer is silent, one request is out and the old key is good."""
+    """No request waits: while the issuer is silent, one fetch is under way and the old key is good."""
     keys = uncached(key_set)
     await keys.verify(sign(ED25519))
     issuer.publish(jwk(OTHER_ED25519, "k2"))

@@ -99,7 +99,7 @@ async def test_a_published_key_verifies_its_algorithm(
     ],
 )
 async def test_a_key_verifies_no_other_algorithm(issuer: Issuer, key_set: KeySet, members: Jwk, algorithm: str) -> None:
-    """A true signature of the very key does not help (RFC 8725, section 3.1)."""
+    """A valid signature by the key itself does not help (RFC 8725, section 3.1)."""
     issuer.publish(jwk(RSA, **members))
     with pytest.raises(InvalidToken, match="alg"):
         await verifier(key_set).verify(sign(RSA, algorithm=algorithm))
@@ -118,7 +118,7 @@ async def test_a_key_verifies_no_other_algorithm(issuer: Issuer, key_set: KeySet
 )
 @pytest.mark.parametrize("secret", [None, SECRET], ids=["keys only", "keys and a secret"])
 async def test_a_public_key_is_no_secret(key_set: KeySet, secret: str | None, public: bytes) -> None:
-    """The classic confusion: HS256 with the public key, which anybody has, as its secret."""
+    """Algorithm confusion: HS256 with the public key, which is no secret, as its secret."""
     both = verifier(key_set, secret=secret)
     assert await subject(both, sign(ED25519)) == "ada"
     with pytest.raises(InvalidToken):
@@ -170,7 +170,7 @@ UNUSABLE: dict[str, object] = {
 }
 
 
-# The weak key is the point here: PyJWT warns when one signs with it.
+# The weak key is intended: PyJWT warns when it signs with one.
 @pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
 @pytest.mark.parametrize("member", [pytest.param(member, id=name) for name, member in UNUSABLE.items()])
 async def test_an_unusable_key_is_passed_over(issuer: Issuer, key_set: KeySet, member: object) -> None:

@@ -121,6 +121,6 @@ def test_words_of_examples_count_for_nothing() -> None:
 
 
 def test_a_long_secret_is_judged_by_its_beginning() -> None:
-    """In bounded time; what follows can only make it stronger."""
+    """The check takes bounded time; the text beyond the limit can only make the secret stronger."""
     assert strength_bits(secrets.token_hex(20_000)) > MIN_STRENGTH_BITS
     assert strength_bits("ab" * 20_000) < MIN_STRENGTH_BITS

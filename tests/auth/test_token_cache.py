@@ -19,7 +19,7 @@ from tests.support.servers.issuer import (
     sign,
 )
 
-# Remembering. Withdrawing the key shows whether a token was remembered or verified again.
+# The cache. Withdrawing the key shows whether a token was cached or is verified again.
 
 
 class Withdrawn:
@@ -125,7 +125,7 @@ async def test_that_a_token_was_verified_is_known_until_it_expires() -> None:
 
 
 async def test_a_token_that_is_not_admitted_is_not_verified() -> None:
-    """What `admit` raises comes first: even a token that would be refused is not looked at."""
+    """`admit` raises before the token is verified, even if the token would be refused."""
 
     async def refuse() -> None:
         raise PermissionError

@@ -15,7 +15,7 @@ from tests.support.servers.issuer import (
     hs256,
 )
 
-# What a good token says.
+# The claims of a good token.
 
 
 async def test_a_verified_token_names_its_principal() -> None:
@@ -48,7 +48,7 @@ async def test_expiry_is_aware_and_in_utc() -> None:
     ],
 )
 async def test_an_unusable_email_or_name_is_left_out(claim: str, value: object, seen: str | None) -> None:
-    """They are for show, so that they never cost anybody the access."""
+    """They are for display only, so that they never lead to a refusal."""
     assert getattr(await verifier().verify(hs256(**{claim: value})), claim) == seen
 
 

@@ -23,7 +23,7 @@ from tests.support.servers.issuer import (
     sign,
 )
 
-# What is refused.
+# Tokens that are refused.
 
 
 def _with_payload(make: Callable[[], bytes]) -> str:
@@ -78,7 +78,7 @@ async def test_an_endless_token_is_refused_at_once() -> None:
     assert time.perf_counter() - started < 0.005
 
 
-# Few characters, each of which has upset somebody before.
+# A few characters, each of which is known to break parsers.
 TEXT = st.text("aA1 .:=-_\0é🦄\ud800", max_size=20)
 
 
@@ -107,7 +107,7 @@ async def test_no_header_upsets_the_verifier(header: Change) -> None:
     )
 )
 async def test_no_claims_upset_the_verifier(changes: Change) -> None:
-    """Whatever somebody with the secret signs, it is a principal or invalid."""
+    """Any claims signed with the secret give a principal or an invalid token, and no other error."""
     payload = claims() | changes
     try:
         principal = await verifier().verify(forge({"alg": "HS256"}, payload))

@@ -25,7 +25,7 @@ _Point = tuple[int, int]
 
 
 def _sum(one: _Point, other: _Point) -> _Point:
-    """Of two points of the curve (RFC 8032, section 5.1.4, in affine coordinates)."""
+    """Add two points of the curve (RFC 8032, section 5.1.4, in affine coordinates)."""
     (x1, y1), (x2, y2) = one, other
     product = _D * x1 * x2 * y1 * y2
     x = (x1 * y2 + x2 * y1) * pow(1 + product, -1, _P)
@@ -43,7 +43,7 @@ def _times(number: int, point: _Point) -> _Point:
 
 
 def _x(y: int) -> int | None:
-    """The smaller one of the two that go with a y; None where there is none (RFC 8032, section 5.1.3)."""
+    """The smaller x of the two that go with a y; None if there is none (RFC 8032, section 5.1.3)."""
     square = (y * y - 1) * pow(_D * y * y + 1, -1, _P) % _P
     root = pow(square, (_P + 3) // 8, _P)
     if root * root % _P != square:

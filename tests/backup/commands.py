@@ -1,4 +1,4 @@
-"""The commands `backup` and `restore`, and what a database holds."""
+"""The commands `backup` and `restore`, and the contents of a database."""
 
 import contextlib
 import hashlib
@@ -37,7 +37,7 @@ TITLES = [
 def start_command(
     *arguments: str | Path, cwd: Path, limit: int | None = None, **environment: str
 ) -> subprocess.Popen[str]:
-    # What measures coverage would want to write, too.
+    # The measurement of coverage would want to write, too.
     measured = MEASURED if limit is None else {}
     return subprocess.Popen(  # noqa: S603
         [sys.executable, "-m", "server", *map(str, arguments)],
@@ -66,7 +66,7 @@ def succeed(*arguments: str | Path, cwd: Path, **environment: str) -> str:
 
 
 def refuse(*arguments: str | Path, cwd: Path, limit: int | None = None, **environment: str) -> str:
-    """Run a command that must fail, and return the one sentence that it says."""
+    """Run a command that must fail, and return its one-sentence message."""
     status, output, errors = run_command(*arguments, cwd=cwd, limit=limit, **environment)
     assert (status, output) == (2, ""), errors
     assert re.fullmatch(r"Error: .+\n", errors)
@@ -74,7 +74,7 @@ def refuse(*arguments: str | Path, cwd: Path, limit: int | None = None, **enviro
 
 
 def kept_rows(url: str) -> dict[str, list[tuple[Any, ...]]]:
-    """Every row of every table in the schema, in an order of its own."""
+    """Every row of every table in the schema, in a fixed order."""
     with psycopg.connect(url) as connection:
         tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
         return {
@@ -102,7 +102,7 @@ def fill(url: str, count: int = 3) -> None:
 
 
 def use(service: Service) -> None:
-    """Leave something of everything that a user can make."""
+    """Create an example of everything that a user can create."""
     for name in ("ada", "Ünal 🦊"):
         client = service.as_user(name, email="a@example.com", name="Ada \\ 'Lovelace'")
         for number, title in enumerate(TITLES):
@@ -113,7 +113,7 @@ def use(service: Service) -> None:
 
 
 def seen_by_users(service: Service) -> dict[str, Any]:
-    """What users see: all lists in all orders, page by page, and profiles."""
+    """Return everything that users can read: all lists in all orders, page by page, and profiles."""
     seen = {}
     for name in ("ada", "Ünal 🦊"):
         client = service.as_user(name, email="a@example.com", name="Ada \\ 'Lovelace'")

@@ -1,4 +1,4 @@
-"""Where the database is, and the PostgreSQL programs that reach it."""
+"""The address of the database, and the PostgreSQL programs that reach it."""
 
 import contextlib
 from pathlib import Path
@@ -13,11 +13,11 @@ from persistence.errors import BackupError
 from tests.backup.commands import fill, kept_rows, refuse, relations, start_command, succeed
 from tests.support.servers.postgres import Postgres
 
-# Where the database is.
+# The address of the database.
 
 
 def test_a_password_is_never_seen(cluster: Postgres, database: str, tmp_path: Path) -> None:
-    """Not among the arguments of a program, where everybody on the machine would read it, and not in what is said."""
+    """Not among the arguments of a program, where every user of the machine could read it, and not in any message."""
     password, written = "hunter2 'hünter\\2", "hunter2%20%27h%C3%BCnter%5C2"
     rules = cluster.access_rules
     open_to_all = rules.read_text()
@@ -68,7 +68,7 @@ def test_a_secret_that_would_be_an_argument_is_refused(database: str, tmp_path: 
 
 
 def test_a_program_of_the_same_version_is_chosen() -> None:
-    """Where there is none, the error says which versions were found."""
+    """If there is none, the error says which versions were found."""
     assert dumps.oldest_program("pg_dump", 18)[1] == 18
     with pytest.raises(BackupError, match=r"pg_dump of PostgreSQL 99 or newer is needed; found on this machine: .*18"):
         dumps.oldest_program("pg_dump", 99)
@@ -88,5 +88,5 @@ def test_a_manifest_does_not_depend_on_server_settings(database: str, tmp_path: 
 
 
 def test_no_table_has_a_sequence(database: str) -> None:
-    """Rows are restored, and not where a sequence stands: an id of a restored row would be given out again."""
+    """Rows are restored, and not the position of a sequence: an id of a restored row would be given out again."""
     assert [relation for relation in relations(database) if relation[1] == b"S"] == []

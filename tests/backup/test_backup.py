@@ -1,4 +1,4 @@
-"""Backups: what was kept comes back whole and unchanged. Real commands on real databases."""
+"""A backup is restored whole and unchanged. Real commands on real databases."""
 
 import contextlib
 import itertools
@@ -37,7 +37,7 @@ from tests.support.waiting import until
     ("source", "target"), [("embedded", "embedded"), ("embedded", "remote"), ("remote", "embedded")]
 )
 def test_what_was_kept_here_is_found_there(source: str, target: str, database: str, other: str, tmp_path: Path) -> None:
-    """The backup is made while the service runs; where it is restored, none runs, nor its database."""
+    """The backup is made while the service runs; the restore happens without the service and its database."""
     file = tmp_path / "tasks.backup"
     with place(source, tmp_path / "source", database) as here, place(target, tmp_path / "target", other) as there:
         with running_service(tmp_path / "source", ready=True, **here) as service:
@@ -72,7 +72,7 @@ def test_a_backup_is_restored_while_the_embedded_database_serves(tmp_path: Path)
 
 
 class Load:
-    """Clients that write and read while the block runs, and what they were told."""
+    """Clients that write and read while the block runs, and the writes acknowledged to them."""
 
     def __init__(self, service: Service) -> None:
         self._service = service

@@ -89,7 +89,7 @@ def test_a_database_of_a_newer_release_is_refused(whole: bytes, database: str, t
 
 
 def test_nothing_that_a_file_says_is_executed(whole: bytes, database: str, other: str, tmp_path: Path) -> None:
-    """Its rows are taken, into the tables of the migrations, and nothing else of it."""
+    """Its rows are restored into the tables of the migrations, and nothing else of it."""
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute("CREATE TABLE evil AS SELECT 1 AS one")
         connection.execute("CREATE FUNCTION evil() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE; END'")
@@ -103,7 +103,7 @@ def test_nothing_that_a_file_says_is_executed(whole: bytes, database: str, other
 
 
 def test_pg_restore_reads_a_backup_as_it_stands(whole: bytes, database: str, other: str, tmp_path: Path) -> None:
-    """Whoever has nothing but PostgreSQL gets the data back, too."""
+    """The data can be restored with PostgreSQL's own programs alone."""
     assert whole
     program, _ = dumps.oldest_program("pg_restore", 18)
     subprocess.run([program, "--exit-on-error", f"--dbname={other}", tmp_path / "whole"], check=True)  # noqa: S603
@@ -111,7 +111,7 @@ def test_pg_restore_reads_a_backup_as_it_stands(whole: bytes, database: str, oth
 
 
 def test_a_restore_that_fails_late_leaves_everything_as_it_was(whole: bytes, database: str, tmp_path: Path) -> None:
-    """Here because a table of somebody else refers to one that has to be emptied, then because somebody uses one."""
+    """Once another session uses a table, and once a foreign table refers to one that has to be emptied."""
     assert whole
     kept = kept_rows(database)
     with psycopg.connect(database) as connection:

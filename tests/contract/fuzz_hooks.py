@@ -1,4 +1,4 @@
-"""What Schemathesis cannot know from the document alone."""
+"""Hooks that give Schemathesis the knowledge that is missing from the document."""
 
 import csv
 import io
@@ -34,7 +34,7 @@ _restored: set[str] = set()
 
 @schemathesis.serializer("application/x-ndjson")
 def write_ndjson(_context: SerializationContext, value: Any) -> bytes:
-    """The items of an array, each on a line. What is meant to be no array is written on one."""
+    """The items of an array, each on a line. A value that is deliberately no array is written on one line."""
     items = value if isinstance(value, list) else [value]
     return "".join(f"{json.dumps(item)}\n" for item in items).encode()
 
@@ -84,7 +84,7 @@ def described_status(_context: CheckContext, response: Response, case: Case[Any]
 
 @schemathesis.hook
 def before_call(_context: HookContext, case: Case[Any], _kwargs: dict[str, Any]) -> None:
-    """Give a request that is meant to be valid what is: a cursor of its sort order, and a key of its own."""
+    """Give a request that is meant to be valid a cursor of its sort order and a new key."""
     if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
         return
     if "cursor" in (case.query or {}):
@@ -95,7 +95,7 @@ def before_call(_context: HookContext, case: Case[Any], _kwargs: dict[str, Any])
         if name == "Idempotency-Key":
             case.headers[name] = str(uuid.uuid4())
         elif name.startswith("If-") and value == "0":
-            # What Schemathesis tries beside the schema, quoted as it has to be.
+            # Values that Schemathesis tries besides the schema, quoted as necessary.
             case.headers[name] = '"0"'
 
 

@@ -1,4 +1,4 @@
-"""The document, what is served of it, and what the service does where it and the code do not fit together."""
+"""The document, the served part of it, and the behaviour of the service where it and the code do not fit together."""
 
 import re
 from importlib.metadata import version
@@ -57,7 +57,7 @@ def test_every_error_is_a_shared_response(operation_id: str) -> None:
 @every_operation
 def test_an_operation_lists_the_errors_that_it_can_answer_with(operation_id: str) -> None:
     path, operation = OPERATIONS[operation_id]
-    # `default` is 406, 408, 413, 414 and 431, which depend on nothing that an operation says.
+    # `default` is 406, 408, 413, 414 and 431, which do not depend on the operation.
     expected = {"400", "422", "429", "500", "503", "default"}
     if operation_id not in PUBLIC:
         expected |= {"401"}

@@ -208,7 +208,7 @@ BREACHES = (
 
 @pytest.fixture(scope="module")
 def breaching(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service whose document is not what its handlers do."""
+    """A service whose document does not describe its handlers."""
     directory = tmp_path_factory.mktemp("breaching")
     path = overlay(directory / "breaches.yaml", *BREACHES)
     with running_service(directory, DATABASE_URL=database_url, OPENAPI_OVERLAYS=path) as running:

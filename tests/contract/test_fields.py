@@ -90,7 +90,7 @@ def test_a_format_of_the_application_is_parsed_and_described() -> None:
 
 
 def test_the_contract_package_knows_no_resource() -> None:
-    """It imports nothing but itself, the violations and libraries."""
+    """The package imports only itself, the violations and libraries."""
     for module in (ROOT / "server" / "contract").glob("*.py"):
         imported = {node.module for node in ast.walk(ast.parse(module.read_text())) if isinstance(node, ast.ImportFrom)}
         ours = {name for name in imported if name and name.split(".")[0] in ("server", "handlers", "persistence")}

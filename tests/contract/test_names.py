@@ -13,7 +13,7 @@ OPERATION_IDS = {operation["operationId"] for _, _, operation in operations(DOCU
 
 
 def differ_by_one_letter(one: str, other: str) -> bool:
-    """Whether one name becomes the other when one letter is added or replaced."""
+    """Return True if one name becomes the other when one letter is added or replaced."""
     short, long = sorted((one, other), key=len)
     if len(short) == len(long):
         return sum(a != b for a, b in zip(short, long, strict=True)) == 1

@@ -22,7 +22,7 @@ Lint = Callable[[dict[str, Any]], list[str]]
 
 @pytest.fixture
 def lint(tmp_path: Path) -> Lint:
-    """Return the messages of the rule for a document. Where CI runs, Node.js and the linter must be installed."""
+    """Return the messages of the rule for a document. In CI, Node.js and the linter must be installed."""
     if not SPECTRAL.exists() or shutil.which("node") is None:
         if os.environ.get("CI"):
             pytest.fail("run make lint-contract first")

@@ -25,7 +25,7 @@ def examples() -> Iterator[tuple[str, dict[str, Any]]]:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.code)
 def test_examples_have_the_words_of_the_service(kind: Kind) -> None:
-    """Whole values are compared, but for the path and the violations, which belong to the example."""
+    """Whole values are compared, except the path and the violations, which belong to the example."""
     found = [example for _, example in examples() if example["code"] == kind.code]
     assert bool(found) == (kind.code not in OUTSIDE_OPERATIONS)
     for example in found:
@@ -59,7 +59,7 @@ def test_the_default_response_shows_all_of_its_problems() -> None:
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.retry_after is not None], ids=lambda kind: kind.code)
 def test_a_problem_to_retry_is_documented_with_retry_after(kind: Kind) -> None:
-    """And no other problem is."""
+    """No other problem has the header field."""
     for name, example in examples():
         has_header = "Retry-After" in RESPONSES[name].get("headers", {})
         assert example["code"] != kind.code or has_header

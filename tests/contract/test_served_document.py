@@ -9,7 +9,7 @@ from tests.support.document import AUTHORED, DOCUMENT, LONG_TEXT
 from tests.support.raw_http import problem, violations
 from tests.support.service import Service, running_service
 
-# What is served of it
+# The served document
 
 
 def test_the_document_is_served_as_it_was_written(service: Service) -> None:

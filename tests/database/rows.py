@@ -1,10 +1,10 @@
-"""Rows that are written and counted past the service."""
+"""Rows that are written and counted without the service."""
 
 from tests.support.types import Connection
 
 
 def insert_tasks(connection: Connection, user_id: str, count: int, *, trashed_days: int | None = None) -> None:
-    """Insert tasks of a user, who is made where there is none; in the trash for `trashed_days` where that is given."""
+    """Insert tasks of a user, who is created if missing; in the trash for `trashed_days` if that is given."""
     connection.execute("INSERT INTO users (id) VALUES (%s) ON CONFLICT DO NOTHING", [user_id])
     connection.execute(
         """

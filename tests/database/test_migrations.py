@@ -1,4 +1,4 @@
-"""The schema: its history, what it keeps out, and what it is fast at. On databases of their own."""
+"""The schema: its migrations, its constraints and its indexes. Each test has its own database."""
 
 import os
 import subprocess
@@ -43,7 +43,7 @@ def _indexes(url: str) -> list[tuple[Any, ...]]:
 
 
 def _relations(url: str) -> list[str]:
-    """Everything in the schema that has a name: tables, indexes, sequences, types, functions."""
+    """All named objects in the schema: tables, indexes, sequences, types, functions."""
     return [
         name
         for (name,) in _rows(

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL: who may connect, as whom it runs, what it changes and what it leaves behind."""
+"""The embedded PostgreSQL: its access control, its user, and the changes it makes to the system."""
 
 import contextlib
 import os
@@ -59,7 +59,7 @@ def test_another_user_cannot_reach_the_socket(server: PostgresServer) -> None:
 
 
 def test_another_user_who_reaches_the_socket_is_refused(server: PostgresServer) -> None:
-    """Authentication does not rest on the directory alone."""
+    """Authentication does not depend on the permissions of the directory alone."""
     _sockets(server).chmod(0o711)
     (_sockets(server) / ".s.PGSQL.5432").chmod(0o777)
     assert "Peer authentication failed" in _said_to_stranger(server)
@@ -129,7 +129,7 @@ def _keep_a_row(directory: Path) -> None:
 
 
 def test_data_of_earlier_releases_are_used_and_closed(directory: Path) -> None:
-    """Those let everybody connect, and belong to the user whom the package added for root."""
+    """Earlier releases let every user connect; their data belong to the user whom the package added for root."""
     _keep_a_row(directory)
     trust = "local all all trust\nhost all all 127.0.0.1/32 trust\n"
     (directory / "pg_hba.conf").write_text(trust)

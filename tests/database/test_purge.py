@@ -1,4 +1,4 @@
-"""The purge of what has been in the trash for too long, and of old idempotency keys."""
+"""The purge of tasks that were in the trash for too long, and of old idempotency keys."""
 
 import asyncio
 import os
@@ -29,7 +29,7 @@ from tests.tasks.test_bulk import restoring_of
 
 @pytest.fixture
 def fresh(database_url: str, tmp_path: Path) -> Iterator[tuple[str, Connection, Path]]:
-    """A database of the test's own with the tables in it."""
+    """A separate database with the tables in it."""
     with fresh_database(database_url) as url, psycopg.connect(url, autocommit=True) as connection:
         migrations.upgrade(url)
         yield url, connection, tmp_path
@@ -57,7 +57,7 @@ def keep_key(connection: Connection, subject: str, age: str) -> None:
 
 
 def remaining(connection: Connection) -> tuple[int, int, int]:
-    """How many tasks are in lists and in the trash, and how many keys there are."""
+    """Return the number of tasks in lists, of tasks in the trash, and of keys."""
     row = connection.execute(
         "SELECT count(*) FILTER (WHERE deleted_at IS NULL), count(deleted_at), "
         "(SELECT count(*) FROM idempotency_keys) FROM tasks"
@@ -90,7 +90,7 @@ def test_a_purge_without_retention_empties_the_trash(fresh: tuple[str, Connectio
 
 
 async def purges(url: str, count: int) -> list[Purged]:
-    """As many of the service's processes as may run, each with connections of its own."""
+    """As many of the service's processes as may run, each with its own connections."""
     databases = [Database(size=1) for _ in range(count)]
     for database in databases:
         await database.open(url)
@@ -111,7 +111,7 @@ def test_purges_at_once_share_the_work(fresh: tuple[str, Connection, Path]) -> N
     before = connection.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()").fetchone()
     done = asyncio.run(purges(url, 6))
     assert (sum(each.tasks for each in done), sum(each.keys for each in done)) == (10_500, 50)
-    # Nobody waited for another to do it all.
+    # No process waited for another to purge everything.
     assert sum(each.tasks > 0 for each in done) > 1
     assert remaining(connection) == (10, 0, 0)
     assert (

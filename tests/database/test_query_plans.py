@@ -63,7 +63,7 @@ def test_every_list_walks_an_index_in_its_order(
     nodes = _plan(crowded, tasks._LIST[sort, status, after], parameters)  # noqa: SLF001  the statement is the subject
     assert [node["Node Type"] for node in nodes] == ["Limit", "Index Scan"]
     assert "user_id" in nodes[1]["Index Cond"]
-    # The place to go on from is found in the index, not by walking past everything before it.
+    # The start of the page is found in the index, not by walking past everything before it.
     assert ("ROW(" in nodes[1]["Index Cond"]) == after
 
 

@@ -25,7 +25,7 @@ def apply(diff: str, checkout: Path) -> None:
 
 
 def run(command: str, checkout: Path) -> str:
-    """Run the command as a reader does, with the code of the copy. Returns what it prints."""
+    """Run the command as a reader does, with the code of the copy. Returns its output."""
     environment = {name: os.environ[name] for name in ("PATH", "HOME", "USER") if name in os.environ}
     done = subprocess.run(  # noqa: S603  the commands of the tutorial
         ["bash", "-c", command],  # noqa: S607  the reader's bash

@@ -1,4 +1,4 @@
-"""Every dependency has a known, allowed licence, and an image can do without what must not be handed out."""
+"""Every dependency has a known, allowed licence, and an image works without the files that must not be distributed."""
 
 import os
 import shutil
@@ -96,7 +96,7 @@ def test_every_program_that_is_left_runs(image: Path) -> None:
 
 
 def versions(programs: Path) -> dict[str, bytes]:
-    """Return what each program says of its version."""
+    """Return the version output of each program."""
     paths = programs.iterdir()
     ran = {path.name: subprocess.run([path, "--version"], capture_output=True, check=False) for path in paths}  # noqa: S603
     return {name: result.stdout for name, result in ran.items() if result.returncode == 0}

@@ -15,7 +15,7 @@ _OTHERS = sorted({*_ROOT.glob("*.md"), *_ROOT.glob("docs/*.md")} - {_PAGE, _ROOT
 
 @pytest.mark.parametrize("page", _OTHERS, ids=lambda page: page.name)
 def test_no_other_page_has_figures(page: Path) -> None:
-    """A figure that stands twice is soon two figures. Microseconds are the unit of nearly all of them."""
+    """A figure in two places soon differs. Microseconds are the unit of nearly all of them."""
     assert "µs" not in page.read_text()
 
 

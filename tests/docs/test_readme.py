@@ -1,4 +1,4 @@
-"""What the documents for people say is true."""
+"""The statements of the README are true."""
 
 import os
 import re
@@ -27,7 +27,7 @@ _MOMENT = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z"
 
 
 def section(title: str) -> str:
-    """What stands in the README below the heading, down to the next one of its level."""
+    """Return the section of the README below the heading, down to the next one of its level."""
     return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
 
 
@@ -37,13 +37,13 @@ def blocks(text: str, language: str) -> list[str]:
 
 
 def commands(text: str) -> str:
-    """What is set as code, a line for each."""
+    """Return all code of the text, a line for each piece."""
     inline = re.findall(r"`([^`\n]+)`", _FENCED.sub("", text))
     return "\n".join([*(match[2] for match in _FENCED.finditer(text)), *inline])
 
 
 def masked(output: str) -> str:
-    """The output without what differs from run to run."""
+    """Return the output without the parts that differ from run to run."""
     return re.sub(_MOMENT, "<moment>", re.sub(_UUID, "<id>", output))
 
 
@@ -79,7 +79,7 @@ def test_neon_db_url_is_another_name_of_database_url_which_wins(monkeypatch: pyt
 
 
 def test_the_example_of_an_env_file_can_be_read_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With every line in force it says what is said without it."""
+    """With every example line enabled, the settings are the defaults."""
     for name in (*(name.upper() for name in Settings.model_fields), "NEON_DB_URL"):
         monkeypatch.delenv(name, raising=False)
     file = tmp_path / ".env"

@@ -1,8 +1,8 @@
-"""Clients that write and read while something breaks, and the check that what was acknowledged to them is there.
+"""Clients that write and read during a fault, and the check that no acknowledged write is lost or made twice.
 
-Each client is a user of its own, so it knows what its tasks are. What it does not know is what became of a write that
-was answered with a 503, or not at all: such a task may be as before or as asked for, and is left alone from then on.
-Only a create is sent again, with the same `Idempotency-Key`, until it is acknowledged.
+Each client is a separate user and knows its tasks. It does not know the outcome of a write
+that was answered with a 503, or not at all: such a task may be as before or as asked for, and no later
+request changes it. Only a create is sent again, with the same `Idempotency-Key`, until it is acknowledged.
 """
 
 import contextlib
@@ -35,14 +35,14 @@ _SUCCESS = {200, 201, 204}
 
 
 class Version(NamedTuple):
-    """What there is to see of a task."""
+    """The visible state of a task."""
 
     title: str
     completed: bool
 
 
 State = Version | None
-"""None is a task that is deleted."""
+"""None stands for a deleted task."""
 
 
 class Attempt(NamedTuple):
@@ -53,7 +53,7 @@ class Attempt(NamedTuple):
     started_at: float
     ended_at: float
     status: int | None
-    """None where the connection broke instead."""
+    """None if the connection broke instead."""
 
     @property
     def is_success(self) -> bool:
@@ -61,32 +61,32 @@ class Attempt(NamedTuple):
 
     @property
     def is_survived(self) -> bool:
-        """A success, or what the document says of a service whose database is away, or of a create under way."""
+        """A success, or an answer that the document allows while the database is away or a create is under way."""
         return self.is_success or self.status == 503 or (self.status, self.operation) == (409, "create")
 
 
 @dataclass
 class Promise:
-    """What a client was told of a task."""
+    """The acknowledged state of one task."""
 
     key: str
     """Its idempotency key, with which its titles start."""
     states: set[State]
-    """How it may be: one state, or two where the outcome of a write is not known."""
+    """The possible states: one, or two where the outcome of a write is unknown."""
 
 
 @dataclass
 class Ledger:
-    """What one client was told."""
+    """All writes that were acknowledged to one client."""
 
     promises: dict[str, Promise] = field(default_factory=dict)
     """By the task's id."""
     acknowledged: int = 0
     contradictions: list[str] = field(default_factory=list)
-    """Answers that were not as acknowledged before."""
+    """Answers that contradict an earlier acknowledgement."""
 
     def lost(self, found: Mapping[str, Version]) -> list[str]:
-        """What is not as acknowledged, where `found` are the client's tasks in the end."""
+        """Describe the tasks that differ from the acknowledged state; `found` are the client's tasks in the end."""
         return self.contradictions + [
             f"{task} is {found.get(task)} and not one of {promise.states}"
             for task, promise in self.promises.items()
@@ -115,7 +115,7 @@ class Load:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """Keep the clients busy for as long as the block runs. What is wrong with an answer is raised in the end."""
+        """Keep the clients busy while the block runs. Errors in answers are raised at its end."""
         clients = [_Client(self, number, ledger) for number, ledger in enumerate(self._ledgers)]
         with ThreadPoolExecutor(CLIENTS) as threads:
             work = [threads.submit(client.work) for client in clients]
@@ -135,11 +135,11 @@ class Load:
 
     @property
     def is_over(self) -> bool:
-        """Whether even a create that was not acknowledged yet is given up."""
+        """True once even a create without an answer is given up."""
         return self.is_stopping and self._service.process.poll() is not None
 
     def forget_cut_after(self, moment: float) -> None:
-        """Leave out what was asked for after that moment, when the service had been told to end, and not answered."""
+        """Drop the unanswered requests that were sent after that moment, when the service had been told to end."""
         self.attempts = [one for one in self.attempts if one.status is not None or one.started_at < moment]
 
     @property
@@ -160,7 +160,7 @@ class Load:
         until(lambda: self.acknowledged >= goal)
 
     def seconds_until_served(self, moment: float) -> float:
-        """How long after the moment every client has had a success that it asked for since then."""
+        """Return the seconds after the moment until every client has had a success that it asked for since then."""
         until(lambda: len(self._served_since(moment)) == CLIENTS)
         return max(self._served_since(moment).values()) - moment
 
@@ -174,7 +174,7 @@ class Load:
     def record(
         self, figures: Figures, group: str, *, on: Service | None = None, may_be_cut: int = 0, **more: float
     ) -> None:
-        """Look for what was lost or made twice, put it into the table, and fail if there is anything.
+        """Look for lost and duplicated writes, record them in the table, and fail if there are any.
 
         Of the connections that broke, `may_be_cut` have to be expected and are not among what was tried.
         """
@@ -198,7 +198,7 @@ class Load:
         assert (lost, duplicates) == ([], [])
 
     def verdict(self, service: Service) -> tuple[list[str], list[str]]:
-        """What is lost, and what is there twice, of what all clients were told."""
+        """Return the lost and the duplicated writes of all clients."""
         lost: list[str] = []
         duplicates: list[str] = []
         for number, ledger in enumerate(self._ledgers):
@@ -210,7 +210,7 @@ class Load:
 
 
 class _Client:
-    """One of them, in a thread of its own."""
+    """One of the clients, in its own thread."""
 
     def __init__(self, load: Load, number: int, ledger: Ledger) -> None:
         self._load = load
@@ -229,7 +229,7 @@ class _Client:
             time.sleep(_PACE_SECONDS)
 
     def _ask(self, operation: str, method: str, path: str, **how: Any) -> httpx2.Response | None:
-        """The answer where it is a success, else nothing; what it was is kept in `attempts`."""
+        """Return the answer if it is a success, else None; every answer is recorded in `attempts`."""
         self._sent += 1
         started_at = time.monotonic()
         answer = None
@@ -288,7 +288,7 @@ class _Client:
         self._settle(task, answer, lambda _: None)
 
     def _settle(self, task: str, answer: httpx2.Response | None, change: Callable[[Version], State]) -> None:
-        """Note what the task is after a write, or what it may be."""
+        """Record the state of the task after a write, or its possible states."""
         promise = self._ledger.promises[task]
         (before,) = promise.states
         assert before is not None

@@ -1,4 +1,4 @@
-"""What the tests of faults look at."""
+"""Checks of the service, its processes and its database that the fault tests share."""
 
 import signal
 import time
@@ -10,7 +10,7 @@ import psycopg
 from tests.support.service import Service
 
 RECOVERY_SECONDS = 5
-"""How long the service may take to serve again once what it needs is there."""
+"""The longest time, in seconds, until the service serves again once its dependencies are back."""
 
 
 def is_ready(service: Service) -> bool:
@@ -29,7 +29,7 @@ def assert_nothing_unexpected(service: Service) -> None:
 
 
 def answers(database: str) -> bool:
-    """Whether the database takes connections."""
+    """Return True if the database accepts connections."""
     try:
         psycopg.connect(database, connect_timeout=2).close()
     except psycopg.OperationalError:
@@ -45,12 +45,12 @@ def seconds_to_end(service: Service, number: signal.Signals = signal.SIGTERM) ->
 
 
 def is_gone(process: psutil.Process) -> bool:
-    # Where nobody inherits orphans, they stay behind as zombies.
+    # Where no process reaps orphans, they stay behind as zombies.
     return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 def waiting_for_locks(database: str) -> int:
-    """How many of the service's statements wait for a lock."""
+    """Count the service's statements that wait for a lock."""
     with psycopg.connect(database) as connection:
         row = connection.execute(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "

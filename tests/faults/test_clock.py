@@ -24,7 +24,7 @@ _LIBRARY = Path("/usr/lib", f"{os.uname().machine}-linux-gnu", "faketime", "libf
 
 
 def _of_a_clock(seconds_ahead: float) -> Callable[[str], str]:
-    """What an issuer signs whose clock is that much ahead, for a minute as it sees it."""
+    """Return a function that signs tokens like an issuer whose clock is ahead; by that clock they live a minute."""
 
     def authorize(user: str) -> str:
         now = int(time.time() + seconds_ahead)
@@ -95,7 +95,7 @@ def test_a_clock_of_the_service_that_jumps_disturbs_nobody(
 
 
 def _clock_of(service: Service) -> float:
-    """How many seconds the service's clock is ahead, as the line of a request says."""
+    """Return the seconds by which the service's clock is ahead, read from the log line of a request."""
     mark = service.client().get("/health").headers["x-request-id"]
     (line,) = (line for line in service.read_log().splitlines() if mark in line)
     return datetime.fromisoformat(line.split()[0]).timestamp() - time.time()

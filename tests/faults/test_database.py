@@ -171,7 +171,7 @@ def test_a_database_that_accepts_and_says_nothing_is_unavailable(tmp_path: Path)
 
 
 def test_a_frozen_database_is_unavailable_until_it_resumes(postgres: Postgres, database: str, tmp_path: Path) -> None:
-    """Like a network that swallows everything: no connection is closed, and no answer comes."""
+    """Like a network that drops every packet: no connection is closed, and no answer comes."""
     with running_service(tmp_path, DATABASE_URL=database, DATABASE_WAIT_SECONDS="1") as service:
         ada = service.as_user("ada")
         _fill_pool(service, database)
@@ -270,7 +270,7 @@ def test_connections_ended_again_and_again_lose_nothing(database: str, tmp_path:
                 load.goes_on()
                 ended += _terminate(database)
                 recovery = max(recovery, load.seconds_until_served(time.monotonic()))
-        # Only what was under way when its connection ended is refused.
+        # Only the requests that were under way when their connection ended are refused.
         assert load.count(503) <= ended
         load.record(figures, "All connections terminated, five times", recovery_seconds=recovery)
         assert recovery < RECOVERY_SECONDS
@@ -296,7 +296,7 @@ def test_hanging_statements_are_cancelled_and_delay_nobody(database: str, tmp_pa
         for answer in answers:
             assert_unavailable(answer)
         assert bound < wait + 2
-        # Nobody else was refused, or kept waiting.
+        # No other request was refused, or kept waiting.
         assert load.count(503) == 0
         assert max(one.ended_at - one.started_at for one in load.attempts) < wait / 2
         load.record(figures, "Statements that hang on a lock")

@@ -23,7 +23,7 @@ def issuer() -> Iterator[Issuer]:
 
 @pytest.fixture
 def elsewhere() -> Iterator[Issuer]:
-    """Another one, to which nobody has to go."""
+    """Another issuer, which no test has to ask."""
     with running_issuer() as issuer:
         yield issuer
 
@@ -53,7 +53,7 @@ def _answer(issuer: Issuer, **how: object) -> None:
 def test_keys_that_cannot_be_had_are_a_503_until_they_can(  # noqa: PLR0913, PLR0917 - the processes that take part
     how: str, issuer: Issuer, elsewhere: Issuer, database: str, tmp_path: Path, figures: Figures
 ) -> None:
-    """Nobody has seen the keys yet. Who needs none of them is served, under load, as if nothing were wrong."""
+    """No keys are known yet. Requests that need none of them are served under load as usual."""
     good = vars(issuer).copy()
     _OUTAGES[how](issuer, elsewhere)
     with running_service(tmp_path, DATABASE_URL=database, JWKS_URL=issuer.url) as service:
@@ -92,7 +92,7 @@ def test_keys_that_are_known_outlive_their_issuer(
 
 
 def test_a_new_key_is_found_at_once(issuer: Issuer, database: str, tmp_path: Path, figures: Figures) -> None:
-    """More than ten seconds after the last fetch; and what the old key has signed is refused within a minute."""
+    """More than ten seconds after the last fetch; tokens of the old key are refused within a minute."""
     with running_service(tmp_path, DATABASE_URL=database, JWKS_URL=issuer.url) as service:
         assert _list(service, "eve", _signed("eve")).status_code == httpx2.codes.OK
         fetched_at = time.monotonic()

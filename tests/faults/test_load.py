@@ -1,4 +1,4 @@
-"""The check of the load itself: it finds what it is there to find."""
+"""The check of the load itself: it finds the losses and duplicates that it looks for."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""The log: what is kept for it, and a disk that is full."""
+"""The log: its buffer, and a disk that is full."""
 
 import contextlib
 import resource
@@ -17,7 +17,7 @@ from tests.support.waiting import until
 
 
 def test_the_last_log_lines_are_written_before_the_end(database: str, tmp_path: Path) -> None:
-    """Lines are written some at a time; an orderly end writes what is kept."""
+    """Lines are written in batches; an orderly end writes the buffered ones."""
     with running_service(tmp_path, DATABASE_URL=database) as service:
         answers = [service.client().get("/health") for _ in range(5)]
         seconds_to_end(service)
@@ -33,7 +33,7 @@ def test_the_line_of_a_request_is_written_soon(database: str, tmp_path: Path) ->
 
 @contextlib.contextmanager
 def _full_disk(service: Service) -> Iterator[None]:
-    """No file may grow beyond what the log has now: the same refusals of the kernel, from one process only."""
+    """No file may grow beyond the present size of the log: the same refusals of the kernel, from one process only."""
     process = psutil.Process(service.process.pid)
     unlimited = process.rlimit(resource.RLIMIT_FSIZE)
     process.rlimit(resource.RLIMIT_FSIZE, (service.log.stat().st_size, unlimited[1]))
@@ -44,7 +44,7 @@ def _full_disk(service: Service) -> Iterator[None]:
 
 
 def _refuse_tokens(service: Service) -> None:
-    """Each has a line of its own, which is written while the request is under way."""
+    """Each has its own line, which is written while the request is under way."""
     for _ in range(50):
         answer = service.client(authorization="Bearer no.such.token").get("/api/ada/tasks")
         assert answer.status_code == httpx2.codes.UNAUTHORIZED

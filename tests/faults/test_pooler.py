@@ -22,7 +22,7 @@ from tests.support.waiting import until
 
 @contextlib.contextmanager
 def _pgbouncer(directory: Path, database: str, server_port: int) -> Iterator[str]:
-    """PgBouncer as hosts run it: transactions of many clients take turns on two connections."""
+    """PgBouncer as hosts run it: transactions of many clients share two connections."""
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         reason = "pgbouncer is not installed"
@@ -63,7 +63,7 @@ def _listens(port: int) -> bool:
 def test_a_pooler_without_prepared_statements_is_supported(postgres: Postgres, database: str, tmp_path: Path) -> None:
     with _pgbouncer(tmp_path / "pgbouncer", database, postgres.port) as url:
         with psycopg.connect(url, autocommit=True) as one, psycopg.connect(url, autocommit=True) as two:
-            # Else the test would prove nothing: two clients are given the same connection to the server.
+            # Otherwise the test would prove nothing: two clients are given the same connection to the server.
             one.execute("SELECT 1", prepare=True)
             with pytest.raises(psycopg.errors.DuplicatePreparedStatement):
                 two.execute("SELECT 1", prepare=True)

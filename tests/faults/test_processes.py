@@ -40,7 +40,7 @@ def test_three_workers_share_the_embedded_database(tmp_path: Path) -> None:
         postmaster = _postmaster(tmp_path)
 
         def create(number: int) -> int:
-            # A connection of its own each time, so that it reaches any of the workers.
+            # A new connection each time, so that it reaches any of the workers.
             with httpx2.Client(headers=service.as_user("ada").headers, trust_env=False) as client:
                 return client.post(f"{service.url}/api/ada/tasks", json={"title": f"Task {number}"}).status_code
 
@@ -95,7 +95,7 @@ def test_a_killed_service_starts_again_with_its_data(tmp_path: Path) -> None:
 
 
 def test_a_service_starts_again_after_everything_was_killed(tmp_path: Path) -> None:
-    """As when a container dies: in the next one other processes have the ids that lie about in the files."""
+    """As when a container dies: in the next one other processes have the ids that are left in the files."""
     with running_service(tmp_path) as service:
         assert service.as_user("ada").post("/api/ada/tasks", json={"title": "Stay"}).status_code == 201
         postmaster = _postmaster(tmp_path)
@@ -131,7 +131,7 @@ def test_two_services_share_one_embedded_database(tmp_path: Path) -> None:
 
 
 def _workers(service: Service) -> list[psutil.Process]:
-    """The processes that serve, without that of `multiprocessing` which looks after shared memory."""
+    """The processes that serve, without the resource tracker of `multiprocessing`."""
     children = psutil.Process(service.process.pid).children()
     return [child for child in children if any("spawn_main" in argument for argument in child.cmdline())]
 

@@ -38,7 +38,7 @@ def _said(log: Path) -> Counter[str]:
 
 
 def test_a_failing_migration_changes_nothing_and_is_retried(database: str, tmp_path: Path, figures: Figures) -> None:
-    """Somebody's table has the name of the last index, so that all statements before it succeed."""
+    """A foreign table has the name of the last index, so that all statements before it succeed."""
     with psycopg.connect(database) as connection:
         connection.execute("CREATE TABLE ix_tasks_user_id_completed_created_at_id ()")
         before = _relations(connection)

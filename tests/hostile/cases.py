@@ -32,7 +32,7 @@ text_operations = pytest.mark.parametrize(
 
 
 class Tally:
-    """What became of many cases."""
+    """The number of cases that were tried, and those that failed."""
 
     def __init__(self, part_of: Sampled) -> None:
         self.part_of = part_of
@@ -61,7 +61,7 @@ def is_malformed(service: Service) -> Check:
 
 
 def is_read(service: Service) -> Check:
-    """What came was JSON, whether or not it was what the contract asks for."""
+    """The body was read as JSON, even if it broke the contract."""
 
     def check(answer: RawAnswer) -> None:
         if answer.status_code not in (200, 201):
@@ -83,7 +83,7 @@ def is_what_was_sent(stored: Json, sent: Json) -> Check:
 
 
 def is_kept(service: Service, caller: Caller, operation: Operation, member: str, text: str) -> Check:
-    """What the contract allows comes back code point for code point, and stays so; anything else is refused."""
+    """A text that the contract allows is stored and returned unchanged by code point; any other is refused."""
 
     def check(answer: RawAnswer) -> None:
         if not operation.takes(member, text):

@@ -29,7 +29,7 @@ def task_id(caller: Caller) -> str:
 
 @pytest.fixture
 def tally(request: pytest.FixtureRequest, figures: Figures, sampled: Sampled) -> Iterator[Tally]:
-    """Says at the end which cases failed, and how many there were."""
+    """Reports at the end which cases failed, and the number of cases."""
     found = Tally(sampled)
     yield found
     group = "Hostile bodies: " + request.node.originalname.removeprefix("test_").replace("_", " ")

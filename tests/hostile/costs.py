@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from server.contract.document import operations, resolved
 from server.middleware.request_limits import FIELD_BYTES, SHORT_FIELD_BYTES
-from tests.support.raw_http import Wire, request
+from tests.support.raw_http import RawConnection, request
 from tests.support.service import Service, token
 
 FILLERS = (
@@ -20,12 +20,12 @@ FILLERS = (
 
 LENGTH = 30_000
 MOST_SECONDS = 0.020
-"""Of CPU for one request."""
+"""The most CPU seconds for one request."""
 
 USER = "a-user-of-costs"
 TASK = "01a1f83c-da9b-7d52-9c0e-3f6a1b8d2e47"
 
-# How the value of a field begins where it is well-formed.
+# The beginning of a well-formed value, by field.
 FIELDS: Mapping[str, str] = {
     "Accept": "application/json",
     "Accept-Charset": "utf-8",
@@ -99,20 +99,20 @@ def cpu_seconds(service: Service) -> float:
 
 
 def cost(service: Service, sent: bytes) -> float:
-    """Send a request on a connection of its own. Returns the CPU seconds until its answer was there."""
+    """Send a request on a new connection. Returns the CPU seconds until the answer was there."""
     before = cpu_seconds(service)
-    with Wire(service) as wire:
-        wire.send(sent)
-        status = wire.read(head=True).status_code
+    with RawConnection(service) as raw:
+        raw.send(sent)
+        status = raw.read(head=True).status_code
     after = cpu_seconds(service)
     assert status < 500
     return after - before
 
 
 def dear(service: Service, cases: Iterable[Case]) -> tuple[int, dict[str, float]]:
-    """Send all requests. Returns how many there were, and what those cost that were too dear three times in a row.
+    """Send all requests. Returns their number, and the costs of those that were too dear three times in a row.
 
-    Once may be the collection of garbage, or a batch of log lines of others.
+    A single slow one may be due to garbage collection, or to the log lines of other requests.
     """
     count = 0
     found = {}
@@ -130,7 +130,7 @@ def filled(filler: str, length: int) -> str:
 
 
 def texts(start: str, filler: str, length: int) -> Iterable[str]:
-    """Return the filler by itself, and behind what is well-formed with an end that is not."""
+    """Return the filler alone, and a well-formed start that is followed by the filler and a wrong end."""
     return filled(filler, length), start + filled(filler, length - len(start) - 1) + "x"
 
 
@@ -164,7 +164,7 @@ def field_request(method: str, path: str, name: str, text: str, *, secured: bool
 
 
 def parameter_cases(document: Mapping[str, Any]) -> Iterator[Case]:
-    """Each query and path parameter of each operation with each filler, at 30 kB and at what is still parsed."""
+    """Each query and path parameter of each operation with each filler, at 30 kB and at the longest parsed length."""
     for path, method, operation in operations(document):
         items = [*document["paths"][path].get("parameters", ()), *operation.get("parameters", ())]
         parameters = [resolved(document, item) for item in items]

@@ -1,4 +1,4 @@
-"""What can be asked for, taken from the contract, so that an operation that is added is tried like all others."""
+"""All operations of the contract, so that every new one is tested like the others."""
 
 import functools
 import itertools
@@ -14,7 +14,7 @@ from server.contract.document import operations
 from server.contract.schemas import to_json_schema
 from tests.support.conformance import described_responses
 from tests.support.document import DOCUMENT, resolved
-from tests.support.raw_http import RawAnswer, Wire, request
+from tests.support.raw_http import RawAnswer, RawConnection, request
 from tests.support.service import Service, token
 
 JSON = "application/json"
@@ -36,7 +36,7 @@ class Operation:
     template: str
     parameters: list[dict[str, Any]] = field(repr=False)
     bodies: Mapping[str, Schema] = field(repr=False)
-    """Media type to schema; that of a line, where the body consists of lines."""
+    """Media type to schema; for a body of lines, the schema of one line."""
     statuses: frozenset[int] = field(repr=False)
     is_secured: bool
 
@@ -74,7 +74,7 @@ class Operation:
         return {name: example(self._members[name]) for name in names} | members
 
     def takes(self, member: str, value: Any) -> bool:
-        """Whether the contract lets the member of the body have this value."""
+        """Return True if the contract lets the member of the body have this value."""
         return _validator(json.dumps(to_json_schema(self._members[member]))).is_valid(value)
 
 
@@ -116,28 +116,28 @@ WITH_LINES = [operation for operation in OPERATIONS if NDJSON in operation.bodie
 
 
 class Caller:
-    """A user on a connection of their own, which is opened again when the service has closed it."""
+    """A user with one connection, which is opened again when the service has closed it."""
 
     def __init__(self, service: Service, subject: str) -> None:
         self.service = service
         self.subject = subject
-        self._wire = Wire(service)
+        self._raw = RawConnection(service)
         self._token = ("Authorization", f"Bearer {token(subject, seconds=DAY)}")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._wire.__exit__()
+        self._raw.__exit__()
 
     def send(self, method: str, target: str, fields: Fields = (), body: bytes | None = None) -> RawAnswer:
-        """Send what is given as it stands, with a token."""
+        """Send the request unchanged, with a token."""
         length = [] if body is None else [("Content-Length", str(len(body)))]
-        self._wire.send(request(method, target, [self._token, *fields, *length]) + (body or b""))
-        answer = self._wire.read(head=method == "HEAD")
+        self._raw.send(request(method, target, [self._token, *fields, *length]) + (body or b""))
+        answer = self._raw.read(head=method == "HEAD")
         if answer.headers.get("connection") == "close":
-            self._wire.__exit__()
-            self._wire = Wire(self.service)
+            self._raw.__exit__()
+            self._raw = RawConnection(self.service)
         return answer
 
     def ask(
@@ -156,7 +156,7 @@ class Caller:
 
 
 def numbered(names: Iterable[str]) -> Iterator[str]:
-    """The names, told apart where they are the same."""
+    """The names, made distinct where they are the same."""
     seen: dict[str, itertools.count[int]] = {}
     for name in names:
         number = next(seen.setdefault(name, itertools.count(1)))

@@ -1,4 +1,4 @@
-"""What is somebody else's, asked for in every way that the contract knows, cannot be told from what is nowhere."""
+"""Another user's task, asked for in every way that the contract knows, looks like a task that does not exist."""
 
 import json
 import uuid
@@ -25,14 +25,14 @@ Fields = list[tuple[str, str]]
 
 @pytest.fixture
 def bob(service: Service) -> Iterator[Caller]:
-    """Who looks for what is Ada's."""
+    """A user who looks for Ada's data."""
     with Caller(service, f"bob-{uuid.uuid4().hex}") as caller:
         yield caller
 
 
 @dataclass(frozen=True)
 class Ada:
-    """Who has tasks, one of them in the trash, and has used a key."""
+    """A user with tasks, one of them in the trash, and with a used idempotency key."""
 
     caller: Caller
     live: dict[str, Any]
@@ -41,7 +41,7 @@ class Ada:
     key: str
 
     def everything(self) -> list[tuple[int, bytes]]:
-        """All that the service says of her, to her."""
+        """All data of Ada that the service returns to her."""
         targets = ["/api/tasks", "/api/tasks?status=trashed", "/api/tasks/export", f"/api/{self.caller.subject}"]
         answers = [self.caller.send("GET", target) for target in targets]
         return [(answer.status_code, answer.content) for answer in answers]
@@ -59,7 +59,7 @@ def ada(service: Service) -> Iterator[Ada]:
 
 
 def parts(operation: Operation) -> tuple[Fields, bytes | None]:
-    """What else an operation needs, in order."""
+    """Return the header fields and the body that an operation needs besides its path."""
     if not operation.bodies:
         return [], None
     return [("Content-Type", next(iter(operation.bodies)))], json.dumps(operation.valid()).encode() + b"\n"
@@ -72,13 +72,13 @@ def ask(caller: Caller, operation: Operation, *fields: tuple[str, str], user_id:
 
 
 def said(answer: RawAnswer, task_id: str) -> tuple[int, list[tuple[str, str]], bytes]:
-    """All that an answer says, but its request id, the moment and the id that was asked for."""
+    """All of an answer except its request id, its date and the id that was asked for."""
     told = [(name, value) for name, value in answer.headers.multi_items() if name not in {"date", "x-request-id"}]
     return answer.status_code, told, answer.content.replace(task_id.encode(), b"the id")
 
 
 def conditions(ada: Ada) -> list[Fields]:
-    """Nothing, and every condition that could tell a task that is there from one that is not."""
+    """No condition, and every condition that could distinguish an existing task from a missing one."""
     stale = f'"{int(ada.tag.strip(chr(34)), 16) - 1:x}"'
     tags = [ada.tag, "*", stale, f"W/{ada.tag}", f'"x", {ada.tag}']
     return [

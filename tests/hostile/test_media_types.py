@@ -198,7 +198,7 @@ def listed(caller: Caller) -> list[str]:
 
 
 def in_charset(text: str, content_type: str) -> bytes:
-    """The text as somebody would read it who believes the content type."""
+    """Encode the text in the charset that the content type names."""
     charset = content_type.rpartition("=")[2].strip('" ')
     try:
         return text.encode(charset)

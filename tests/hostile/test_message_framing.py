@@ -17,11 +17,11 @@ SIZES = (1, 2, 9, 10, 15, 16, 31, 32, 33, 255)
 EXTENSIONS = (b"", b"", b";", b";a", b";a=b", b';a="b;c"', b"; a", b" ")
 TRAILERS = (b"", b"X: a\r\n", b"X: 0\r\nY: \r\n")
 READ_BYTES = 262_144
-"""What an event loop may hand over at once."""
+"""The most bytes that an event loop may hand over at once."""
 
 
 class Parsed:
-    """What the parser tells of a message."""
+    """The events that the parser reports of a message."""
 
     has_ended = False
 
@@ -45,7 +45,7 @@ def chunks(chance: random.Random) -> bytes:
 
 
 def ends(sent: bytes, step: int) -> tuple[bool, bool] | None:
-    """Give both what was sent, in steps of so many bytes. Returns who has seen an end, if none has refused it."""
+    """Feed both in steps of this size. Returns whether each has seen the end, or None if one refused the body."""
     framing, parsed = MessageFraming(), Parsed()
     parser = httptools.HttpRequestParser(parsed)
     parser.feed_data(HEAD)

@@ -45,7 +45,7 @@ def test_no_member_of_a_body_costs_more_than_20_ms(service: Service, figures: Fi
 
 
 def test_every_field_that_is_read_is_measured() -> None:
-    """Those that our code names, and those that are parameters of the document."""
+    """The fields that the service's code names, and the parameters of the document."""
     sources = "\n".join(path.read_text() for path in SERVER.rglob("*.py"))
     named = {name.decode() for name in re.findall(rb'fields\.get\(\s*b"([a-z-]+)"', sources.encode())}
     parameters = [

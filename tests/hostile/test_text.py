@@ -147,7 +147,7 @@ def test_a_length_is_counted_in_characters_however_escaped(
 
 
 def test_the_contract_itself_counts_so(tally: Tally) -> None:
-    """What `takes` says is what the test above relies on."""
+    """The test above relies on the answers of `takes`."""
     for operation in (each for each in WITH_JSON if each.strings):
         for member in operation.strings:
             for character in CHARACTERS.values():

@@ -1,4 +1,4 @@
-"""Texts that are known to trip programs up."""
+"""Texts that are known to break programs."""
 
 import sys
 import unicodedata
@@ -6,7 +6,7 @@ import unicodedata
 ZALGO = "".join(chr(code) for code in range(0x300, 0x370))
 
 NAUGHTY = [
-    # Nothing, and what looks like it.
+    # Empty text, and text that looks empty.
     "",
     " ",
     "  ",
@@ -57,7 +57,7 @@ NAUGHTY = [
     "\u200f\u05d0\u05d1",
     "\u0645\u0631\u062d\u0628\u0627 abc \u05e9\u05dc\u05d5\u05dd",
     "\u061c",
-    # Emoji, and what is put together.
+    # Emoji, and combined characters.
     "\U0001f600",
     "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466",
     "\U0001f44d\U0001f3fd",
@@ -119,7 +119,7 @@ NAUGHTY = [
     "\u4e3d",
     "\u0958",
     "\u2adc",
-    # The ends of the planes, and what is in none.
+    # The ends of the planes, and code points outside of them.
     "\ud7ff",
     "\ue000",
     "\uf8ff",

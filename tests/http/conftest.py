@@ -5,19 +5,19 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.raw_http import Wire
+from tests.support.raw_http import RawConnection
 from tests.support.service import Service
 from tests.support.types import Owner
 
 
 @pytest.fixture(scope="module")
 def member(service: Service) -> Owner:
-    """A user whom the refused requests of this module share."""
+    """A user who sends all refused requests of this module."""
     subject = f"member-{uuid.uuid4().hex}"
     return subject, service.as_user(subject)
 
 
 @pytest.fixture
-def wire(service: Service) -> Iterator[Wire]:
-    with Wire(service) as connection:
+def raw(service: Service) -> Iterator[RawConnection]:
+    with RawConnection(service) as connection:
         yield connection

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.support.raw_http import (
-    Wire,
+    RawConnection,
     bearer_field,
     json_fields,
     problem,
@@ -162,22 +162,24 @@ def test_a_chunked_body_beyond_the_limit_is_too_large(service: Service, member: 
     problem(service, answer, "content-too-large")
 
 
-def test_a_chunked_body_is_refused_as_soon_as_it_is_too_large(service: Service, member: Owner, wire: Wire) -> None:
+def test_a_chunked_body_is_refused_as_soon_as_it_is_too_large(
+    service: Service, member: Owner, raw: RawConnection
+) -> None:
     head = [bearer_field(member[0]), ("Content-Type", "application/json"), ("Transfer-Encoding", "chunked")]
-    wire.send(request("POST", "/api/tasks", head), b"20000\r\n" + b" " * 0x20000 + b"\r\n")
-    problem(service, wire.read(), "content-too-large")
+    raw.send(request("POST", "/api/tasks", head), b"20000\r\n" + b" " * 0x20000 + b"\r\n")
+    problem(service, raw.read(), "content-too-large")
 
 
-def test_a_client_that_waits_for_100_continue_gets_it(member: Owner, wire: Wire) -> None:
+def test_a_client_that_waits_for_100_continue_gets_it(member: Owner, raw: RawConnection) -> None:
     body = b'{"title": "a"}'
     head = [bearer_field(member[0]), *json_fields(body), ("Expect", "100-continue")]
-    wire.send(request("POST", "/api/tasks", head))
-    assert wire.read().status_code == 100
-    wire.send(body)
-    assert wire.read().status_code == 201
+    raw.send(request("POST", "/api/tasks", head))
+    assert raw.read().status_code == 100
+    raw.send(body)
+    assert raw.read().status_code == 201
 
 
-def test_a_client_that_waits_for_100_continue_is_refused_first(service: Service, wire: Wire) -> None:
+def test_a_client_that_waits_for_100_continue_is_refused_first(service: Service, raw: RawConnection) -> None:
     """The refusal is the final response: the client need not send its body."""
-    wire.send(request("POST", "/api/tasks", [*json_fields(b" " * 100), ("Expect", "100-continue")]))
-    problem(service, wire.read(), "unauthenticated")
+    raw.send(request("POST", "/api/tasks", [*json_fields(b" " * 100), ("Expect", "100-continue")]))
+    problem(service, raw.read(), "unauthenticated")

@@ -4,17 +4,17 @@ import uuid
 
 import pytest
 
-from tests.support.raw_http import Wire, ask, bearer_field, json_fields, problem, request
+from tests.support.raw_http import RawConnection, ask, bearer_field, json_fields, problem, request
 from tests.support.service import Service
 from tests.support.types import Owner
 
 # Transport
 
 
-def test_a_load_balancer_may_check_health_with_http_1_0(wire: Wire) -> None:
-    wire.send(b"GET /health HTTP/1.0\r\n\r\n")
-    answer = wire.read()
-    assert (answer.status_code, answer.content, wire.rest()) == (200, b'{"status":"ok"}', b"")
+def test_a_load_balancer_may_check_health_with_http_1_0(raw: RawConnection) -> None:
+    raw.send(b"GET /health HTTP/1.0\r\n\r\n")
+    answer = raw.read()
+    assert (answer.status_code, answer.content, raw.rest()) == (200, b'{"status":"ok"}', b"")
 
 
 @pytest.mark.parametrize(
@@ -49,12 +49,12 @@ def test_invalid_chunks_close_the_connection_after_one_response(service: Service
     subject, _ = member
     chunked = [("Content-Type", "application/json"), ("Transfer-Encoding", "chunked")]
     for fields, code in (([bearer_field(subject)], "malformed-request"), ([], "unauthenticated")):
-        with Wire(service) as wire:
-            wire.send(request("POST", "/api/tasks", [*fields, *chunked]) + chunks)
-            answer = wire.read()
+        with RawConnection(service) as raw:
+            raw.send(request("POST", "/api/tasks", [*fields, *chunked]) + chunks)
+            answer = raw.read()
             problem(service, answer, code)
             assert answer.headers["connection"] == "close"
-            assert wire.rest() == b""
+            assert raw.rest() == b""
 
 
 @pytest.mark.parametrize("tokens", [("good", "good"), ("good", "bad"), ("bad", "good")], ids="-".join)
@@ -70,7 +70,7 @@ def test_an_operation_without_security_looks_at_no_authorization(service: Servic
     assert ask(service, request("GET", "/health", [bearer_field(subject), bearer_field(subject)])).status_code == 200
 
 
-def test_a_connection_survives_refused_requests(service: Service, member: Owner, wire: Wire) -> None:
+def test_a_connection_survives_refused_requests(service: Service, member: Owner, raw: RawConnection) -> None:
     subject, _ = member
     body = b'{"title": 5}'
     too_large = b" " * 200_000
@@ -90,16 +90,16 @@ def test_a_connection_survives_refused_requests(service: Service, member: Owner,
         (request("GET", f"/api/tasks/{uuid.uuid4()}", [bearer_field(subject)]), "task-not-found"),
         (request("GET", "/health", [("X-Long", "a" * 40_000)]), "header-fields-too-large"),
     ]:
-        wire.send(sent)
-        problem(service, wire.read(), code)
-    wire.send(request("GET", "/health"))
-    assert wire.read().content == b'{"status":"ok"}'
+        raw.send(sent)
+        problem(service, raw.read(), code)
+    raw.send(request("GET", "/health"))
+    assert raw.read().content == b'{"status":"ok"}'
 
 
-def test_pipelined_requests_are_answered_in_their_order(member: Owner, wire: Wire) -> None:
+def test_pipelined_requests_are_answered_in_their_order(member: Owner, raw: RawConnection) -> None:
     subject, _ = member
     body = b'{"title": "a"}'
-    wire.send(
+    raw.send(
         b"".join(
             [
                 request("POST", "/api/tasks", [bearer_field(subject), *json_fields(body), ("X-Request-ID", "1")])
@@ -110,7 +110,7 @@ def test_pipelined_requests_are_answered_in_their_order(member: Owner, wire: Wir
             ]
         )
     )
-    answers = [wire.read() for _ in range(4)]
+    answers = [raw.read() for _ in range(4)]
     assert [(answer.headers["x-request-id"], answer.status_code) for answer in answers] == [
         ("1", 201),
         ("2", 404),
@@ -128,10 +128,10 @@ def test_an_upgrade_is_not_taken(service: Service, upgrade: str) -> None:
 def test_a_client_that_goes_away_is_malformed_and_no_defect(service: Service, member: Owner) -> None:
     request_id = f"gone-{uuid.uuid4().hex}"
     fields = [bearer_field(member[0]), *json_fields(b" " * 100), ("X-Request-ID", request_id)]
-    with Wire(service) as wire:
-        wire.send(request("POST", "/api/tasks", fields), b"{")
-        wire.stop()
-        problem(service, wire.read(), "malformed-request")
-        assert wire.rest() == b""
+    with RawConnection(service) as raw:
+        raw.send(request("POST", "/api/tasks", fields), b"{")
+        raw.stop()
+        problem(service, raw.read(), "malformed-request")
+        assert raw.rest() == b""
     (line,) = [line for line in service.read_log().splitlines() if request_id in line and "status=" in line]
     assert "status=400" in line

@@ -251,7 +251,7 @@ def test_a_task_in_the_trash_is_a_404_but_for_its_removal(service: Service, api:
     for name in ("PUT", "PATCH", "DELETE"):
         for value in (own, '"x"', "*"):
             problem(service, CHANGES[name](api, task, if_match(value)), "task-not-found")
-    # The trash is where it is found, in the version that it was put there in.
+    # The trashed task is found in the trash, in the version that its deletion gave it.
     problem(service, CHANGES["DELETE for good"](api, task, if_match(own)), "precondition-failed")
     (trashed,) = api.client.get(api.tasks, params={"status": "trashed"}).json()
     now = f'"{(datetime.fromisoformat(trashed["updated_at"]) - EPOCH) // timedelta(microseconds=1):x}"'
@@ -316,7 +316,7 @@ def test_of_editors_of_one_version_exactly_one_wins(service: Service, ada: Owner
         assert len(won) == 1
         method = methods[won[0]]
         winners[method] += 1
-        # Who comes after a deletion finds nothing.
+        # A request after a deletion finds nothing.
         losers = {answer.status_code for answer in answers if not answer.is_success}
         assert losers == {404 if method == "DELETE" else 412}
         now = client.get(path)
@@ -346,5 +346,5 @@ def test_an_editor_who_reads_again_after_losing_gets_through(service: Service, a
 
     answers = at_once(service, [(token(subject), count_up)] * 10)
     assert [answer.status_code for answer in answers] == [200] * 10
-    # A change that got lost would be missing here.
+    # A lost change would be missing here.
     assert api.fetch(task)["title"] == "10"

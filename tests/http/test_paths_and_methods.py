@@ -1,4 +1,4 @@
-"""Paths and methods: what is allowed, what is not found, and how addresses are written."""
+"""Paths and methods: 404 and 405, and the spelling of addresses."""
 
 import json
 import re
@@ -8,7 +8,7 @@ import pytest
 from tests.http.answers import DOCUMENT, PAGES, allowed, filled
 from tests.support.raw_http import (
     Answer,
-    Wire,
+    RawConnection,
     ask,
     bearer_field,
     json_fields,
@@ -61,10 +61,10 @@ def test_head_is_get_without_a_body(service: Service, member: Owner, path: str) 
     target = filled(path, subject)
     fields = [bearer_field(subject), ("X-Request-ID", "the-same"), ("Connection", "close")]
     got = ask(service, request("GET", target, fields))
-    with Wire(service) as wire:
-        wire.send(request("HEAD", target, fields))
-        head = wire.read(head=True)
-        assert wire.rest() == b""
+    with RawConnection(service) as raw:
+        raw.send(request("HEAD", target, fields))
+        head = raw.read(head=True)
+        assert raw.rest() == b""
     assert head.status_code == got.status_code
     # A stream has no length, and whether it would be chunked need not be said (RFC 9112, section 6.1).
     streamed = without_date(got).pop("transfer-encoding", None) is not None

@@ -44,18 +44,18 @@ def test_a_problem_is_in_the_log_under_its_request_id(service: Service, new_user
     assert "status=404" in line
 
 
-# What browsers are told
+# Header fields for browsers
 
 
 @answers_of_every_kind
 def test_every_response_has_the_security_header_fields(
     service: Service, method: str, target: str, headers: dict[str, str]
 ) -> None:
-    """And none that names the software that serves."""
+    """No field names the software of the server."""
     answer = ask(service, request(method, target, headers.items()))
     told = {name: answer.headers.get_list(name) for name in SECURITY_HEADERS}
     expected = {name: [value] for name, value in SECURITY_HEADERS.items()}
-    if target == "/docs":  # a page, whose policy has a test of its own
+    if target == "/docs":  # a page, whose policy has a separate test
         del told["content-security-policy"], expected["content-security-policy"]
     assert told == expected
     assert {"server", "x-powered-by", "via"} & answer.headers.keys() == set()

@@ -1,4 +1,4 @@
-"""Two users, one of whom imports what the other exported."""
+"""Two users, one of whom imports the other's export."""
 
 import pytest
 

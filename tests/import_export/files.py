@@ -20,7 +20,7 @@ MOST_BYTES = 10 * 1024 * 1024
 MOST_LINES = 50_000
 RECORD_BYTES = 65_536
 WAIT_SECONDS = 20
-# What a format of lines may stumble over.
+# Texts that are hard for a format of lines.
 TITLES = [
     "Buy milk",
     'two "cartons"',
@@ -51,7 +51,7 @@ def send(api: TasksApi, content: bytes | Iterable[bytes], media_type: str = NDJS
 
 
 def result(answer: httpx2.Response) -> tuple[int, int]:
-    """How many were imported, and how many were there."""
+    """Return the number of tasks that were imported and of those that existed already."""
     assert answer.status_code == 200, answer.text[:1000]
     counts = answer.json()
     return counts["imported"], counts["unchanged"]

@@ -145,7 +145,7 @@ def exporting(service: Service, subject: str) -> Iterator[Iterator[bytes]]:
 
 @pytest.fixture(scope="module")
 def lonely(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, str]]:
-    """A service with a database of its own, in which Ada has so many tasks that no buffer holds them."""
+    """A service with its own database, in which Ada has more tasks than any buffer takes."""
     with (
         fresh_database(database_url) as url,
         running_service(tmp_path_factory.mktemp("lonely"), DATABASE_URL=url, DATABASE_WAIT_SECONDS="1") as service,
@@ -158,7 +158,7 @@ def lonely(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def test_an_export_needs_no_more_memory_for_more_tasks(lonely: tuple[Service, str]) -> None:
     service, _ = lonely
     process = psutil.Process(service.process.pid)
-    # What the first ones leave behind is used again.
+    # The first exports allocate memory that later ones use again.
     for _ in range(2):
         with exporting(service, "ada") as pieces:
             assert sum(map(len, pieces)) > 24_000_000

@@ -6,7 +6,7 @@ import pytest
 
 from tests.import_export.files import NDJSON, everything, lines, logged, result, send, wrong
 from tests.support.api import TasksApi
-from tests.support.raw_http import Wire, problem, request
+from tests.support.raw_http import RawConnection, problem, request
 from tests.support.service import Service, token
 from tests.support.types import Json
 
@@ -127,14 +127,14 @@ def test_a_chunked_import_is_one_import(api: TasksApi) -> None:
 
 def test_an_import_that_ends_early_imports_nothing(service: Service, here: TasksApi) -> None:
     content = lines({"title": str(number)} for number in range(100))
-    with Wire(service) as wire:
+    with RawConnection(service) as raw:
         fields = [
             ("Authorization", f"Bearer {token(here.subject)}"),
             ("Content-Type", NDJSON),
             ("Content-Length", str(len(content) + 1)),
         ]
-        wire.send(request("POST", "/api/tasks/import", fields), content)
-        wire.stop()
-        wire.rest()
+        raw.send(request("POST", "/api/tasks/import", fields), content)
+        raw.stop()
+        raw.rest()
     logged(service, "importMyTasks")
     assert everything(here) == []

@@ -1,4 +1,4 @@
-"""The limits of an import, and what a long one costs other clients."""
+"""The limits of an import, and the cost of a long one for other clients."""
 
 import threading
 import time
@@ -38,7 +38,7 @@ def test_an_import_may_be_ten_mebibytes_long(service: Service, ada: Owner, addre
     assert result(send(api, content(MOST_BYTES))) == (10, 0)
     problem(service, send(api, content(MOST_BYTES + 1)), "content-too-large")
     assert len(everything(api)) == 10
-    # What is no import may not be that long.
+    # A body that is no import may not be that long.
     answer = api.client.post(api.tasks, content=content(70_000), headers={"content-type": "application/json"})
     problem(service, answer, "content-too-large")
 
@@ -57,7 +57,7 @@ def test_an_import_may_have_fifty_thousand_lines(service: Service, here: TasksAp
 
 
 class Clock(threading.Thread):
-    """A client that reads one task again and again, and knows the longest that it had to wait."""
+    """A client that reads one task again and again, and records its longest wait."""
 
     def __init__(self, service: Service, api: TasksApi) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Single lines of an import: what a bad one is told, and how CSV is read."""
+"""Single lines of an import: the errors of a bad one, and the reading of CSV."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""What was exported can be imported, once, by anybody."""
+"""An export can be imported, once, by any user."""
 
 import random
 import uuid
@@ -23,7 +23,7 @@ def crowd(api: TasksApi) -> None:
 
 
 def as_of(task: Json, subject: str, format: str) -> Json:  # noqa: A002
-    """The task as it is when somebody else has imported it."""
+    """The task as another user gets it by an import."""
     return {
         **task,
         "user_id": subject,
@@ -42,7 +42,7 @@ def test_an_export_can_be_imported_by_somebody_else(here: TasksApi, there: Tasks
             [task["id"] for task in api.client.get(api.tasks, params={"sort": sort}).json()] for api in (here, there)
         ]
         assert in_order[0] == in_order[1]
-    # Theirs are others than hers, though the ids are the same.
+    # Bob's tasks differ from Ada's, though the ids are the same.
     there.client.put(there.path(everything(there)[0]), json={"title": "theirs"}).raise_for_status()
     assert export(here, format) == content
 
@@ -73,7 +73,7 @@ def test_an_import_that_is_repeated_changes_nothing(api: TasksApi, format: str) 
 
 
 def test_concurrent_imports_make_no_task_twice(service: Service, here: TasksApi, connection: Connection) -> None:
-    """And they do not deadlock."""
+    """The imports do not deadlock."""
     rows = [{"id": str(uuid.uuid4()), "title": str(number)} for number in range(2000)]
     before = deadlocks(connection)
 

@@ -37,5 +37,5 @@ def imports_of(module: Path, source: str | None = None) -> Iterator[str]:
 
 
 def is_in(name: str, *packages: str) -> bool:
-    """Whether a dotted name is one of these packages or in one of them."""
+    """Return True if a dotted name is one of these packages or in one of them."""
     return any(name == package or name.startswith(f"{package}.") for package in packages)

@@ -1,4 +1,4 @@
-"""The direction of imports: server -> handlers -> persistence, and what each package must not know."""
+"""The direction of imports: server -> handlers -> persistence, and the imports that each package must not have."""
 
 from pathlib import Path
 from typing import NamedTuple

@@ -29,7 +29,7 @@ def test_no_folder_has_more_than_twelve_modules() -> None:
 
 @pytest.mark.parametrize("module", [path for path in ALL if path.name.startswith("test_")], ids=str)
 def test_names_of_tests_have_at_most_60_letters(module: Path) -> None:
-    """What does not fit stands in the docstring or in the ids."""
+    """Longer descriptions stand in the docstring or in the ids."""
     tree = ast.parse((ROOT / module).read_text())
     names = [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     assert [name for name in names if name.startswith("test_") and len(name) > MOST_LETTERS] == []

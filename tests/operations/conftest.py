@@ -12,7 +12,7 @@ from tests.support.service import SECRET
 
 @pytest.fixture
 def tasks_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunCommand:
-    """Run the command in this process, in a directory of its own. Nobody can listen on the default address."""
+    """Run the command in this process, in a new directory. No process can listen on the default address."""
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str, **environment: str | None) -> Result:

@@ -32,7 +32,7 @@ BROWSER_FLAGS = (
 
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Chrome]:
-    """Chromium, as Debian packages it with its driver. Where CI runs there has to be one."""
+    """Chromium, as Debian packages it with its driver. In CI there has to be one."""
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if chromium is None or driver is None:
         if os.environ.get("CI"):
@@ -50,7 +50,7 @@ def browser(tmp_path: Path) -> Iterator[Chrome]:
 
 
 def complaints(browser: Chrome) -> list[str]:
-    """What the browser wrote to its console: a blocked script or style would stand there."""
+    """Return the messages on the browser's console: a blocked script or style would be among them."""
     return [entry["message"] for entry in browser.get_log("browser")]  # type: ignore[no-untyped-call]
 
 

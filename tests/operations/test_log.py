@@ -18,7 +18,7 @@ from tests.support.types import Json, NewUser, Owner
 
 
 def describe_error(service: Service, answer: httpx2.Response) -> list[Json]:
-    """What the log says of a request: level, event and facts of each line, without the time that it took."""
+    """Return level, event and facts of each log line of a request, without its duration."""
     mark = f"request_id='{answer.headers['x-request-id']}'"
     return [facts_of(line) for line in service.read_log().splitlines() if mark in line.split()]
 
@@ -82,7 +82,7 @@ def test_titles_descriptions_and_tokens_never_reach_the_log(
         client.get(f"/api/{new_user('bob')}/tasks"),
     ]
     with psycopg.connect(database_url, autocommit=True) as connection:
-        # What no check foresaw. PostgreSQL tells the failing row, title and all.
+        # Errors that no check foresees. PostgreSQL tells the failing row, title and all.
         constraint = f"ck_unforeseen_{uuid.uuid4().hex}"
         connection.execute(f"ALTER TABLE tasks ADD CONSTRAINT {constraint} CHECK (title <> '{mark}')")
         try:

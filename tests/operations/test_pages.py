@@ -10,7 +10,7 @@ import pytest
 
 from server.contract.document import load_document
 from server.problems import KINDS
-from tests.support.raw_http import Wire
+from tests.support.raw_http import RawConnection
 from tests.support.service import Service, running_service
 
 HTML_PAGES = ("/", "/docs", "/guide", "/problems")
@@ -18,7 +18,7 @@ DOCUMENT = load_document()
 
 
 class Addresses(HTMLParser):
-    """Collects what a page loads or leads to, and the ids of its elements."""
+    """Collects the resources and links of a page, and the ids of its elements."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -78,9 +78,9 @@ def test_no_response_has_hsts_in_development(service: Service) -> None:
 def test_every_response_has_hsts_in_production(database_url: str, tmp_path: Path) -> None:
     with running_service(tmp_path, DATABASE_URL=database_url, ENVIRONMENT="production") as production:
         answers = [production.client().get(path) for path in ("/", "/health", "/nowhere")]
-        with Wire(production) as wire:
-            wire.send(b"hello\r\n\r\n")
-            fields = [*(answer.headers for answer in answers), wire.read().headers]
+        with RawConnection(production) as raw:
+            raw.send(b"hello\r\n\r\n")
+            fields = [*(answer.headers for answer in answers), raw.read().headers]
     assert [one["strict-transport-security"] for one in fields] == ["max-age=31536000; includeSubDomains"] * 4
 
 

@@ -1,4 +1,4 @@
-"""Settings: what stops the start, and what it says."""
+"""Settings: values that stop the start, and the messages about them."""
 
 import json
 from pathlib import Path

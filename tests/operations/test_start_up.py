@@ -1,4 +1,4 @@
-"""Starts that must fail with one sentence and status 2, and surroundings that a start must not mind."""
+"""Starts that must fail with one sentence and status 2, and unusual environments in which the service must start."""
 
 import contextlib
 import os
@@ -38,7 +38,7 @@ def _ended(directory: Path, *command: str, prelude: str = "", **environment: str
 
 
 def _assert_sentence(ended: subprocess.CompletedProcess[str], expected: str) -> None:
-    """One sentence on standard error, status 2, and nothing else that could be taken for the cause."""
+    """Check for one sentence on standard error, status 2, and nothing else that could be taken for the cause."""
     assert re.fullmatch(f"Error: {expected}\n", ended.stderr), ended.stderr
     assert (ended.returncode, "Traceback" in ended.stdout) == (2, False), ended.stdout
 
@@ -136,7 +136,7 @@ def test_a_data_dir_that_is_not_writable_is_named(secret: str, shared: Path) -> 
 
 
 def test_the_postgres_of_another_user_is_named(shared: Path) -> None:
-    """As after a start by root: an ordinary user cannot go on with what belongs to another."""
+    """As after a start by root: an ordinary user cannot go on with another user's files."""
     (shared / "data/postgres").mkdir(parents=True, mode=0o700)
     (shared / "data").chmod(0o777)
     ended = _ended(shared, "serve", prelude=becoming_stranger())
@@ -204,7 +204,7 @@ def test_a_damaged_secret_is_named(tmp_path: Path) -> None:
     _assert_sentence(_ended(tmp_path, "serve", BETTER_AUTH_SECRET=""), r"DATA_DIR: \S+/secret is damaged; .*")
 
 
-# Surroundings that a start does not mind.
+# Unusual environments in which the service starts.
 
 
 @pytest.mark.parametrize("name", ['My Projects; it\'s 100% $HOME `id` "a\\b" ü', "long" * 50], ids=["odd", "long"])

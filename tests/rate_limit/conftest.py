@@ -7,5 +7,5 @@ from tests.rate_limit.policies import addresses
 
 @pytest.fixture
 def address() -> str:
-    """An address that nobody has used."""
+    """An address that no client has used."""
     return next(addresses)

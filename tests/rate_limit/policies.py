@@ -1,4 +1,4 @@
-"""What an answer says of its rate limit, and tokens that are refused."""
+"""Read the rate limit fields of an answer, and make tokens that are refused."""
 
 import itertools
 import re
@@ -16,7 +16,7 @@ addresses = (f"198.51.{third}.{fourth}" for third, fourth in itertools.product(r
 
 
 def standing(answer: httpx2.Response) -> tuple[str, int, int]:
-    """Which policy an answer was counted by, what is left, and for how many seconds; held against the contract."""
+    """Return the policy, the remainder and the seconds to the reset, after checking the answer against the contract."""
     policy = re.fullmatch(r'"([0-9A-Za-z_-]+)";q=([0-9]+);w=([0-9]+)', answer.headers["ratelimit-policy"])
     left = re.fullmatch(r'"([0-9A-Za-z_-]+)";r=([0-9]+);t=([0-9]+)', answer.headers["ratelimit"])
     assert policy is not None
@@ -40,14 +40,14 @@ def expired() -> str:
 
 
 def forged() -> str:
-    """A token that looks right until its signature is verified, and that nobody has sent before."""
+    """A token that looks right until its signature is verified, and that was never sent before."""
     return jwt.encode(
         {"sub": uuid.uuid4().hex, "exp": datetime.now(UTC) + timedelta(hours=1)}, "another secret".ljust(32), "HS256"
     )
 
 
 def keyless() -> str:
-    """A token whose key cannot be had at the moment."""
+    """A token whose key cannot be fetched at the moment."""
     head, _, tail = forged().partition(".")
     assert head
     return f"eyJhbGciOiJFZERTQSIsImtpZCI6ImsxIn0.{tail}"

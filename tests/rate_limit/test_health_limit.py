@@ -48,7 +48,7 @@ def test_health_checks_of_another_address_go_on(limited: Service) -> None:
 
 
 def test_other_requests_use_up_no_health_check(limited: Service) -> None:
-    """Whoever shares an address with an orchestrator cannot have the service restarted."""
+    """A client that shares an address with an orchestrator cannot have the service restarted."""
     client = limited.client(**{"x-forwarded-for": next(addresses)})
     statuses = Counter(client.get("/").status_code for _ in range(PROBES + 2))
     assert statuses == {200: ANONYMOUS, 429: PROBES + 2 - ANONYMOUS}

@@ -31,7 +31,7 @@ _MOMENTS = st.integers(0, 15_000) | st.sampled_from([0, 100, 1000, 9_999, 10_000
 
 @given(amount=st.integers(1, 8), steps=st.lists(st.tuples(_MOMENTS, st.integers(1, 3)), max_size=80))
 def test_a_window_grants_exactly_what_was_not_used_within_it(amount: int, steps: list[tuple[int, int]]) -> None:
-    """Held against the definition: the moments of all requests that were granted."""
+    """The limiter is compared with the definition: the moments of all granted requests."""
     clock = Clock()
     rate = RateLimitItemPerSecond(amount, 10)
     windows = MovingWindowRateLimiter(BoundedMemoryStorage(clock=clock))
@@ -78,7 +78,7 @@ def test_the_number_of_clients_kept_is_bounded() -> None:
         assert len(storage) <= 1000
     assert windows.get_window_stats(rate, "19999").remaining == 299
     assert windows.get_window_stats(rate, "0").remaining == 300
-    # Whoever goes on asking is not forgotten, though refused.
+    # A client that goes on asking is not forgotten, although it is refused.
     assert granted == 300
 
 

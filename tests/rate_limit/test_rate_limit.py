@@ -1,4 +1,4 @@
-"""Limits: who may ask how often, seen through HTTP, with a real Redis where one is shared."""
+"""Limits on the rate of requests, seen through HTTP, with a real Redis if one is shared."""
 
 import functools
 import time
@@ -16,7 +16,7 @@ from tests.support.raw_http import problem
 from tests.support.service import Service, free_port, running_service, token
 
 USER, ANONYMOUS, REFUSED = 5, 6, 3
-# More than are sent while a service starts.
+# More requests than are sent while a service starts.
 PROBES = 60
 TASK = "/api/tasks/01890a5d-ac96-774b-bcce-b302099a8057"
 
@@ -31,14 +31,14 @@ def limited(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iter
         RATE_LIMIT_ANONYMOUS=f"{ANONYMOUS}/minute",
         RATE_LIMIT_REFUSED_TOKENS=f"{REFUSED}/minute",
         RATE_LIMIT_PROBES=f"{PROBES}/minute",
-        # Nobody listens there: the keys of asymmetric tokens cannot be had.
+        # Nothing listens there: the keys of asymmetric tokens cannot be fetched.
         JWKS_URL=f"http://127.0.0.1:{free_port()}/jwks",
     ) as service:
         yield service
 
 
 JSON = {"content-type": "application/json"}
-# What is asked, with which headers, and by which status and policy it is answered. `None` has no token at all.
+# The requests, with their headers, and the status and policy of the answer. `None` has no token at all.
 ANSWERS: dict[str, tuple[str, str, Callable[[str], str] | None, dict[str, Any], int, str]] = {
     "200": ("GET", "/api/tasks", token, {}, 200, "user"),
     "200 to HEAD": ("HEAD", "/api/tasks", token, {}, 200, "user"),
@@ -160,7 +160,7 @@ def test_the_window_moves(database_url: str, tmp_path: Path) -> None:
                 time.sleep(0.02)
         # Four of them, from the first one's beginning to the last one's end, take more than a window.
         assert min(last[1] - first[0] for first, last in zip(granted, granted[3:], strict=False)) > 2
-        # Nobody waits for longer than the window takes, however often they asked meanwhile.
+        # No client waits for longer than the window takes, however often it asked meanwhile.
         assert time.monotonic() - began < 2 * 2 + 2
 
 
@@ -185,10 +185,10 @@ def test_only_trusted_proxies_say_who_their_client_is(database_url: str, tmp_pat
             service.client(**{"x-forwarded-for": f"10.0.0.{number}, 198.51.100.{number}"}).get("/").status_code
             for number in range(41)
         ]
-        # Some were taken by whoever waited for the service and by the document that answers are held against.
+        # The wait for the service and the download of its document took some requests of the budget.
         assert Counter(statuses).keys() == {200, 429}
         assert statuses == sorted(statuses)
-        # That may be a mistake, which the operator hears of, once.
+        # This may be a mistake, so the log warns the operator, once.
         assert service.log.read_text().count("rate_limit.proxy_not_trusted") == 1
 
 
@@ -234,7 +234,7 @@ def test_too_many_refused_tokens_block_unknown_tokens(
         assert_refused(limited, answer, "refused-tokens")
     assert limited.log.read_text().count("security.token_refused") == refusals + REFUSED
 
-    # Whose token is known goes on; a new one waits; without one the other budget counts.
+    # A client with a known token goes on; a new token waits; without one the other budget counts.
     assert standing(neighbour.get("/api/tasks"))[:2] == ("user", USER - 2)
     newcomer = limited.client(**bearer(token(new_user("eve"))), **{"x-forwarded-for": address})
     assert_refused(limited, newcomer.get("/api/tasks"), "refused-tokens")
@@ -252,7 +252,7 @@ def test_concurrent_forged_tokens_are_counted_exactly(limited: Service, address:
 
 
 def test_an_operation_that_needs_no_token_counts_for_the_address(database_url: str, tmp_path: Path) -> None:
-    """The contract has none but the probes. An overlay makes one, which then has nobody to tell of."""
+    """The contract has none but the probes. An overlay adds one, which then has no user."""
     overlay = tmp_path / "public.yaml"
     overlay.write_text(
         "overlay: 1.0.0\n"

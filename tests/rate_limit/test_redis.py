@@ -75,7 +75,7 @@ def test_all_processes_share_the_budgets_in_redis(
             answers = ask_all(path, credentials)
             assert Counter(answer.status_code for answer in answers) == {status: 7, 429: 13}
             granted = [answer for answer in answers if answer.status_code == status]
-            # What is left is asked after counting: less, where somebody else was counted meanwhile, and never more.
+            # The remainder is read after counting: lower where another request was counted meanwhile, never higher.
             left = sorted(standing(answer)[1] for answer in granted)
             assert left[0] == 0
             assert all(remaining <= most for most, remaining in enumerate(left))

@@ -1,4 +1,4 @@
-"""A service with short time limits, on a database of its own."""
+"""A service with short time limits and its own database."""
 
 from collections.abc import Iterator
 
@@ -11,14 +11,14 @@ from tests.support.service import Service, running_service
 
 @pytest.fixture(scope="module")
 def database(database_url: str) -> Iterator[str]:
-    """Of these tests, which lock its tables."""
+    """A database of these tests, which lock its tables."""
     with fresh_database(database_url) as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def hasty(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service with little patience."""
+    """A service with short time limits."""
     with running_service(
         tmp_path_factory.mktemp("hasty"),
         DATABASE_URL=database,

@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import psycopg
 
-from tests.support.raw_http import Wire, problem, request
+from tests.support.raw_http import RawConnection, problem, request
 from tests.support.service import Service, token
 
 HEAD_SECONDS = 1.0
@@ -18,9 +18,9 @@ REQUEST_SECONDS = 1.0
 
 def read_document(service: Service) -> None:
     """Have `problem` read the document while the service still shows it."""
-    with Wire(service) as wire:
-        wire.send(request("GET", "/nowhere"))
-        problem(service, wire.read(), "not-found")
+    with RawConnection(service) as raw:
+        raw.send(request("GET", "/nowhere"))
+        problem(service, raw.read(), "not-found")
 
 
 def assert_no_defect(service: Service) -> None:
@@ -47,10 +47,10 @@ def log_line(service: Service, answer: httpx2.Headers) -> str:
 
 
 class Trickle:
-    """Sends a byte ten times a second, for as long as the block runs and somebody listens."""
+    """Sends a byte ten times a second while the block runs and the connection is open."""
 
-    def __init__(self, wire: Wire, byte: bytes) -> None:
-        self._wire = wire
+    def __init__(self, raw: RawConnection, byte: bytes) -> None:
+        self._raw = raw
         self._byte = byte
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run)
@@ -65,7 +65,7 @@ class Trickle:
     def _run(self) -> None:
         with contextlib.suppress(OSError):
             while not self._stopped.wait(0.1):
-                self._wire.send(self._byte)
+                self._raw.send(self._byte)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ import contextlib
 import pytest
 
 from tests.request_limits.slow_clients import post_head
-from tests.support.raw_http import Wire, problem, request
+from tests.support.raw_http import RawConnection, problem, request
 from tests.support.service import Service
 
 MORE_THAN_BUFFERS_TAKE = 50_000_000
@@ -24,24 +24,24 @@ MORE_THAN_BUFFERS_TAKE = 50_000_000
     ],
 )
 def test_a_head_without_an_end_is_cut_off(service: Service, first: bytes, more: bytes, code: str) -> None:
-    with Wire(service) as wire:
-        wire.send(first)
+    with RawConnection(service) as raw:
+        raw.send(first)
         sent = 0
         with contextlib.suppress(ConnectionError):
             while sent < 300_000:
-                wire.send(more)
+                raw.send(more)
                 sent += len(more)
-        answer = wire.read()
+        answer = raw.read()
         problem(service, answer, code)
         assert answer.headers["connection"] == "close"
 
 
 def test_more_than_a_hundred_fields_are_too_large(service: Service) -> None:
-    with Wire(service) as wire:
-        wire.send(request("GET", "/health", [(f"X-{number}", "a") for number in range(99)]))
-        assert wire.read().status_code == 200
-        wire.send(request("GET", "/health", [(f"X-{number}", "a") for number in range(100)]))
-        problem(service, wire.read(), "header-fields-too-large")
+    with RawConnection(service) as raw:
+        raw.send(request("GET", "/health", [(f"X-{number}", "a") for number in range(99)]))
+        assert raw.read().status_code == 200
+        raw.send(request("GET", "/health", [(f"X-{number}", "a") for number in range(100)]))
+        problem(service, raw.read(), "header-fields-too-large")
 
 
 @pytest.mark.parametrize(
@@ -53,26 +53,26 @@ def test_more_than_a_hundred_fields_are_too_large(service: Service) -> None:
     ],
 )
 def test_what_comes_around_a_body_is_bounded(service: Service, first: bytes, more: bytes) -> None:
-    with Wire(service) as wire:
-        wire.send(post_head("ada", None) + first)
+    with RawConnection(service) as raw:
+        raw.send(post_head("ada", None) + first)
         sent = 0
         with contextlib.suppress(ConnectionError):
             while sent < MORE_THAN_BUFFERS_TAKE:
-                wire.send(more)
+                raw.send(more)
                 sent += len(more)
         assert sent < MORE_THAN_BUFFERS_TAKE
         # Closing while more arrives may take the answer back.
         with contextlib.suppress(ConnectionError, IndexError):
-            problem(service, wire.read(), "malformed-request")
+            problem(service, raw.read(), "malformed-request")
 
 
 def test_a_client_may_not_send_thousands_of_requests_ahead(service: Service) -> None:
-    with Wire(service) as wire:
-        wire.send(request("GET", "/health") * 1000)
-        answers = [wire.read()]
+    with RawConnection(service) as raw:
+        raw.send(request("GET", "/health") * 1000)
+        answers = [raw.read()]
         while answers[-1].headers.get("connection") != "close":
-            answers.append(wire.read())
+            answers.append(raw.read())
         assert {answer.status_code for answer in answers} == {200}
         assert 100 <= len(answers) < 200
         with contextlib.suppress(ConnectionResetError):
-            assert wire.rest() == b""
+            assert raw.rest() == b""

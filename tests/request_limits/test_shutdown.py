@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.request_limits.slow_clients import locked, post_head, read_document, waits
-from tests.support.raw_http import Wire, problem, request
+from tests.support.raw_http import RawConnection, problem, request
 from tests.support.service import Service, running_service, token
 from tests.support.waiting import until
 
@@ -19,7 +19,7 @@ from tests.support.waiting import until
 
 @contextlib.contextmanager
 def _ending(database: str, directory: Path) -> Iterator[tuple[Service, Callable[[], None]]]:
-    """A service, and what tells it to end; it must have ended in time when the block is left."""
+    """A service and a function that tells it to end; it must have ended in time when the block is left."""
     told_at: list[float] = []
     with running_service(directory, DATABASE_URL=database, SHUTDOWN_SECONDS="3") as service:
 
@@ -46,19 +46,19 @@ def _ending(database: str, directory: Path) -> Iterator[tuple[Service, Callable[
     ],
 )
 def test_half_a_request_is_told_that_the_service_ends(database: str, tmp_path: Path, sent: bytes) -> None:
-    with _ending(database, tmp_path) as (service, end), Wire(service) as wire:
-        wire.send(request("GET", "/health"))
-        assert wire.read().status_code == 200
-        wire.send(sent)
+    with _ending(database, tmp_path) as (service, end), RawConnection(service) as raw:
+        raw.send(request("GET", "/health"))
+        assert raw.read().status_code == 200
+        raw.send(sent)
         end()
-        answer = wire.read()
+        answer = raw.read()
         problem(service, answer, "service-unavailable")
-        assert (answer.headers["connection"], wire.rest()) == ("close", b"")
+        assert (answer.headers["connection"], raw.rest()) == ("close", b"")
 
 
 def test_a_request_under_way_is_finished_in_shutdown(database: str, tmp_path: Path) -> None:
     fields = [("Authorization", f"Bearer {token('ada')}")]
-    with _ending(database, tmp_path) as (service, end), Wire(service) as one:
+    with _ending(database, tmp_path) as (service, end), RawConnection(service) as one:
         with locked(database) as lock:
             one.send(request("GET", "/api/tasks", fields))
             until(lambda: waits(lock))
@@ -70,24 +70,24 @@ def test_a_request_under_way_is_finished_in_shutdown(database: str, tmp_path: Pa
 
 def test_a_request_that_waits_when_the_time_is_over_is_told_so(database: str, tmp_path: Path) -> None:
     fields = [("Authorization", f"Bearer {token('ada')}")]
-    with _ending(database, tmp_path) as (service, end), Wire(service) as wire, locked(database) as lock:
-        wire.send(request("GET", "/api/tasks", fields))
+    with _ending(database, tmp_path) as (service, end), RawConnection(service) as raw, locked(database) as lock:
+        raw.send(request("GET", "/api/tasks", fields))
         until(lambda: waits(lock))
         end()
-        answer = wire.read()
+        answer = raw.read()
         problem(service, answer, "service-unavailable")
-        assert (answer.headers["connection"], wire.rest()) == ("close", b"")
+        assert (answer.headers["connection"], raw.rest()) == ("close", b"")
 
 
 def test_a_request_on_a_kept_connection_is_served_in_shutdown(database: str, tmp_path: Path) -> None:
-    with _ending(database, tmp_path) as (service, end), Wire(service) as wire:
-        wire.send(request("GET", "/health"))
-        assert "connection" not in wire.read().headers
+    with _ending(database, tmp_path) as (service, end), RawConnection(service) as raw:
+        raw.send(request("GET", "/health"))
+        assert "connection" not in raw.read().headers
         end()
         until(lambda: "Shutting down" in service.log.read_text())
-        wire.send(request("GET", "/health"))
-        answer = wire.read()
-        assert (answer.status_code, answer.headers["connection"], wire.rest()) == (200, "close", b"")
+        raw.send(request("GET", "/health"))
+        answer = raw.read()
+        assert (answer.status_code, answer.headers["connection"], raw.rest()) == (200, "close", b"")
 
 
 def test_an_answer_that_nobody_takes_does_not_hold_up_the_end(database: str, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from tests.request_limits.slow_clients import (
     post_head,
     waits,
 )
-from tests.support.raw_http import Wire, problem, request
+from tests.support.raw_http import RawConnection, problem, request
 from tests.support.service import Service, running_service
 from tests.support.waiting import until
 
@@ -39,15 +39,15 @@ from tests.support.waiting import until
 )
 def test_a_head_that_trickles_in_is_given_up(hasty: Service, first: bytes) -> None:
     start = time.monotonic()
-    with Wire(hasty) as wire:
-        wire.send(first)
-        with Trickle(wire, b"a"):
+    with RawConnection(hasty) as raw:
+        raw.send(first)
+        with Trickle(raw, b"a"):
             if first.startswith(request("GET", "/health")):
-                assert wire.read().status_code == 200
-            answer = wire.read()
+                assert raw.read().status_code == 200
+            answer = raw.read()
             problem(hasty, answer, "request-timeout")
             assert answer.headers["connection"] == "close"
-            assert wire.rest() == b""
+            assert raw.rest() == b""
     assert HEAD_SECONDS - 0.1 < time.monotonic() - start < HEAD_SECONDS + 3
     assert "method='other'" in log_line(hasty, answer.headers)
 
@@ -61,12 +61,12 @@ def test_a_head_that_trickles_in_is_given_up(hasty: Service, first: bytes) -> No
     ],
 )
 def test_a_connection_that_begins_no_request_is_closed_silently(hasty: Service, first: bytes, byte: bytes) -> None:
-    with Wire(hasty) as wire:
-        wire.send(first)
-        with Trickle(wire, byte):
+    with RawConnection(hasty) as raw:
+        raw.send(first)
+        with Trickle(raw, byte):
             if first:
-                assert wire.read().status_code == 200
-            assert wire.rest() == b""
+                assert raw.read().status_code == 200
+            assert raw.rest() == b""
 
 
 @pytest.mark.parametrize(
@@ -74,10 +74,10 @@ def test_a_connection_that_begins_no_request_is_closed_silently(hasty: Service, 
 )
 def test_a_body_that_trickles_in_is_given_up(hasty: Service, length: int | None, byte: bytes) -> None:
     start = time.monotonic()
-    with Wire(hasty) as wire:
-        wire.send(post_head("ada", length))
-        with Trickle(wire, byte):
-            answer = wire.read()
+    with RawConnection(hasty) as raw:
+        raw.send(post_head("ada", length))
+        with Trickle(raw, byte):
+            answer = raw.read()
             problem(hasty, answer, "request-timeout")
             assert answer.headers["connection"] == "close"
     assert BODY_SECONDS - 0.1 < time.monotonic() - start < BODY_SECONDS + 3
@@ -87,21 +87,21 @@ def test_a_body_that_trickles_in_is_given_up(hasty: Service, length: int | None,
 def test_a_body_that_keeps_coming_may_take_its_time(hasty: Service) -> None:
     body = b'{"title": "a"' + b" " * 65_000 + b"}"
     start = time.monotonic()
-    with Wire(hasty) as wire:
-        wire.send(post_head("ada", len(body)))
+    with RawConnection(hasty) as raw:
+        raw.send(post_head("ada", len(body)))
         for part in range(0, len(body), 8_000):
-            wire.send(body[part : part + 8_000])
+            raw.send(body[part : part + 8_000])
             time.sleep(0.3)
-        assert wire.read().status_code == 201
+        assert raw.read().status_code == 201
     assert time.monotonic() - start > BODY_SECONDS + 0.5
 
 
 def test_a_refused_request_that_goes_on_sending_is_disconnected(hasty: Service) -> None:
-    with Wire(hasty) as wire:
-        wire.send(request("POST", "/api/tasks", [("Content-Length", "1000")]))
-        problem(hasty, wire.read(), "unauthenticated")
-        with Trickle(wire, b"a"), contextlib.suppress(ConnectionResetError):
-            assert wire.rest() == b""
+    with RawConnection(hasty) as raw:
+        raw.send(request("POST", "/api/tasks", [("Content-Length", "1000")]))
+        problem(hasty, raw.read(), "unauthenticated")
+        with Trickle(raw, b"a"), contextlib.suppress(ConnectionResetError):
+            assert raw.rest() == b""
 
 
 def test_a_client_that_reads_no_responses_is_disconnected(hasty: Service) -> None:
@@ -117,7 +117,7 @@ def test_a_client_that_reads_no_responses_is_disconnected(hasty: Service) -> Non
 
 
 def _is_connected(service: Service, port: int) -> bool:
-    # Reset by the service: not closed and waiting for what the client does not take.
+    # Reset by the service: not closed while it waits for a client that does not read.
     connections = psutil.Process(service.process.pid).net_connections("tcp")
     return any(one.raddr and one.raddr.port == port for one in connections)
 
@@ -156,7 +156,7 @@ async def test_a_long_wait_of_the_event_loop_is_remembered_for_a_while() -> None
     try:
         await anyio.sleep(0.3)
         assert lag.seconds < 0.3
-        time.sleep(0.6)  # noqa: ASYNC251 - what nothing should do
+        time.sleep(0.6)  # noqa: ASYNC251 - the event loop is blocked on purpose
         await anyio.sleep(0.05)
         assert 0.3 < lag.seconds < 0.9
         with anyio.fail_after(5):

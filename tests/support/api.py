@@ -13,7 +13,7 @@ STATUSES = ["all", "pending", "completed", "trashed"]
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{6})?Z", re.ASCII)
 """An RFC 3339 date-time in UTC, with microseconds or without a fraction."""
 ANY_ID = "01a1f83c-da9b-7d52-9c0e-3f6a1b8d2e47"
-"""A UUID that is no task's."""
+"""A UUID of no task."""
 
 
 def bearer(credentials: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Requests at the same moment, each on a connection of its own."""
+"""Requests at the same moment, each on a new connection."""
 
 import contextlib
 import threading
@@ -15,7 +15,7 @@ START_SECONDS = 30
 
 @contextlib.contextmanager
 def connected(service: Service, text: str) -> Iterator[httpx2.Client]:
-    """A client of its own that stands connected."""
+    """A new client that is connected already."""
     headers = {"authorization": f"Bearer {text}"}
     with httpx2.Client(base_url=service.url, headers=headers, timeout=30, trust_env=False, verify=TLS) as client:
         assert client.get("/health").status_code == 200
@@ -23,7 +23,7 @@ def connected(service: Service, text: str) -> Iterator[httpx2.Client]:
 
 
 def at_once(service: Service, calls: Sequence[tuple[str, Call]]) -> list[httpx2.Response]:
-    """Make every call, each with a token and a connection of its own, at the same moment; the answers in order."""
+    """Make every call at the same moment, each with its own token and connection; return the answers in order."""
     start = threading.Barrier(len(calls), timeout=START_SECONDS)
 
     def make(text: str, call: Call) -> httpx2.Response:

@@ -1,4 +1,4 @@
-"""Whether an answer is one that the contract describes. Every answer that a client of the tests gets comes by here."""
+"""The check that the contract describes an answer. It runs on every answer to a client of the tests."""
 
 import csv
 import functools
@@ -19,7 +19,7 @@ PROBLEM = "application/problem+json"
 
 
 def _value(media_type: str, answer: httpx2.Response) -> Any:
-    """What the schema is about: for lines, the array of them."""
+    """Return the value that the schema describes: for lines, the array of them."""
     match media_type:
         case "application/x-ndjson":
             return [json.loads(line) for line in answer.content.split(b"\n") if line]
@@ -30,7 +30,7 @@ def _value(media_type: str, answer: httpx2.Response) -> Any:
 
 
 def _typed(record: dict[str, str]) -> dict[str, Any]:
-    """A record of an export; a field has no type of its own."""
+    """A record of an export; its fields have no types."""
     return {**record, "description": record["description"] or None, "completed": json.loads(record["completed"])}
 
 
@@ -48,7 +48,7 @@ def described_responses(document: Described, operation: Described) -> dict[int, 
 
 
 class Conformance:
-    """Holds answers against the document that the service at `url` shows."""
+    """Checks answers against the document that the service at `url` serves."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -61,14 +61,14 @@ class Conformance:
 
     @functools.cached_property
     def _resources(self) -> list[tuple[re.Pattern[bytes], dict[str, Described]]]:
-        """What can be done at each path; paths without a parameter first."""
+        """Return the operations at each path; paths without a parameter first."""
         found: dict[str, dict[str, Described]] = {}
         for path, method, operation in operations(self.document):
             found.setdefault(path, {})[method.upper()] = operation
         return [(compile_path(path), found[path]) for path in sorted(found, key=lambda path: "{" in path)]
 
     def check(self, answer: httpx2.Response) -> None:
-        """Assert that the document describes the answer: status, media type, headers and body, also of errors."""
+        """Assert that the document describes the answer: status, media type, headers and body, for errors too."""
         answer.read()
         target = answer.request.extensions.get("target", answer.request.url.raw_path).partition(b"?")[0]
         resource = next((methods for pattern, methods in self._resources if pattern.fullmatch(target)), {})
@@ -99,7 +99,7 @@ class Conformance:
             self._validate(_value(media_type, answer), response["content"][media_type]["schema"])
 
     def _check_problem(self, answer: httpx2.Response) -> None:
-        """What is not at a path of the contract, or with another method, is a problem all the same."""
+        """A request outside the contract, by path or by method, is answered with a problem too."""
         assert answer.headers["content-type"] == PROBLEM
         assert ("allow" in answer.headers) == (answer.status_code == 405)
         if answer.request.method != "HEAD":

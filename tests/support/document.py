@@ -1,4 +1,4 @@
-"""The OpenAPI document as it is authored, and ways through it."""
+"""The OpenAPI document as it is authored, and functions that walk it."""
 
 from collections.abc import Iterator
 from typing import Any

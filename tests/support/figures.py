@@ -1,4 +1,4 @@
-"""What the suites of faults and of hostile input have tried, and how much of it the service survived, as one table.
+"""The number of faults and hostile inputs that were tried and that the service survived, as one table.
 
 `figures("Connections terminated", tried, survived, recovery_seconds=0.2)` adds to a row and fails where they differ.
 """
@@ -24,7 +24,7 @@ class Figures(Protocol):
 
 
 class Table:
-    """A row for each group. What is recorded again is added up; of seconds and MiB the worst counts."""
+    """A row for each group. Repeated records are added up; of seconds and MiB the worst counts."""
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, float]] = {}
@@ -73,7 +73,7 @@ def _title(name: str) -> str:
 
 
 def _occasion() -> str:
-    """When and on what this was run."""
+    """The date and the machine of this run."""
     day = datetime.now(UTC).date()
     python = platform.python_version()
     return f"{day}, {platform.system()} on {os.cpu_count()} cores ({platform.machine()}), Python {python}."
@@ -109,7 +109,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
-    """Add what a worker has recorded. One that crashed has sent nothing."""
+    """Add the records of a worker. A worker that crashed has sent none."""
     node.config.stash[_TABLE].add(getattr(node, "workeroutput", {}).get("figures", {}))
 
 

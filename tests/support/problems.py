@@ -37,7 +37,7 @@ def invalid(path: str, *errors: tuple[str, str]) -> Json:
 
 
 def is_answered(answer: httpx2.Response, expected: Json) -> bool:
-    """Whether the answer is this problem, without its body where the method is HEAD."""
+    """Return True if the answer is this problem, without its body if the method is HEAD."""
     assert answer.status_code == expected["status"]
     assert answer.headers["content-type"] == "application/problem+json"
     return answer.content == b"" if answer.request.method == "HEAD" else answer.json() == expected

@@ -1,4 +1,4 @@
-"""HTTP as it goes over the wire, for what a client would not send, and the one check that every error has to pass."""
+"""HTTP byte by byte, for requests that no client library sends, and the one check that every error has to pass."""
 
 import contextlib
 import functools
@@ -24,11 +24,11 @@ SECURITY_HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
 }
-"""What every answer carries that is no page."""
+"""The header fields of every answer except a page."""
 
 
 class Answer(Protocol):
-    """What is looked at of an answer; one of httpx2's has it too."""
+    """The members of an answer that the checks read; a response of httpx2 has them too."""
 
     @property
     def status_code(self) -> int: ...
@@ -47,8 +47,8 @@ class RawAnswer:
     content: bytes
 
 
-class Wire:
-    """A connection to the service: what is sent is sent as it stands."""
+class RawConnection:
+    """A TCP connection to the service that sends its bytes unchanged."""
 
     def __init__(self, service: Service) -> None:
         address = urlsplit(service.url)
@@ -64,12 +64,12 @@ class Wire:
         self._socket.close()
 
     def send(self, *parts: bytes) -> None:
-        """Send the parts, each in a packet of its own as far as the system goes along."""
+        """Send each part in a separate packet, as far as the system allows."""
         for part in parts:
             self._socket.sendall(part)
 
     def read(self, *, head: bool = False) -> RawAnswer:
-        """Read one answer; `head` says that it is one to HEAD, which has no body whatever its length says."""
+        """Read one answer; with `head`, the answer to a HEAD request, which has no body whatever its length says."""
         status = int(self._reader.readline().split(b" ")[1])
         lines = iter(self._reader.readline, b"\r\n")
         headers = httpx2.Headers([(name, value.strip()) for name, _, value in (line.partition(b":") for line in lines)])
@@ -87,25 +87,25 @@ class Wire:
     def read_all(self) -> list[RawAnswer]:
         """Read all answers until the service closes the connection."""
         received = b""
-        # It is reset when it is closed before all that was sent has been read.
+        # The service resets the connection if it closes it before it has read everything.
         with contextlib.suppress(ConnectionResetError):
             while data := self._socket.recv(65_536):
                 received += data
         return list(_answers(received))
 
     def received(self) -> bytes:
-        """What has come by now."""
+        """Return the bytes that have arrived so far."""
         self._socket.setblocking(False)  # noqa: FBT003  it has no name
         with contextlib.suppress(BlockingIOError):
             return self._socket.recv(65_536)
         return b""
 
     def stop(self) -> None:
-        """Say that nothing more will be sent."""
+        """Shut down the sending side."""
         self._socket.shutdown(socket.SHUT_WR)
 
     def rest(self) -> bytes:
-        """Read whatever else comes until the service closes the connection."""
+        """Read the remaining bytes until the service closes the connection."""
         return self._reader.read()
 
 
@@ -141,10 +141,10 @@ def json_fields(body: bytes) -> list[tuple[str, str]]:
 
 
 def ask(service: Service, *parts: bytes) -> RawAnswer:
-    """One request on a connection of its own."""
-    with Wire(service) as wire:
-        wire.send(*parts)
-        return wire.read()
+    """Send one request on a new connection and return the answer."""
+    with RawConnection(service) as raw:
+        raw.send(*parts)
+        return raw.read()
 
 
 @functools.cache
@@ -194,6 +194,6 @@ def _schema_of(members: Mapping[str, Any]) -> str:
 
 
 def violations(service: Service, answer: Answer) -> list[tuple[str, str]]:
-    """Assert that an answer is a 422. Returns where and what, sorted."""
+    """Assert that an answer is a 422. Returns the place and the reason of each error, sorted."""
     errors = problem(service, answer, "validation-failed")["errors"]
     return sorted((error.get("parameter", error.get("pointer")), error["detail"]) for error in errors)

@@ -1,4 +1,4 @@
-"""`--sample SEED`: a seeded part of what is exhaustive. Without the option, everything runs.
+"""`--sample SEED`: run a seeded part of the exhaustive tests. Without the option, everything runs.
 
 - Of each test function in `tests/hostile`, a few cases.
 - Of each module in `tests/faults`, a few scenarios.

@@ -21,9 +21,9 @@ from tests.support.conformance import Conformance
 ROOT = Path(__file__).parent.parent.parent
 SECRET = "u6OjTRHcsBW8Y-6AinwN44DF3BYzcj62s0YY4rjn8pI"  # noqa: S105
 START_SECONDS = 60
-# `make coverage` measures in the processes that the tests start, too, which hear of it by their environment.
+# `make coverage` also measures the processes that the tests start; their environment tells them so.
 MEASURED = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
-# A client would make one of its own, which takes it longer than a test.
+# A client would make its own context, which takes longer than a test.
 TLS = ssl.create_default_context()
 
 
@@ -52,7 +52,7 @@ class Service:
         return self.client(authorization=f"Bearer {token(subject, email=email, name=name)}")
 
     def read_log(self) -> str:
-        """What it has logged. Who asks for the metrics has all ended requests counted, and their lines written."""
+        """Return the log. The request for the metrics makes the service log and count all ended requests."""
         with httpx2.Client(trust_env=False, verify=TLS) as client:
             client.get(f"{self.url}/metrics")
         return self.log.read_text()
@@ -64,7 +64,7 @@ def token(subject: str, *, email: str | None = None, name: str | None = None, se
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on now."""
+    """A port of the loopback interface on which no process listens now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""Another user of the system, as whom root runs a program."""
+"""Run a program as another user of the system, which only root can do."""
 
 import os
 from typing import Final
@@ -10,9 +10,9 @@ STRANGER: Final = 65_534
 
 
 def becoming_stranger() -> str:
-    """Python that makes its process one of `nobody`. Skips the test where this process may not do that.
+    """Python that makes its process one of `nobody`. Skips the test if this process may not do that.
 
-    What a program imports has to be imported before: the checkout or Python itself may be closed to others.
+    Such a program has to import its modules first: the checkout or Python itself may be closed to others.
     """
     if os.geteuid() != 0:
         pytest.skip("only root can run a program as another user")

@@ -1,4 +1,4 @@
-"""Creates with an `Idempotency-Key`, and what a replay must repeat."""
+"""Creates with an `Idempotency-Key`, and the parts of an answer that a replay must repeat."""
 
 import uuid
 
@@ -25,7 +25,7 @@ def create_with_key(
 
 
 def seen(answer: httpx2.Response) -> tuple[int, bytes, str | None, str | None]:
-    """What a replay must repeat."""
+    """Return the parts of an answer that a replay must repeat: status, body, `Location` and `ETag`."""
     return answer.status_code, answer.content, answer.headers.get("location"), answer.headers.get("etag")
 
 

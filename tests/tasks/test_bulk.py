@@ -48,7 +48,7 @@ def test_completed_tasks_are_cleared_for_good(service: Service, api: TasksApi) -
     tasks = create_in_every_state(api)
     assert clear(api, status="completed", permanent="true").json() == {"count": 2}
     assert listed(api) == tasks["pending"]
-    # What is in the trash already is no completed task of a list.
+    # Tasks that are in the trash already are not among the completed tasks of a list.
     assert listed(api, status="trashed") == tasks["trashed"]
     for task in tasks["completed"]:
         problem(service, restore(api, task), "task-not-found")

@@ -1,4 +1,4 @@
-"""Requests at the same moment: every one of them counts, and none spoils another."""
+"""Simultaneous requests: each of them takes effect, and none corrupts another."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -46,19 +46,19 @@ def rows(database_url: str, subject: str) -> list[tuple[str, str | None, str | N
 
 @pytest.fixture
 def subject(new_user: Callable[[str], str]) -> str:
-    """A user whom nobody has seen."""
+    """A user unknown to the service."""
     return new_user("ada")
 
 
 @pytest.fixture
 def ada(service: Service, subject: str) -> httpx2.Client:
-    """Her client, to look with."""
+    """A client of the user `subject`."""
     return service.as_user(subject)
 
 
 @pytest.fixture
 def task(ada: httpx2.Client) -> Json:
-    """A pending task of hers."""
+    """A pending task of the user `subject`."""
     created: Json = create("Buy milk")(ada).json()
     return created
 
@@ -70,7 +70,7 @@ def test_parallel_toggles_flip_exactly_as_often_as_they_are_made(
     paths = [f"/api/tasks/{task['id']}/toggle", f"/api/{subject}/tasks/{task['id']}/complete"]
     calls = [(token(subject), patch(paths[number % 2])) for number in range(count)]
     states = sorted(bodies(at_once(service, calls), 200), key=updated_at)
-    # In the order in which they happened, each found the opposite of what the one before it left.
+    # In the order in which they happened, each found the opposite of the state that the one before it left.
     assert [state["completed"] for state in states] == [number % 2 == 0 for number in range(count)]
     assert len({state["updated_at"] for state in states}) == count
     assert ada.get(f"/api/tasks/{task['id']}").json() == {**states[-1], "completed": count == 41}
@@ -136,7 +136,7 @@ def test_parallel_updates_of_different_members_all_survive(
     last = ada.get(path).json()
     merged = {name: value for change in changes for name, value in change.items()}
     assert last == {**task, **merged, "updated_at": max(states, key=updated_at)["updated_at"]}
-    # Whatever came second with the same value changed nothing.
+    # The second request with the same value changed nothing.
     assert len({state["updated_at"] for state in states}) == 3
 
 

@@ -1,4 +1,4 @@
-"""Cursors: what the service made is followed, anything else is refused."""
+"""Cursors: the service follows its own and refuses anything else."""
 
 import base64
 import itertools
@@ -21,7 +21,7 @@ MADE_UP = "must be taken from a Link header of a list with the same sort"
 
 
 def refused(client: httpx2.Client, sort: str, cursor: str) -> list[Json]:
-    """The violations that the problem tells, after its other members were compared."""
+    """The violations in the problem, after its other members were compared."""
     answer = client.get("/api/tasks", params={"sort": sort, "cursor": cursor})
     problem: Json = answer.json()
     assert (answer.status_code, problem) == (
@@ -51,7 +51,7 @@ def encoded(place: bytes) -> str:
 
 
 def forged(letter: bytes, value: bytes, last_id: bytes = FORGED_ID) -> str:
-    """A cursor in the form of the service's own, with whatever in it."""
+    """A cursor in the service's own format, with arbitrary contents."""
     place = letter + value + last_id
     return encoded(place + zlib.crc32(place).to_bytes(4))
 
@@ -61,7 +61,7 @@ def forged_moment(microseconds: int) -> str:
 
 
 def test_a_forged_cursor_is_as_good_as_one_of_the_services_own(ada: Owner) -> None:
-    """What the refusals of forged ones rest on."""
+    """The other tests rely on forged cursors that differ from real ones only in the forged part."""
     first, second = create_task(ada[1], "a"), create_task(ada[1], "b")
     moment = datetime.fromisoformat(first["created_at"])
     microseconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

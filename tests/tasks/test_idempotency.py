@@ -196,7 +196,7 @@ def test_another_spelling_of_the_same_body_is_the_same_body(ada: Owner, text: st
     assert_replays(first, ada[1].post("/api/tasks", content=text, headers=headers))
 
 
-# What the key does not hold on to
+# Answers that a key does not keep
 
 
 def test_a_create_that_failed_does_not_use_its_key_up(service: Service, ada: Owner) -> None:
@@ -219,7 +219,7 @@ def _purge(connection: psycopg.Connection[Any], task: str) -> None:
 def test_a_replay_repeats_the_first_response_whatever_happened(
     ada: Owner, connection: psycopg.Connection[Any], fate: str
 ) -> None:
-    """Whether the task was changed, trashed, removed or purged meanwhile."""
+    """The task was changed, trashed, removed or purged meanwhile."""
     _, client = ada
     first = create_with_key(client, "same", FULL)
     path = first.headers["location"]

@@ -56,7 +56,7 @@ def test_of_concurrent_creates_with_one_key_one_body_wins(service: Service, ada:
 
 
 def wait_for_lock(connection: psycopg.Connection[Any], waiting: int) -> None:
-    """Until this many statements of the service stand before a lock."""
+    """Wait until this many statements of the service wait for a lock."""
     asked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'tasks-api'"
     deadline = time.monotonic() + WAIT_SECONDS
     while True:
@@ -73,7 +73,7 @@ def test_a_create_whose_first_is_under_way_is_told_to_try_again(
     subject, client = ada
     client.post("/api/tasks", json={"title": "so that the user is known"})
     with psycopg.connect(database_url) as other, ThreadPoolExecutor(1) as pool:
-        # The key is taken by a transaction that goes on for as long as the test likes.
+        # The key is taken by a transaction that stays open until the test ends it.
         other.execute(
             "INSERT INTO idempotency_keys VALUES (%s, 'same', sha256('x'), gen_random_uuid(), now())", [subject]
         )
@@ -82,7 +82,7 @@ def test_a_create_whose_first_is_under_way_is_told_to_try_again(
         answer = first.result(WAIT_SECONDS)
         assert problem(service, answer, "request-in-progress")["instance"] == "/api/tasks"
         assert answer.headers["retry-after"] == "1"
-        # Who has no key, or another one, does not wait for it.
+        # A request without a key, or with another one, does not wait for it.
         assert create_with_key(client, "other").status_code == 201
         assert client.post("/api/tasks", json=MILK).status_code == 201
         other.rollback()
@@ -168,7 +168,7 @@ class Writers:
         raise AssertionError(f"{name} was never acknowledged")
 
     def wait(self, count: int) -> None:
-        """Until this many more are acknowledged."""
+        """Wait until this many more are acknowledged."""
         deadline, goal = time.monotonic() + WAIT_SECONDS, len(self.acknowledged) + count
         while len(self.acknowledged) < goal:
             assert time.monotonic() < deadline

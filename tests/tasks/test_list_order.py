@@ -15,7 +15,7 @@ from tests.tasks.test_lists import page, pages
 
 # The order of titles
 
-# First the letters without case and accents, then the letters with them; what is no letter by its code point.
+# First the letters without case and accents, then the letters with them; other characters by their code points.
 ALPHABET = [
     "  two spaces before",
     "#1",

@@ -1,4 +1,4 @@
-"""Lists: what they hold, in which order, page after page."""
+"""Lists: their contents, order and pages."""
 
 import itertools
 import random
@@ -23,7 +23,7 @@ STATUSES = {"all": (False, True), "pending": (False,), "completed": (True,)}
 MOST_PAGES = 500
 WORDS = ["apple", "banana", "cherry", "date", "elderberry", "fig", "grape", "honeydew", "kiwi", "lemon"]
 RANKS = range(36)
-# The same title to the eye of the order.
+# Titles that the order treats as equal.
 SPELLINGS: list[Callable[[str], str]] = [str.lower, str.upper, str.title]
 LINK = re.compile(r"<(/api/[^<>?]+)\?status=(\w+)&sort=(-?\w+)&limit=(\d+)&cursor=([A-Za-z0-9_-]+)>; rel=\"next\"")
 
@@ -51,13 +51,13 @@ def pages(client: httpx2.Client, path: str, **query: object) -> Iterator[list[Js
 
 @dataclass(frozen=True)
 class Crowd:
-    """A user with many tasks, and what the service should know of each."""
+    """A user with many tasks, and the expected lists of them."""
 
     subject: str
     client: httpx2.Client
     tasks: list[Json]
     rank: dict[str, int]
-    """Where the title of a task stands in the alphabet, by the id of the task."""
+    """The position of each task's title in the alphabet, by the id of the task."""
 
     def expected(self, status: str, sort: str) -> list[Json]:
         name = sort.removeprefix("-")

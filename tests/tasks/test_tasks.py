@@ -1,4 +1,4 @@
-"""Tasks under both of their addresses, the profile of their owner, and what the service makes of a token."""
+"""Tasks under both of their addresses, the profile of their owner, and the principal that a token gives."""
 
 import itertools
 from datetime import UTC, datetime

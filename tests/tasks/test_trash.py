@@ -1,4 +1,4 @@
-"""The trash, what is removed from it, and what is done to all tasks of a user at once."""
+"""The trash, the removal of tasks from it, and operations on all tasks of a user at once."""
 
 import itertools
 from pathlib import Path
@@ -54,7 +54,7 @@ def test_a_task_can_go_there_and_back_any_number_of_times(api: TasksApi) -> None
     for _ in range(3):
         delete(api, task)
         assert restore(api, task).status_code == 200
-        # Who is told to repeat a restore may do so.
+        # A client that is told to repeat a restore may do so.
         assert restore(api, task).json() == api.fetch(task)
     assert listed(api, status="trashed") == []
 

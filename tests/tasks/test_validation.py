@@ -10,7 +10,7 @@ from tests.support.types import Json
 
 GRIN = "\N{GRINNING FACE}"
 
-# What the contract refuses
+# Requests that the contract refuses
 
 VISIBLE = "must contain a visible character and no NUL character"
 UNKNOWN = "is not a known member"

@@ -11,7 +11,7 @@ import psutil
 import psycopg
 import pytest
 
-from tests.support.raw_http import Wire, problem, request
+from tests.support.raw_http import RawConnection, problem, request
 from tests.support.servers.postgres import fresh_database
 from tests.support.service import Service, running_service, token
 from tests.support.waiting import until
@@ -31,7 +31,7 @@ def create(subject: str, title: str) -> bytes:
 
 
 def connections(service: Service) -> int:
-    """How many connections of clients the service has open."""
+    """Count the connections of clients that the service has open."""
     port = int(service.url.rpartition(":")[2])
     open_now = psutil.Process(service.process.pid).net_connections("tcp")
     return sum(one.laddr.port == port and one.status != psutil.CONN_LISTEN for one in open_now)
@@ -50,7 +50,7 @@ def database(database_url: str) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def quiet(database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service that nobody else talks to, so that its connections can be counted."""
+    """A service that no other test uses, so that its connections can be counted."""
     with running_service(
         tmp_path_factory.mktemp("quiet"), DATABASE_URL=database, REQUEST_TIMEOUT_SECONDS="60"
     ) as service:
@@ -81,28 +81,28 @@ ANSWERED = {
 
 @pytest.mark.parametrize(("sent", "statuses"), ANSWERED.values(), ids=ANSWERED)
 def test_a_complete_request_is_answered(quiet: Service, sent: bytes, statuses: list[int]) -> None:
-    with Wire(quiet) as wire:
-        wire.send(sent)
-        wire.stop()
-        answers = [wire.read(head=sent.startswith(b"HEAD")) for _ in statuses]
-        assert wire.rest() == b""
+    with RawConnection(quiet) as raw:
+        raw.send(sent)
+        raw.stop()
+        answers = [raw.read(head=sent.startswith(b"HEAD")) for _ in statuses]
+        assert raw.rest() == b""
     assert [answer.status_code for answer in answers] == statuses
     until_no_connections(quiet)
 
 
 def test_a_slow_answer_reaches_a_half_closed_client(quiet: Service, database: str) -> None:
     """The client has closed its side long before the database answers."""
-    with Wire(quiet) as wire:
+    with RawConnection(quiet) as raw:
         with locked(database) as is_waiting:
-            wire.send(create("half", "slow"))
-            wire.stop()
+            raw.send(create("half", "slow"))
+            raw.stop()
             until(is_waiting)
             assert connections(quiet) == 1
-            assert wire.received() == b""
-        wire._socket.settimeout(SECONDS)  # noqa: SLF001  `received` has made it non-blocking
-        answer = wire.read()
+            assert raw.received() == b""
+        raw._socket.settimeout(SECONDS)  # noqa: SLF001  `received` has made it non-blocking
+        answer = raw.read()
         assert (answer.status_code, answer.headers["connection"]) == (201, "close")
-        assert wire.rest() == b""
+        assert raw.rest() == b""
 
 
 CUT = {
@@ -120,11 +120,11 @@ CUT = {
 
 @pytest.mark.parametrize("sent", CUT.values(), ids=CUT)
 def test_a_request_that_ended_early_is_a_400(quiet: Service, sent: bytes) -> None:
-    with Wire(quiet) as wire:
-        wire.send(sent)
-        wire.stop()
-        answer = wire.read()
-        assert wire.rest() == b""
+    with RawConnection(quiet) as raw:
+        raw.send(sent)
+        raw.stop()
+        answer = raw.read()
+        assert raw.rest() == b""
     assert (answer.status_code, answer.headers["connection"]) == (400, "close")
     assert json.loads(answer.content)["detail"] == "The request ended early."
     until_no_connections(quiet)
@@ -132,49 +132,49 @@ def test_a_request_that_ended_early_is_a_400(quiet: Service, sent: bytes) -> Non
 
 @pytest.mark.parametrize("sent", [b"", b"\r\n"], ids=["nothing", "an empty line"])
 def test_a_half_closed_connection_without_a_request_ends(quiet: Service, sent: bytes) -> None:
-    with Wire(quiet) as wire:
-        wire.send(sent)
-        wire.stop()
-        assert wire.rest() == b""
+    with RawConnection(quiet) as raw:
+        raw.send(sent)
+        raw.stop()
+        assert raw.rest() == b""
 
 
 def test_a_reset_behind_a_half_close_is_noticed(quiet: Service, database: str) -> None:
     """The event loop does not read from such a connection any more. It is gone before its request has ended."""
     with locked(database) as is_waiting:
-        with Wire(quiet) as wire:
-            wire.send(request("GET", "/api/tasks", [bearer("half")]))
-            wire.stop()
+        with RawConnection(quiet) as raw:
+            raw.send(request("GET", "/api/tasks", [bearer("half")]))
+            raw.stop()
             until(is_waiting)
             assert connections(quiet) == 1
-            wire._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # noqa: SLF001
+            raw._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # noqa: SLF001
         until_no_connections(quiet)
 
 
 def test_an_export_to_a_client_that_has_gone_ends(quiet: Service, database: str) -> None:
-    """Whoever closes both sides looks like whoever closes one, until something is sent to them."""
+    """A client that closes both sides looks like one that closes one side, until the service sends something."""
     with httpx2.Client(base_url=quiet.url, headers=dict([bearer("far")]), trust_env=False) as client:
         lines = "".join(json.dumps({"title": "t" * 200, "description": "d" * 1_000}) + "\n" for _ in range(TASKS))
         imported = client.post(
             "/api/tasks/import", content=lines, headers={"content-type": "application/x-ndjson"}, timeout=60
         )
         assert imported.status_code == 200, imported.text
-    with Wire(quiet) as wire:
-        wire.send(request("GET", "/api/tasks/export", [bearer("far")]))
-        wire.stop()
-        assert wire.read().status_code == 200
-    with locked(database), Wire(quiet) as wire:
-        wire.send(request("GET", "/api/tasks/export", [bearer("far")]))
+    with RawConnection(quiet) as raw:
+        raw.send(request("GET", "/api/tasks/export", [bearer("far")]))
+        raw.stop()
+        assert raw.read().status_code == 200
+    with locked(database), RawConnection(quiet) as raw:
+        raw.send(request("GET", "/api/tasks/export", [bearer("far")]))
     until_no_connections(quiet)
 
 
 # Many requests ahead of their answers.
 
 
-def drained(wire: Wire) -> list[int]:
+def drained(raw: RawConnection) -> list[int]:
     """Read answers up to the one that ends the connection. Returns their statuses."""
-    answers = [wire.read()]
+    answers = [raw.read()]
     while answers[-1].headers.get("connection") != "close":
-        answers.append(wire.read())
+        answers.append(raw.read())
     return [answer.status_code for answer in answers]
 
 
@@ -188,21 +188,21 @@ PIPELINED = {
 
 @pytest.mark.parametrize(("sent", "packets"), PIPELINED.values(), ids=PIPELINED)
 def test_the_last_of_too_many_requests_ahead_says_close(quiet: Service, sent: bytes, packets: int) -> None:
-    """At most a hundred wait for their answers. What is behind them is not read, and takes no answer away."""
-    with Wire(quiet) as wire:
+    """At most a hundred wait for their answers. Later ones are not read, and no answer is lost."""
+    with RawConnection(quiet) as raw:
         for _ in range(packets):
-            wire.send(sent * (400 // packets))
-        statuses = drained(wire)
+            raw.send(sent * (400 // packets))
+        statuses = drained(raw)
         assert len(set(statuses)) == 1
         assert 100 <= len(statuses) <= 400
-        assert wire.rest() == b""
+        assert raw.rest() == b""
     until_no_connections(quiet)
 
 
 def test_a_hundred_requests_ahead_keep_their_connection(quiet: Service) -> None:
-    with Wire(quiet) as wire:
-        wire.send(request("GET", "/health") * 100)
-        answers = [wire.read() for _ in range(100)]
+    with RawConnection(quiet) as raw:
+        raw.send(request("GET", "/health") * 100)
+        answers = [raw.read() for _ in range(100)]
         assert {(answer.status_code, answer.headers.get("connection")) for answer in answers} == {(200, None)}
-        wire.send(request("GET", "/nowhere"))
-        problem(quiet, wire.read(), "not-found")
+        raw.send(request("GET", "/nowhere"))
+        problem(quiet, raw.read(), "not-found")

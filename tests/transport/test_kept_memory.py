@@ -1,4 +1,4 @@
-"""What must not be kept in memory once it is not needed: found by references that die with their object."""
+"""Objects that must not stay in memory once they are not needed, checked with weak references."""
 
 import asyncio
 import gc

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from server.transport.message_framing import FramingError, MessageFraming, Target, parse_target
-from tests.support.raw_http import Wire, ask, problem, request
+from tests.support.raw_http import RawConnection, ask, problem, request
 from tests.support.service import Service, token
 
 BODY = b'{"title":"a"}'
@@ -79,13 +79,13 @@ BEFORE = {
 @pytest.mark.parametrize("before", BEFORE.values(), ids=BEFORE.keys())
 @spellings
 def test_a_request_line_that_is_not_strict_is_refused(service: Service, before: bytes, line: bytes) -> None:
-    """It is a 400 that ends the connection, and what follows is not read."""
-    with Wire(service) as wire:
+    """It is a 400 that ends the connection, and the bytes behind it are not read."""
+    with RawConnection(service) as raw:
         if before:
-            wire.send(before)
-            assert wire.read().status_code in (200, 201, 401)
-        wire.send(head(line) + head(b"GET /health HTTP/1.1"))
-        answers = wire.read_all()
+            raw.send(before)
+            assert raw.read().status_code in (200, 201, 401)
+        raw.send(head(line) + head(b"GET /health HTTP/1.1"))
+        answers = raw.read_all()
     assert len(answers) == 1
     problem(service, answers[0], "malformed-request")
     assert answers[0].headers["connection"] == "close"
@@ -93,9 +93,9 @@ def test_a_request_line_that_is_not_strict_is_refused(service: Service, before: 
 
 @pytest.mark.parametrize("before", list(BEFORE.values())[1:], ids=list(BEFORE)[1:])
 def test_a_line_in_the_same_packet_is_read_as_strictly(service: Service, before: bytes) -> None:
-    with Wire(service) as wire:
-        wire.send(before + head(b"GET  /health HTTP/1.1"))
-        first, *others = wire.read_all()
+    with RawConnection(service) as raw:
+        raw.send(before + head(b"GET  /health HTTP/1.1"))
+        first, *others = raw.read_all()
     assert first.status_code in (200, 201, 401)
     for answer in others:
         problem(service, answer, "malformed-request")
@@ -117,14 +117,14 @@ def test_the_host_of_a_target_must_be_the_field(service: Service, target: str, h
 
 
 def test_options_of_the_service_itself_lists_its_methods(service: Service) -> None:
-    with Wire(service) as wire:
-        wire.send(head(b"OPTIONS * HTTP/1.1", b"Origin: http://localhost:3000", b"Access-Control-Request-Method: PUT"))
-        answer = wire.read()
+    with RawConnection(service) as raw:
+        raw.send(head(b"OPTIONS * HTTP/1.1", b"Origin: http://localhost:3000", b"Access-Control-Request-Method: PUT"))
+        answer = raw.read()
         assert (answer.status_code, answer.content) == (204, b"")
         assert answer.headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
         assert answer.headers["access-control-allow-origin"] == "http://localhost:3000"
-        wire.send(head(b"GET /health HTTP/1.1"))
-        assert wire.read().status_code == 200
+        raw.send(head(b"GET /health HTTP/1.1"))
+        assert raw.read().status_code == 200
 
 
 def test_what_is_around_a_line_is_not_what_is_read(service: Service) -> None:
@@ -154,7 +154,7 @@ CHUNKS = b"3;a=\r\n\r\n\r\r\n0;b\r\nX: a\r\nY: b\r\n\r\n"
 
 
 def parts(framing: MessageFraming, pieces: Iterator[bytes], length: int | None) -> list[bytes]:
-    """Return the head and the body of one message, and what follows it."""
+    """Return the head and the body of one message, and the bytes that follow it."""
     found = [b"", b"", b""]
     part = 0
     for piece in pieces:

@@ -16,7 +16,7 @@ from tests.support.types import Call, Connection, Owner
 
 
 def kept_of(connection: Connection, subject: str) -> Counter[str]:
-    """How many rows there are of the user, by table."""
+    """Count the rows of the user in each table."""
     found: Counter[str] = Counter()
     for table in metadata.sorted_tables:
         column = "id" if table.name == "users" else "user_id"

@@ -44,7 +44,7 @@ USER_IDS = [*NAMES_OF_PATHS, *DOT_SEGMENTS, *PUNCTUATION]
 
 @pytest.fixture
 def emptied(service: Service, user_id: str) -> httpx2.Client:
-    """A client of the user, of whom nothing is kept."""
+    """A client of a user of whom the service keeps nothing."""
     client = service.as_user(user_id, email="ada@example.com")
     assert client.delete("/api/me").status_code == 204
     return client
@@ -101,7 +101,7 @@ def test_every_operation_without_an_id_works(emptied: httpx2.Client, user_id: st
 
 
 def without_ids(answer: httpx2.Response) -> tuple[int, list[tuple[str, str]], bytes]:
-    """Everything that an answer says, but the time and its own id."""
+    """All of the answer except its time and its request id."""
     headers = [(name, value) for name, value in answer.headers.multi_items() if name not in {"date", "x-request-id"}]
     return answer.status_code, headers, answer.content
 
@@ -242,11 +242,11 @@ def test_curl_reaches_such_users_at_me_and_tasks(service: Service, user_id: str)
     assert (json.loads(body), status) == ([], 200)
 
 
-# What people are told
+# Messages for the operator
 
 
 def note(user_id: str, **environment: str) -> str:
-    """What `tasks-api token` says beside the token, which stands alone on standard output."""
+    """Return the note that `tasks-api token` writes to standard error; the token stands alone on standard output."""
     result = CliRunner().invoke(main, ["token", "--", user_id], env={"BETTER_AUTH_SECRET": SECRET, **environment})
     assert result.exit_code == 0, result.output
     assert re.fullmatch(r"[\w-]+\.[\w-]+\.[\w-]+\n", result.stdout, re.ASCII)
@@ -261,6 +261,6 @@ def test_the_command_names_the_addresses_of_such_users() -> None:
 
 
 def test_no_other_id_is_hidden_by_a_path_of_the_document() -> None:
-    """A path `/api/x` takes the profile of the user `x` away, unless it is the profile of whoever asks."""
+    """A path `/api/x` hides the profile of the user `x`, except from that user."""
     static = {each.template for each in SECURED if re.fullmatch("/api/[^/{]+", each.template)}
     assert {path for path in static if note(path.removeprefix("/api/"))} == static - {"/api/me"}

@@ -191,7 +191,7 @@ _TITLE = "Æble, 日本語, 🥛"
 def test_the_encoding_of_the_session_is_set(
     setting: str | None, options: str, role: str, admin: _Session, tmp_path: Path
 ) -> None:
-    """Whatever the operator's settings are; else what LATIN1 lacks cannot be written or read."""
+    """Whatever the operator's settings are; otherwise characters outside LATIN1 cannot be written or read."""
     _grant(admin)
     if setting is not None:
         admin.execute(setting.format(admin.info.dbname).encode())

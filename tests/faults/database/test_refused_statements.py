@@ -24,7 +24,7 @@ def service(database: str, tmp_path: Path) -> Iterator[Service]:
 
 @pytest.fixture
 def task(service: Service) -> str:
-    """The address of a task of Ada's, which is pending."""
+    """The address of a pending task of Ada."""
     location: str = service.as_user("ada").post("/api/ada/tasks", json={"title": "Buy milk"}).headers["location"]
     return location
 
@@ -162,7 +162,7 @@ def test_a_deadlock_is_repeated(admin: _Session, service: Service, task: str) ->
 
 
 def test_a_changed_type_of_a_column_is_prepared_anew(admin: _Session, service: Service, task: str) -> None:
-    """PostgreSQL refuses to run what was prepared before ("cached plan must not change result type", 0A000)."""
+    """PostgreSQL refuses statements prepared before the change ("cached plan must not change result type", 0A000)."""
     client = service.as_user("ada")
     assert client.get(task).json()["title"] == "Buy milk"
     _execute(admin, "ALTER TABLE tasks ALTER COLUMN title TYPE varchar(300)")

@@ -31,7 +31,7 @@ _DOCUMENTED = {
     for names, meaning, status, _ in _ROW.findall((ROOT / "docs" / "operations.md").read_text())
     for name in re.findall(r"\w\w", names)
 }
-# PostgreSQL's catalogue, as psycopg knows it. 23503 and 55P03 have answers of their own.
+# PostgreSQL's catalogue, as psycopg knows it. 23503 and 55P03 have separate answers.
 _ERRORS = [
     error for error in vars(psycopg.errors).values() if isinstance(error, type) and issubclass(error, psycopg.Error)
 ]

@@ -1,4 +1,4 @@
-"""Clients that send or read slowly, on connections of their own."""
+"""Clients that send or read slowly, each on a separate connection."""
 
 import contextlib
 import socket
@@ -47,7 +47,7 @@ def authorized(method: str, path: str, user_id: str, *fields: tuple[str, str]) -
 
 @contextlib.contextmanager
 def slow_readers(service: Service, path: str, users: list[str], count: int) -> Iterator[list[socket.socket]]:
-    """So many connections, of each of the users in turn, that have asked for `path` and read nothing of the answer."""
+    """So many connections, spread evenly over the users, that have asked for `path` and read nothing of the answer."""
     heads = [authorized("GET", path, user) for user in users]
     with contextlib.ExitStack() as stack:
         connections = []
@@ -60,7 +60,7 @@ def slow_readers(service: Service, path: str, users: list[str], count: int) -> I
 
 @contextlib.contextmanager
 def slow_uploads(service: Service, users: list[str], count: int, *, sent: int) -> Iterator[list[socket.socket]]:
-    """For each user so many imports of 10 MiB, of which only the first `sent` bytes come: blank lines."""
+    """For each user so many imports of 10 MiB, of which only the first `sent` bytes are sent: blank lines."""
     fields = ("Content-Type", "application/x-ndjson"), ("Content-Length", str(IMPORT_BYTES))
     with contextlib.ExitStack() as stack:
         connections = []
@@ -79,7 +79,7 @@ def import_one(client: httpx2.Client) -> httpx2.Response:
 
 
 def statuses(connections: list[socket.socket]) -> Counter[int]:
-    """The statuses of the answers that have begun to come, without taking anything of them; 0 where none has."""
+    """The statuses of the answers that have begun to arrive, without reading them; 0 where none has."""
     found: Counter[int] = Counter()
     for connection in connections:
         connection.setblocking(False)  # noqa: FBT003  it has no name

@@ -1,4 +1,4 @@
-"""Slow clients keep nobody from exporting or importing."""
+"""Slow clients do not keep other users from exporting or importing."""
 
 import contextlib
 import socket
@@ -19,7 +19,7 @@ from tests.support.service import Service, running_service
 from tests.support.waiting import until
 
 MOST_SECONDS = 10
-"""How long slow clients may hold up others: the two seconds that make them slow, and what the machine takes itself."""
+"""The longest wait of other users, in seconds: two until a client counts as slow, and the machine's own time."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What slow clients hold of the memory of the service and of the kernel, and what is left of it afterwards."""
+"""The memory of the service and of the kernel that slow clients occupy, and the rest of it after they have gone."""
 
 import contextlib
 import socket
@@ -20,11 +20,11 @@ from tests.support.waiting import until
 
 MEBIBYTE = 1 << 20
 MOST_ABOVE = 100
-"""What a thousand slow clients may add to the memory of the service, in MiB."""
+"""The most that a thousand slow clients may add to the memory of the service, in MiB."""
 MOST_LEFT = 30
-"""What may be left of that a minute after they have gone."""
+"""The most of that memory that may remain a minute after they have gone, in MiB."""
 KERNEL_BYTES = 524_288
-"""What the kernel may hold of one answer: twice the send buffer that the service asks for, as Linux counts it."""
+"""The most bytes that the kernel may buffer of one answer: twice the send buffer that is set, as Linux counts it."""
 USERS = [f"eve{number}" for number in range(12)]
 TASKS = 1_000
 
@@ -59,14 +59,14 @@ def resident(service: Service) -> float:
 
 
 def unsent(service: Service) -> list[int]:
-    """How many bytes the kernel holds for each of the service's connections."""
+    """Return the number of bytes that the kernel buffers for each of the service's connections."""
     port = f":{urlsplit(service.url).port:04X}"
     lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return [int(fields[4].partition(":")[0], 16) for fields in lines if fields[1].endswith(port)]
 
 
 class Watched:
-    """The most memory that the service took since this was made, and how that of before comes back."""
+    """The growth of the service's memory since this object was made: its peak, and its return to the former level."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -117,7 +117,7 @@ def test_slow_readers_hold_little_memory(
 
 
 def seconds_for(client: httpx2.Client, path: str) -> float:
-    """How long a user waits for the answer, who tries again as `Retry-After` says."""
+    """Return the seconds until a user is answered who retries after `Retry-After`."""
     return until(lambda: client.get(path).status_code == 200)
 
 

@@ -1,4 +1,4 @@
-"""What one user may hold at once. test_admission.py has what all users may."""
+"""The limits of one user. test_admission.py has the limits of all users together."""
 
 import contextlib
 import socket
@@ -20,14 +20,14 @@ from tests.faults.slow_clients.clients import (
     statuses,
 )
 from tests.import_export.files import NDJSON
-from tests.support.raw_http import Wire, problem
+from tests.support.raw_http import RawConnection, problem
 from tests.support.servers.postgres import fresh_database
 from tests.support.service import Service, running_service
 from tests.support.types import NewUser
 from tests.support.waiting import until
 
 MORE_THAN_BUFFERS = 5_000
-"""Tasks whose export no buffer of the system takes."""
+"""Enough tasks that their export exceeds every buffer of the system."""
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ RATE = 262_144
 
 @contextlib.contextmanager
 def steady_readers(service: Service, users: list[str], count: int) -> Iterator[list[socket.socket]]:
-    """Readers of exports who take `RATE` bytes a second: too few to end soon, and enough not to be slow."""
+    """Readers of exports that take `RATE` bytes a second: too few to end soon, and enough not to be slow."""
     stopped = threading.Event()
     with slow_readers(service, "/api/tasks/export", users, count) as connections:
 
@@ -139,7 +139,7 @@ def steady_readers(service: Service, users: list[str], count: int) -> Iterator[l
 
 
 def test_what_waits_of_a_users_lists_is_bounded(service: Service, database: str, new_user: NewUser) -> None:
-    """Lists that nobody takes count by their size. Beyond 8 MiB the next is a 429; other users have theirs."""
+    """Lists that their client does not read count by their size. Beyond 8 MiB the next is a 429."""
     eve, ada = new_user("eve"), new_user("ada")
     with psycopg.connect(database, autocommit=True) as connection:
         for user in (eve, ada):
@@ -158,8 +158,8 @@ def test_what_waits_of_a_users_lists_is_bounded(service: Service, database: str,
 def test_a_large_page_is_sent_whole(service: Service) -> None:
     """In pieces, to a client that takes it."""
     path = "/docs/swagger-ui-bundle.js"
-    with Wire(service) as wire:
-        wire.send(authorized("GET", path, "ada"))
-        answer = wire.read()
+    with RawConnection(service) as raw:
+        raw.send(authorized("GET", path, "ada"))
+        answer = raw.read()
     assert len(answer.content) == int(answer.headers["content-length"]) > 1_000_000
     assert service.client().head(path).headers["content-length"] == answer.headers["content-length"]

@@ -1,4 +1,4 @@
-"""JSON texts that must be refused (RFC 8259), and what only looks like JSON."""
+"""JSON texts that must be refused (RFC 8259), and texts that only look like JSON."""
 
 import codecs
 import gzip
@@ -148,7 +148,7 @@ def no_utf_8() -> Texts:
 
 
 def invalid_values() -> Texts:
-    """What is no value, wherever one is expected."""
+    """Texts that are no JSON value, at each place of a value."""
     for kind, texts in {
         "number": NO_NUMBERS,
         "literal": NO_LITERALS,

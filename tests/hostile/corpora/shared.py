@@ -1,4 +1,4 @@
-"""Where a JSON value is put, so that it is a body."""
+"""Places for a JSON value in a body."""
 
 import re
 from collections.abc import Iterator
@@ -16,5 +16,5 @@ PLAIN = b'{"title":"a"}'
 
 
 def _split(table: str) -> list[str]:
-    """The texts of a table, which stand three spaces apart."""
+    """The texts of a table, which are separated by three spaces."""
     return re.split(r" {3}|\n *", table.strip())

@@ -75,7 +75,7 @@ def valid_values() -> Texts:
 
 
 def valid_strings() -> Iterator[tuple[str, bytes, str]]:
-    """Spellings of strings, and what each stands for."""
+    """Spellings of strings, with their values."""
     for letter, character in zip('"\\/bfnrt', '"\\/\b\f\n\r\t', strict=True):
         yield f"\\{letter}", f'"\\{letter}x"'.encode(), f"{character}x"
     for code in (
@@ -128,7 +128,7 @@ def valid() -> Texts:
 
 
 def either() -> Texts:
-    """Texts with numbers beyond what a reader need take (RFC 8259, section 9)."""
+    """Texts with numbers that a reader need not accept (RFC 8259, section 9)."""
     for digits in (4_000, 4_299, 4_300, 4_301, 5_000, 60_000):
         for name, value in {
             f"{digits} digits": b"1" * digits,

@@ -1,11 +1,11 @@
-"""Messages that must be taken, and end where they say."""
+"""Messages that must be accepted, and whose end must be where they say."""
 
 from collections.abc import Iterator
 
 from tests.hostile.framing.messages import BODY, CHUNKED, CHUNKS, DAY, LENGTH, SENDER, SMUGGLED, VICTIM, post, shown
 from tests.support.service import token
 
-# What is taken, and ends where it says.
+# Accepted messages that end where they say.
 
 CHUNKS_TAKEN = {
     "one chunk": CHUNKS,
@@ -91,7 +91,7 @@ HOLDERS = {
 
 
 def swallowed(start: bytes, *fields: bytes, chunked: bool = False) -> bytes:
-    """A request with somebody else's as its body."""
+    """A request with the smuggled request as its body."""
     framing = CHUNKED if chunked else b"Content-Length: %d" % len(SMUGGLED)
     body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(SMUGGLED), SMUGGLED) if chunked else SMUGGLED
     return b"\r\n".join([start, b"Host: tasks.test", b"X-Request-ID: first", framing, *fields, b"", body])

@@ -1,4 +1,4 @@
-"""HTTP/1.1 messages, byte by byte, and the request behind them that nobody may see."""
+"""HTTP/1.1 messages, byte by byte, and the smuggled request behind them that must never be read."""
 
 import json
 import uuid
@@ -37,7 +37,7 @@ CHUNKS = b"d\r\n" + BODY + b"\r\n0\r\n\r\n"
 
 
 def post(*lines: bytes, start: bytes = b"POST /api/tasks HTTP/1.1", host: bytes | None = b"tasks.test") -> bytes:
-    """The head of a request that creates a task, with these lines as they stand."""
+    """The head of a request that creates a task, with these lines unchanged."""
     fields = [
         b"Authorization: Bearer " + token(SENDER, seconds=DAY).encode(),
         b"Content-Type: application/json",

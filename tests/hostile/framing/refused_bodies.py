@@ -4,7 +4,7 @@ from tests.hostile.framing.messages import (
     BODY,
 )
 
-# What is refused: one 400, and the end of the connection.
+# Refused messages: one 400, and the end of the connection.
 
 LENGTHS = [
     b"Content-Length: +13",

@@ -1,4 +1,4 @@
-"""Where one request ends and the next begins (RFC 9112): nothing may read a second request out of the first."""
+"""The end of a request (RFC 9112): no component may read a second request out of the first."""
 
 import contextlib
 import time
@@ -24,25 +24,25 @@ from tests.hostile.framing.messages import (
 )
 from tests.hostile.framing.refused import refused
 from tests.support.figures import Figures
-from tests.support.raw_http import Wire, ask, problem, request
+from tests.support.raw_http import RawConnection, ask, problem, request
 from tests.support.service import Service, token
 
 
 @pytest.fixture(params=["at once", "in pieces"])
-def send(request: pytest.FixtureRequest) -> Callable[[Wire, bytes], None]:
+def send(request: pytest.FixtureRequest) -> Callable[[RawConnection, bytes], None]:
     """Send it in one piece, or byte by byte: a parser may stop anywhere."""
 
-    def send(wire: Wire, sent: bytes) -> None:
-        # Who is refused is not listened to any more.
+    def send(raw: RawConnection, sent: bytes) -> None:
+        # The service no longer reads from a connection that it has refused.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            wire.send(*((sent,) if request.param == "at once" else (bytes([byte]) for byte in sent)))
+            raw.send(*((sent,) if request.param == "at once" else (bytes([byte]) for byte in sent)))
 
     return send
 
 
 @pytest.fixture
 def victim(service: Service, figures: Figures) -> Iterator[None]:
-    """Somebody else, who has the same tasks after a test as before it."""
+    """Another user, who has the same tasks after a test as before it."""
     client = service.as_user(VICTIM)
     before = client.get("/api/tasks").json()
     yield
@@ -53,11 +53,11 @@ def victim(service: Service, figures: Figures) -> Iterator[None]:
 @pytest.mark.usefixtures("victim")
 @pytest.mark.parametrize("sent", [pytest.param(sent, id=name) for name, sent in refused()])
 def test_an_ambiguous_message_gets_one_400_and_is_disconnected(
-    service: Service, send: Callable[[Wire, bytes], None], sent: bytes
+    service: Service, send: Callable[[RawConnection, bytes], None], sent: bytes
 ) -> None:
-    with Wire(service) as wire:
-        send(wire, sent)
-        (answer,) = wire.read_all()
+    with RawConnection(service) as raw:
+        send(raw, sent)
+        (answer,) = raw.read_all()
     problem(service, answer, "malformed-request")
     assert answer.headers["connection"] == "close"
 
@@ -65,11 +65,11 @@ def test_an_ambiguous_message_gets_one_400_and_is_disconnected(
 @pytest.mark.usefixtures("victim")
 @pytest.mark.parametrize(("sent", "status"), [pytest.param(sent, status, id=name) for name, sent, status in taken()])
 def test_what_is_taken_ends_where_it_says(
-    service: Service, send: Callable[[Wire, bytes], None], sent: bytes, status: int
+    service: Service, send: Callable[[RawConnection, bytes], None], sent: bytes, status: int
 ) -> None:
-    with Wire(service) as wire:
-        send(wire, sent + LAST)
-        answers = wire.read_all()
+    with RawConnection(service) as raw:
+        send(raw, sent + LAST)
+        answers = raw.read_all()
     assert [(each.headers["x-request-id"], each.status_code) for each in answers] == [("first", status), ("last", 200)]
 
 
@@ -102,21 +102,21 @@ def test_what_a_header_lacks_is_not_made_up_for_by_a_trailer(service: Service, f
         pytest.param(request("GET", "/health", [("Connection", "close"), ("Content-Length", "0")]), 200, id="length 0"),
         pytest.param(b"GET /health HTTP/1.0\r\n\r\n", 200, id="HTTP/1.0"),
         pytest.param(b"GET /health HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", 200, id="HTTP/1.0 that would stay"),
-        # What comes behind could be meant for the protocol that was asked for.
+        # The bytes behind it could be meant for the requested protocol.
         pytest.param(b"CONNECT /health HTTP/1.1\r\nHost: a\r\n\r\n", 405, id="CONNECT"),
         pytest.param(request("GET", "/health", [("Connection", "upgrade"), ("Upgrade", "h2c")]), 200, id="h2c"),
         pytest.param(request("GET", "/health", [("Connection", "Upgrade"), ("Upgrade", "websocket")]), 200, id="ws"),
     ],
 )
 def test_nothing_behind_the_last_request_is_answered(
-    service: Service, send: Callable[[Wire, bytes], None], sent: bytes, status: int
+    service: Service, send: Callable[[RawConnection, bytes], None], sent: bytes, status: int
 ) -> None:
-    with Wire(service) as wire:
-        send(wire, sent + SMUGGLED)
-        assert [answer.status_code for answer in wire.read_all()] == [status]
+    with RawConnection(service) as raw:
+        send(raw, sent + SMUGGLED)
+        assert [answer.status_code for answer in raw.read_all()] == [status]
 
 
-# What never ends.
+# Requests that never end.
 
 UNFINISHED = {
     "half a start": b"POST /api/ta",
@@ -134,11 +134,11 @@ UNFINISHED = {
 @pytest.mark.usefixtures("victim")
 def test_what_has_not_ended_is_not_answered(service: Service) -> None:
     with contextlib.ExitStack() as stack:
-        wires = {name: stack.enter_context(Wire(service)) for name in UNFINISHED}
-        for name, wire in wires.items():
-            wire.send(UNFINISHED[name])
+        connections = {name: stack.enter_context(RawConnection(service)) for name in UNFINISHED}
+        for name, raw in connections.items():
+            raw.send(UNFINISHED[name])
         time.sleep(QUIET_SECONDS)
-        said = {name: wire.received() for name, wire in wires.items()}
+        said = {name: raw.received() for name, raw in connections.items()}
     assert said == dict.fromkeys(UNFINISHED, b"")
 
 
@@ -159,13 +159,13 @@ def test_what_has_not_ended_is_not_answered(service: Service) -> None:
 )
 @pytest.mark.parametrize("good", range(1, 4), ids="behind {}".format)
 def test_requests_before_a_bad_one_are_answered_none_behind_it(
-    service: Service, send: Callable[[Wire, bytes], None], good: int, bad: bytes
+    service: Service, send: Callable[[RawConnection, bytes], None], good: int, bad: bytes
 ) -> None:
     title = uuid.uuid4().hex
     ids = [f"good-{number}" for number in range(good)]
-    with Wire(service) as wire:
-        send(wire, b"".join(create(SENDER, title, request_id=each) for each in ids) + bad + SMUGGLED)
-        answers = wire.read_all()
+    with RawConnection(service) as raw:
+        send(raw, b"".join(create(SENDER, title, request_id=each) for each in ids) + bad + SMUGGLED)
+        answers = raw.read_all()
     assert [(answer.headers["x-request-id"], answer.status_code) for answer in answers[:good]] == [
         (each, 201) for each in ids
     ]

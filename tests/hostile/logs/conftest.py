@@ -22,7 +22,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 @pytest.fixture
 def database(cluster: Postgres) -> Iterator[str]:
-    """A database of the test's own, whose address has a password in it."""
+    """A separate database, whose address has a password in it."""
     cluster.start()
     with fresh_database(cluster.url()) as url:
         yield url.replace("postgres@", f"postgres:{MARK}@")

@@ -1,4 +1,4 @@
-"""A service whose whole log is looked at, and requests that are meant to go wrong."""
+"""A service whose whole log is checked, and requests that are meant to go wrong."""
 
 import contextlib
 import json
@@ -46,7 +46,7 @@ def token(subject: str = ADA, **changes: Any) -> str:
 
 @dataclass
 class Told:
-    """A service whose log is looked at, and the tokens that it was shown."""
+    """A service whose log is checked, and the tokens that were sent to it."""
 
     service: Service
     production: bool
@@ -55,30 +55,30 @@ class Told:
     asked: int = 0
 
     def ask(self, method: str, path: str, **options: Any) -> None:
-        """Send a request. Only what the service logs of it matters here."""
+        """Send a request. Only the log lines of the service matter here."""
         answer = self.client.request(method, path, **options)
         self.statuses.add(answer.status_code)
         self.asked += 1
 
     def __post_init__(self) -> None:
-        # Not one of the service's: those hold answers against the document, which some of these break.
+        # Not one of the service's clients: those check answers against the document, which some of these break.
         self.client = self.service.clients.enter_context(
             httpx2.Client(base_url=self.service.url, trust_env=False, timeout=30, verify=False)
         )
 
     def log(self) -> str:
-        """What it has written after it has said hello."""
+        """Return the log without the lines of the start."""
         return _GREETING.sub("", self.service.read_log(), count=1)
 
     def assert_says_nothing(self) -> None:
-        """Hold the whole log against what must not be in it, and each line against its form."""
+        """Check that the log has nothing confidential in it, and that each line has its form."""
         log = self.log()
         words = [MARK, *(part for text in self.tokens for part in text.split(".")[1:] if len(part) > 7)]
         assert [line for line in log.splitlines() if any(word in line for word in words)] == []
         self.assert_lines_are_ours(log)
 
     def assert_lines_are_ours(self, log: str) -> None:
-        """Whatever ends a line for somebody, every line is one of ours."""
+        """Every line was written by the service, whatever characters some readers take for the end of a line."""
         lines = log.splitlines()
         assert lines == log.split("\n")[:-1]
         if not self.production:
@@ -92,7 +92,7 @@ class Told:
             assert members.keys() >= _OF_EVERY_LINE, line
 
 
-# What is said at `info` is said at `debug`, too, and production refuses to run with that.
+# The lines of `info` are written at `debug`, too, and production refuses to run with that.
 _LEVELS = {"development": "debug", "production": "info"}
 MODES = [pytest.param((environment, level), id=f"{environment}, {level}") for environment, level in _LEVELS.items()]
 Mode = tuple[str, str]
@@ -129,7 +129,7 @@ def secured_operations(service: Service) -> list[tuple[str, str, Mapping[str, An
 
 
 def bodies() -> list[tuple[str, bytes]]:
-    """What is sent to every operation, whether it takes a body or not, with its media type."""
+    """The bodies that are sent to every operation, even to one without a body, with their media types."""
     good = {"title": TITLE, "description": DESCRIPTION}
     document = json.dumps(good)
     return [
@@ -236,7 +236,7 @@ def ask_well(told: Told) -> None:
 
 @contextlib.contextmanager
 def unforeseen(database: str) -> Iterator[None]:
-    """A constraint that no check knows of. Whoever breaks it is told the whole row by PostgreSQL."""
+    """A constraint that no check knows of. PostgreSQL puts the whole row into the error message."""
     with psycopg.connect(database, autocommit=True) as connection:
         for table, column in (("tasks", "title"), ("users", "email")):
             connection.execute(
@@ -249,7 +249,7 @@ def unforeseen(database: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def renamed(database: str, column: str) -> Iterator[None]:
-    """A column that is not there any more, as in the middle of a bad migration."""
+    """A column that is missing, as in the middle of a bad migration."""
     with psycopg.connect(database, autocommit=True) as connection:
         connection.execute(f"ALTER TABLE tasks RENAME COLUMN {column} TO away".encode())
         yield

@@ -1,4 +1,4 @@
-"""No client writes a line of the log, or moves what has been written."""
+"""No client writes a line of the log, or moves text that was written before."""
 
 import contextlib
 import json
@@ -11,11 +11,11 @@ import pytest
 
 from tests.hostile.logs.service import _LEVELS, Told, token, told
 from tests.support.figures import Figures
-from tests.support.raw_http import Wire
+from tests.support.raw_http import RawConnection
 
-# Lines that others would write.
+# Lines that a client would forge.
 
-# What ends a line for somebody, or moves what has been written already.
+# Characters that end a line for some readers, or move text that was written before.
 BREAKS = {
     "LF": "\n",
     "CR": "\r",
@@ -66,7 +66,7 @@ def forgeries(mark: str, good: str) -> Iterable[bytes]:
     yield _raw(b"GET", b"http://" + text.replace(b" ", b"") + b"/api/tasks")
     yield text
     yield b"GET / HTTP/9.9" + text + b"\r\n\r\n"
-    # Without a space, too: with one, many a formatter puts quotation marks around the whole.
+    # Without a space, too: with one, many formatters put quotation marks around the whole.
     for name in (f"a{mark}{FORGED}", f"a{mark}forged"):
         named = token(name) if "\0" not in name else good
         yield _raw(b"GET", b"/api/tasks", b"Authorization: Bearer " + named.encode())
@@ -99,22 +99,22 @@ def forged(
 def test_no_client_writes_a_line_of_its_own(figures: Figures, forged: Told, mark: str) -> None:
     attempts = list(forgeries(mark, token()))
     for sent in attempts:
-        with Wire(forged.service) as wire, contextlib.suppress(ConnectionError):
-            wire.send(sent)
-            wire.stop()
-            wire.rest()
+        with RawConnection(forged.service) as raw, contextlib.suppress(ConnectionError):
+            raw.send(sent)
+            raw.stop()
+            raw.rest()
     log = forged.log()
     forged.assert_lines_are_ours(log)
     assert re.findall(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u200b\U000e0041]", log) == []
     events = [json.loads(line)["event"] for line in log.splitlines()] if forged.production else []
     assert "forged" not in events
-    # Else nothing of what was sent came anywhere near the log, and this would prove nothing.
+    # Otherwise no byte of the requests reached the log, and this would prove nothing.
     assert "security.path_user_mismatch" in log
     figures("Forged log lines", len(attempts), len(attempts))
 
 
 def test_user_ids_are_logged_in_any_locale(database_url: str, tmp_path: Path) -> None:
-    """A line that cannot be written would take along those of the requests beside it."""
+    """A line that cannot be written would take the lines of other requests with it."""
     for environment in ("development", "production"):
         (tmp_path / environment).mkdir()
         with told(

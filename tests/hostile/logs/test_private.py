@@ -1,4 +1,4 @@
-"""Nothing private reaches the log, whatever goes wrong."""
+"""Nothing confidential reaches the log, whatever goes wrong."""
 
 import json
 import re
@@ -29,7 +29,7 @@ from tests.support.servers.issuer import ED25519, Issuer, sign
 from tests.support.servers.postgres import Postgres
 from tests.support.service import ROOT
 
-# What is private.
+# Confidential values.
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -136,7 +136,7 @@ def test_a_response_violation_is_logged_without_values(mode: Mode, database: str
 
 @pytest.mark.parametrize("mode", MODES)
 def test_an_export_that_breaks_off_does_not_quote_the_row(mode: Mode, database: str, tmp_path: Path) -> None:
-    """The answer has begun by then, so the server that runs the service has the last word of it."""
+    """The answer has begun by then, so uvicorn writes the last line."""
     with told(tmp_path, mode, DATABASE_URL=database) as service:
         bearer = {"Authorization": f"Bearer {token()}"}
         service.ask("POST", "/api/tasks", json={"title": TITLE}, headers=bearer)

@@ -50,7 +50,7 @@ def test_of_an_exception_only_kind_and_place_are_logged(environment: str, tmp_pa
 
 
 def run(command: list[str], directory: Path, **environment: str) -> str:
-    """All that a command says, on both its outputs."""
+    """All output of a command, on standard output and standard error."""
     ended = subprocess.run(  # noqa: S603
         command,
         cwd=directory,
@@ -67,7 +67,7 @@ def run(command: list[str], directory: Path, **environment: str) -> str:
 
 
 def _passwords(port: int) -> dict[str, str]:
-    """Addresses with a password that is taken apart where one forgot to encode it, and some that lead nowhere."""
+    """Addresses whose password has unencoded reserved characters, and some that lead nowhere."""
     return {
         "nobody listens": f"postgresql://ada:{MARK}@127.0.0.1:1/tasks",
         "an unknown host": f"postgresql://ada:{MARK}@nowhere.invalid/tasks",
@@ -93,7 +93,7 @@ def _passwords(port: int) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """A PostgreSQL that asks for passwords, and knows none of ours."""
+    """A PostgreSQL that asks for passwords and accepts none of the tests' passwords."""
     access = "host all all 127.0.0.1/32 scram-sha-256"
     postgres = Postgres(tmp_path_factory.mktemp("locked"), free_port(), access=access)
     postgres.start()
@@ -108,7 +108,7 @@ def locked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 def test_a_password_is_not_logged_in_an_outage_of_the_database(
     figures: Figures, name: str, environment: str, locked: Postgres, tmp_path: Path
 ) -> None:
-    """`migrate` says what the service's own attempts say, and ends."""
+    """`migrate` ends with the same message as the service's attempts."""
     said = run(
         [sys.executable, "-m", "server", "migrate"],
         tmp_path,

@@ -14,7 +14,7 @@ from tests.support.servers.issuer import (
     claims_text,
 )
 
-# Claims, well signed. Whoever signs them is trusted, and still they are not taken.
+# Claims that are refused although their signature is good.
 
 _NOT_TIMES: dict[str, str] = {
     "true": "true",
@@ -146,7 +146,7 @@ COOKIES: dict[str, Callable[[], bytes]] = {
     "session cookie in a list": lambda: claims_text(aud=f'["{FRONT_END}","{COOKIE}"]'),
     "another cookie of the front end": lambda: claims_text(aud='"better-auth:"'),
 }
-"""What Better Auth signs with the same secret, for itself."""
+"""Tokens that Better Auth signs with the same secret for its own use."""
 
 _NOT_NAMES: dict[str, str] = {
     "missing": "",
@@ -178,9 +178,9 @@ BINDINGS: dict[str, Callable[[], bytes]] = {
     "iss a list": lambda: claims_text(iss=f'["{FRONT_END}"]'),
     "aud and iss exchanged with the rest": lambda: claims_text(aud='"ada"', iss='"ada"'),
 }
-"""Claims that matter where an audience and an issuer are configured."""
+"""Claims that matter if an audience and an issuer are configured."""
 
-# Requests around a good token, which is where it must not be, or not alone.
+# Requests with a good token in a wrong place, or with a second one.
 
 Lines = list[bytes]
 
@@ -260,4 +260,4 @@ REQUESTS: dict[str, Callable[[bytes], Lines]] = {
 }
 
 QUERIES = ("access_token", "token", "jwt", "authorization", "Authorization", "auth", "bearer", "id_token")
-"""Parameters that others read a token from (RFC 6750, section 2.3 has the first, and advises against it)."""
+"""Parameters from which other software reads a token (RFC 6750, section 2.3 has the first, and advises against it)."""

@@ -30,6 +30,6 @@ def with_keys(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.fixture(params=["with_secret", "with_keys"])
 def target(request: pytest.FixtureRequest) -> Target:
-    """Each of the two in turn."""
+    """Both targets, one after the other."""
     found: Target = request.getfixturevalue(request.param)
     return found

@@ -1,4 +1,4 @@
-"""Keys that a token brings along, or says where to find. Nobody may ever look at the canary's address."""
+"""Keys inside a token, or at an address that it names. The service must never connect to the canary's address."""
 
 import datetime as dt
 from base64 import b64encode
@@ -27,7 +27,7 @@ from tests.support.servers.issuer import (
     segment,
 )
 
-# Keys that the token brings along, or says where to find. `canary` is an address where nobody may ever look.
+# Keys inside a token, or at an address that it names. The service must never connect to `canary`.
 
 
 def _certificate(key: PrivateKey) -> str:

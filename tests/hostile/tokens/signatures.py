@@ -1,4 +1,4 @@
-"""Confused keys, false signatures, and keys that the token brings along."""
+"""Confused keys, false signatures, and keys inside the token."""
 
 import hashlib
 import json
@@ -81,7 +81,7 @@ PUBLIC: dict[str, bytes] = {
     "rsa as its modulus in hexadecimal": f"{RSA.public_key().public_numbers().n:x}".encode(),
     "the whole set": json.dumps({"keys": [jwk(key, kid) for kid, key in KEYS.items()]}).encode(),
 }
-"""Everything that a public key can be written as."""
+"""All encodings of a public key."""
 
 _ALGORITHMS = [
     *("EdDSA", "ES256", "RS256", "PS256", "HS256", "HS384", "HS512", "ES256K", "ES384", "ES512"),
@@ -133,7 +133,7 @@ CONFUSED: dict[str, Make] = {
     ),
 }
 
-# Signatures that are not, under the right header.
+# Invalid signatures, under the right header.
 
 _N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _L = 2**252 + 27742317777372353535851937790883648493

@@ -26,18 +26,18 @@ Make = Callable[[], str]
 Signature = Callable[[bytes], bytes]
 
 KEYS: dict[str, PrivateKey] = {"ed": ED25519, "ec": P256, "rsa": RSA}
-"""What the issuer of these tests publishes, by `kid`."""
+"""The keys that the issuer of these tests publishes, by `kid`."""
 
 ATTACKER: dict[str, PrivateKey] = {
     "ed": Ed25519PrivateKey.generate(),
     "ec": generate_ec_key(SECP256R1()),
     "rsa": generate_rsa_key(65537, 2048),
 }
-"""Keys that nobody published."""
+"""Keys that no issuer published."""
 
 
 def true_signature(key: PrivateKey) -> Signature:
-    """What the key says of a text, by its own algorithm."""
+    """Return a function that signs a text with the key, by the key's algorithm."""
     algorithm = jwt.get_algorithm_by_name(algorithm_of(key))
     return lambda text: algorithm.sign(text, key)
 
@@ -50,7 +50,7 @@ SIGNERS: dict[str, tuple[dict[str, str], Signature]] = {
     "HS256": ({"alg": "HS256"}, hmac_of(SECRET.encode())),
     **{algorithm_of(key): ({"alg": algorithm_of(key), "kid": kid}, true_signature(key)) for kid, key in KEYS.items()},
 }
-"""What a good header and signature are, by algorithm."""
+"""A good header and signature function for each algorithm."""
 
 
 def _signed(header: object, signature: Signature) -> str:
@@ -58,7 +58,7 @@ def _signed(header: object, signature: Signature) -> str:
 
 
 def good(algorithm: str) -> str:
-    """A token that is accepted where its algorithm is."""
+    """A token that is accepted if its algorithm is."""
     return _signed(*SIGNERS[algorithm])
 
 

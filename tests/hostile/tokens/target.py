@@ -26,17 +26,17 @@ from tests.support.servers.issuer import (
 from tests.support.service import Service, running_service
 
 PATH = "/api/ada/tasks"
-# What may differ between two refusals: whose answer it is, when it was given, and how many more may be asked for.
+# Fields that may differ between two refusals: request id, date, and remaining requests.
 _OF_ONE_ANSWER = {"x-request-id", "date", "ratelimit", "ratelimit-policy"}
 _REFUSED = "security.token_refused"
-# About ten times what the dearest costs here, and a hundredth of what any that needs a bound would.
+# About ten times the cost of the dearest token here, and a hundredth of the cost of a token that needs a bound.
 _CPU_SECONDS = 0.01
 _ROUNDS = 10
 _SECONDS = 5
 
 
 class Relay:
-    """What stands between the service and its database, and sees every byte that the service sends."""
+    """A relay between the service and its database that counts every byte that the service sends."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -90,7 +90,7 @@ class Relay:
 
 
 class Canary:
-    """An address that tokens name. Whoever connects there has followed one."""
+    """An address that tokens name. A connection to it shows that the service has followed a token."""
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=100)
@@ -98,7 +98,7 @@ class Canary:
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     def visitors(self) -> int:
-        """How many have come since it was last asked."""
+        """Return the number of connections since the last call."""
         count = 0
         with contextlib.suppress(BlockingIOError):
             while True:
@@ -123,7 +123,7 @@ class Target:
     read: int = 0
 
     def new_log(self) -> str:
-        """What the log has said since it was last read. Refusals are written before their answers."""
+        """Return the log since the last call. Refusals are written before their answers."""
         with self.service.log.open() as log:
             log.seek(self.read)
             text = log.read()
@@ -131,7 +131,7 @@ class Target:
         return text
 
     def assert_refused(self, lines: Lines, secrets: list[str], *, target: str = PATH) -> str:
-        """Send a request with these header lines and hold the answer, the database and the log against the one 401.
+        """Send a request with these header lines and check the answer, the database and the log for the one 401.
 
         Returns the reason that the log gives.
         """
@@ -150,7 +150,7 @@ class Target:
         return reason
 
     def assert_token_refused(self, token: str) -> str:
-        """The same for a token in its proper place."""
+        """The same for a token in the `Authorization` field."""
         field = b"Bearer " + token.encode()
         if len(field) > FIELD_BYTES:
             self.assert_too_long(field)
@@ -172,13 +172,13 @@ def head(lines: Lines, target: str = PATH, method: str = "GET") -> bytes:
 
 
 def same(answer: RawAnswer) -> tuple[int, list[tuple[str, str]], bytes]:
-    """All of an answer that must not tell one refusal from another."""
+    """All of an answer that must be the same for every refusal."""
     fields = [(name, value) for name, value in answer.headers.items() if name not in _OF_ONE_ANSWER]
     return answer.status_code, sorted(fields), answer.content
 
 
 def words_of(token: str) -> list[str]:
-    """What of a token must not be repeated: its text, its parts, and what they say."""
+    """Return the texts of a token that must not be repeated: the whole, its parts, and their contents."""
     words = [token, *token.split(".")]
     for part in token.split(".")[:2]:
         with contextlib.suppress(ValueError):
@@ -188,7 +188,7 @@ def words_of(token: str) -> list[str]:
 
 @contextlib.contextmanager
 def attacked(database_url: str, directory: Path, issuer: Issuer | None) -> Iterator[Target]:
-    """A service whose way to the database is watched, once it has come to rest."""
+    """A service whose connections to the database are counted, once it is idle."""
     settings: dict[str, Any] = {"BETTER_AUTH_SECRET": SECRET, "ENVIRONMENT": "production"}
     if issuer is not None:
         settings |= {"JWKS_URL": issuer.url, "JWT_AUDIENCE": FRONT_END, "JWT_ISSUER": FRONT_END}
@@ -199,7 +199,7 @@ def attacked(database_url: str, directory: Path, issuer: Issuer | None) -> Itera
             problem(running, refusal, "unauthenticated")
             algorithms = tuple(SIGNERS) if issuer is not None else ("HS256",)
             target = Target(running, relay, canary, algorithms, issuer, refusal)
-            # What the start left to be done: statements are prepared and keys are fetched.
+            # Work that the start left over: statements are prepared and keys are fetched.
             for algorithm in algorithms:
                 assert accepts(target, good(algorithm))
             yield target

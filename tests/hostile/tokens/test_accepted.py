@@ -1,4 +1,4 @@
-"""Tokens at the edge of what is accepted."""
+"""Unusual tokens that are accepted."""
 
 import json
 import time
@@ -20,7 +20,7 @@ from tests.support.servers.issuer import (
     seal,
 )
 
-# What is at the edge, and accepted.
+# Unusual tokens that are accepted.
 
 
 BORDERLINE_HEADERS: dict[str, dict[str, object] | bytes] = {
@@ -96,7 +96,7 @@ BORDERLINE_REQUESTS: dict[str, Callable[[bytes], Lines]] = {
 
 
 def whom(target: Target, token: str, lines: Lines | None = None) -> str:
-    """Whom the service takes the token's holder for."""
+    """Return the user id that the service reads from the token."""
     answer = ask(target.service, head(lines or [f"Authorization: Bearer {token}".encode()], "/api/auth/verify", "POST"))
     assert answer.status_code == 200, answer.content
     name: str = json.loads(answer.content)["user_id"]
@@ -135,7 +135,7 @@ def test_an_accepted_borderline_of_the_request(target: Target, make: Callable[[b
 
 
 def test_an_accepted_borderline_of_ecdsa(with_keys: Target) -> None:
-    """Whoever has one signature has a second, (r, n - s), of the same token. A token's text identifies nothing here."""
+    """From one signature, a second, (r, n - s), follows for the same token. A token's text identifies nothing here."""
     order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
     header, signature = SIGNERS["ES256"]
 

@@ -1,4 +1,4 @@
-"""What hostile tokens cost, and what they reach."""
+"""The cost of hostile tokens, and the systems that they reach."""
 
 import socket
 import time
@@ -13,13 +13,13 @@ from tests.hostile.tokens.signatures import CONFUSED, SIGNATURES
 from tests.hostile.tokens.signers import SIGNERS
 from tests.hostile.tokens.target import _CPU_SECONDS, _ROUNDS, Target, accepts, head
 from tests.hostile.tokens.texts import NONE, OTHER_FORMS, TEXTS
-from tests.support.raw_http import Wire
+from tests.support.raw_http import RawConnection
 from tests.support.servers.issuer import (
     hs256,
     seal,
 )
 
-# What they cost, and what they reach.
+# The cost of hostile tokens, and the systems that they reach.
 
 
 def tokens_of(target: Target) -> dict[str, str]:
@@ -41,14 +41,14 @@ def test_no_token_costs_more_than_a_moment(target: Target) -> None:
 
     costs: dict[str, float] = {}
     tokens = tokens_of(target)
-    with Wire(target.service) as wire:
+    with RawConnection(target.service) as raw:
         for name, token in tokens.items():
             field = b"Bearer " + token.encode()
             sent = head([b"Authorization: " + field])
             before = seconds()
             for _ in range(_ROUNDS):
-                wire.send(sent)
-                assert wire.read().status_code == (401 if len(field) <= FIELD_BYTES else 431), name
+                raw.send(sent)
+                assert raw.read().status_code == (401 if len(field) <= FIELD_BYTES else 431), name
             costs[name] = (seconds() - before) / _ROUNDS
     worst = max(costs, key=lambda name: costs[name])
     assert costs[worst] < _CPU_SECONDS, worst
@@ -68,7 +68,7 @@ def test_nobody_is_called_but_the_issuer_at_its_address(target: Target) -> None:
 
 
 def test_the_watchers_would_notice(target: Target) -> None:
-    """What the tests above have not seen, they would have."""
+    """The canary and the relay do notice connections, so the tests above can fail."""
     address = urlsplit(target.canary.url)
     socket.create_connection((str(address.hostname), address.port or 0)).close()
     assert target.canary.visitors() == 1

@@ -1,4 +1,4 @@
-"""Hostile tokens: each gets the one 401, and the log says why without a word of it."""
+"""Hostile tokens: each gets the one 401, and the log gives the reason without any of its text."""
 
 import json
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from tests.support.servers.issuer import (
     seal,
 )
 
-# What is refused.
+# Tokens that are refused.
 
 
 @each(TEXTS | OTHER_FORMS)
@@ -103,7 +103,7 @@ def test_a_good_token_in_the_query_is_none(figures: Figures, target: Target, par
 
 
 def test_a_good_token_in_a_form_is_none(target: Target) -> None:
-    """RFC 6750, section 2.2, which nobody should use."""
+    """RFC 6750, section 2.2, which advises against it."""
     body = f"access_token={hs256()}".encode()
     lines = [b"Content-Type: application/x-www-form-urlencoded", b"Content-Length: %d" % len(body)]
     answer = ask(target.service, head(lines, method="POST"), body)

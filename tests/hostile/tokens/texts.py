@@ -19,7 +19,7 @@ from tests.support.servers.issuer import (
     segment,
 )
 
-# What is no token, or has no header of ours. The true secret signs wherever there is a signature.
+# Texts that are no token, or have a foreign header. The true secret signs wherever there is a signature.
 
 TEXTS: dict[str, Make] = {
     "dots": lambda: "..",
@@ -127,7 +127,7 @@ UNSENDABLE: dict[str, Make] = {
     "lone surrogate": lambda: hs256() + "\ud800",
     "NUL": lambda: hs256() + "\0",
 }
-"""What never reaches the verifier as part of a header field: HTTP has other words for it."""
+"""Texts that never reach the verifier as part of a header field: HTTP forbids them."""
 
 
 def without_dots(text: str, *, by: str) -> str:

@@ -1,4 +1,4 @@
-"""An issuer of tokens: real keys, a real JWKS server on the loopback interface, and a hand that signs anything."""
+"""An issuer of tokens: real keys, a real JWKS server on the loopback interface, and functions that forge tokens."""
 
 import contextlib
 import hmac
@@ -72,13 +72,13 @@ def segment(part: object) -> str:
 
 
 def seal(header: object, payload: object, signature: Callable[[bytes], bytes]) -> str:
-    """Put a token together by hand, whatever is in it."""
+    """Make a token from arbitrary parts."""
     signed = f"{segment(header)}.{segment(payload)}"
     return f"{signed}.{segment(signature(signed.encode()))}"
 
 
 def forge(header: object, payload: object, key: bytes = SECRET.encode()) -> str:
-    """Put a token together by hand, with a true HS256 signature over whatever is in it."""
+    """Make a token from arbitrary parts, with a valid HS256 signature."""
     return seal(header, payload, lambda signed: hmac.digest(key, signed, "sha256"))
 
 

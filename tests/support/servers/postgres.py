@@ -35,7 +35,7 @@ class Postgres:
         self._server.stop(mode)
 
     def kill(self) -> None:
-        """Kill the postmaster, as the kernel does where memory runs out. The others notice, and end."""
+        """Kill the postmaster, as the kernel does when memory runs out. The other processes notice, and end."""
         postmaster = self._postmaster()
         others = postmaster.children()
         postmaster.kill()
@@ -44,7 +44,7 @@ class Postgres:
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
-        """Let connections stand and answer nothing, like a network that swallows everything."""
+        """Keep connections open and answer nothing, like a network that drops every packet."""
         postmaster = self._postmaster()
         frozen = [postmaster, *postmaster.children()]
         try:

@@ -48,7 +48,7 @@ class RedisServer:
 
     @contextlib.contextmanager
     def frozen(self) -> Iterator[None]:
-        """Let connections stand and answer nothing."""
+        """Keep connections open and answer nothing."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
         try:
@@ -57,7 +57,7 @@ class RedisServer:
             self._process.send_signal(signal.SIGCONT)
 
     def ask(self, command: str) -> bytes:
-        """The first line of its answer; nothing while it is away."""
+        """Return the first line of its answer, or nothing while it is away."""
         try:
             with socket.create_connection(("127.0.0.1", self.port), timeout=1) as connection:
                 connection.sendall(command.encode() + b"\r\n")
