@@ -1,4 +1,4 @@
-"""Whether the service is alive, and whether it can do its work."""
+"""Liveness and readiness."""
 
 from handlers.types import Answer, Context
 from persistence import readiness

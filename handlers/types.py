@@ -10,16 +10,16 @@ from persistence.postgres.database import Database
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the application provides to every request."""
+    """The services of the application for every request."""
 
     database: Database
     keeps_trash: bool
-    """Whether a deleted task can be restored."""
+    """True if a deleted task can be restored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a handler knows of its request beside the parameters of the document."""
+    """The context of a request for a handler, beside the parameters of the document."""
 
     services: Services
     path: str

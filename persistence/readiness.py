@@ -1,4 +1,4 @@
-"""Whether the database can serve requests: the role's privileges, the columns, and the revision of the schema."""
+"""Readiness of the database: the role's privileges, the columns, and the revision of the schema."""
 
 from typing import Final
 

@@ -73,7 +73,7 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
     verifier = token_verifier(settings)
     limits = rate_limits(settings)
     metrics = None if "PROMETHEUS_MULTIPROC_DIR" in os.environ else REGISTRY
-    site = pages(document, metrics=metrics)
+    documentation = pages(document, metrics=metrics)
 
     lag = EventLoopLag()
     app = AsyncApp(
@@ -93,7 +93,7 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
             ),
             partial(ProxyHeadersMiddleware, trusted_hosts=list(map(str, settings.forwarded_allow_ips))),
             LifespanMiddleware,
-            partial(RoutingMiddleware, pages=site, limits=limits),
+            partial(RoutingMiddleware, pages=documentation, limits=limits),
             SecurityMiddleware,
             RequestValidationMiddleware,
             ResponseValidationMiddleware,

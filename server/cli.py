@@ -54,7 +54,7 @@ _REASONS_AGAINST_A_PATH = {
 
 
 class _OperatorError(click.ClickException):
-    """What an operator has to mend, in one sentence and without a stack."""
+    """An error for the operator, in one sentence and without a stack trace."""
 
     exit_code = 2
 
@@ -102,7 +102,7 @@ def _check_port(settings: Settings) -> None:
 
 
 def _run(settings: Settings, app: ASGIApp) -> None:
-    """Listen, and only then say so: a port that is in use ends the command here."""
+    """Listen, then print the address: a port that is in use ends the command here."""
     config = uvicorn.Config(
         app if settings.workers == 1 else "server.app:create_app",
         factory=settings.workers > 1,
@@ -169,7 +169,7 @@ def _greet(settings: Settings, port: int) -> None:
 @main.command()
 @click.option("--down-to", "revision", help="Go back to this revision instead; `base` is an empty database.")
 def migrate(revision: str | None) -> None:
-    """Apply the migrations to MIGRATIONS_DATABASE_URL, or else to DATABASE_URL."""
+    """Apply the migrations to MIGRATIONS_DATABASE_URL (or DATABASE_URL)."""
     with _explained():
         settings = load_settings()
         configure_logging(level=settings.log_level, json=settings.environment == "production")
@@ -183,7 +183,7 @@ def migrate(revision: str | None) -> None:
 
 @contextlib.contextmanager
 def _direct_address(settings: Settings) -> Iterator[str]:
-    """The address of the database itself, where DATABASE_URL is that of a pooler."""
+    """The URL of the database itself, if DATABASE_URL is that of a pooler."""
     if settings.migrations_database_url is not None:
         yield settings.migrations_database_url.get_secret_value()
         return
@@ -198,7 +198,7 @@ _FILE = click.argument("file", type=click.Path(path_type=Path))
 @_FILE
 @click.option("--replace", is_flag=True, help="Replace FILE if there is one.")
 def make_backup(file: Path, *, replace: bool) -> None:
-    """Write all data of MIGRATIONS_DATABASE_URL, or else of DATABASE_URL, to FILE.
+    """Write all data of MIGRATIONS_DATABASE_URL (or DATABASE_URL) to FILE.
 
     The service may run meanwhile. FILE is there once it is complete and was read back.
     """
@@ -214,7 +214,7 @@ def make_backup(file: Path, *, replace: bool) -> None:
 @_FILE
 @click.option("--replace", is_flag=True, help="Replace what the database holds.")
 def restore(file: Path, *, replace: bool) -> None:
-    """Put the data of FILE into MIGRATIONS_DATABASE_URL, or else into DATABASE_URL: all of them, or none.
+    """Load the data of FILE into MIGRATIONS_DATABASE_URL (or DATABASE_URL), atomically.
 
     The database must hold none. The service may run; its requests wait, or get a 503.
     """
@@ -228,14 +228,14 @@ def restore(file: Path, *, replace: bool) -> None:
 
 
 def _summary(manifest: backup.Manifest) -> str:
-    """What it says of the contents."""
+    """The contents of the backup in words."""
     counts = ", ".join(f"{contents.rows} {table}" for table, contents in manifest.tables.items())
     return f"{counts} (revision {manifest.revision})"
 
 
 @contextlib.contextmanager
 def _ended_in_order() -> Iterator[None]:
-    """Let SIGTERM end the command as an exception, so that what was begun is cleared away."""
+    """Let SIGTERM raise an exception, so that the command cleans up."""
     before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         yield
@@ -245,7 +245,7 @@ def _ended_in_order() -> Iterator[None]:
 
 @main.command()
 def purge() -> None:
-    """Remove what has been in the trash for TRASH_RETENTION_DAYS, and idempotency keys of yesterday.
+    """Remove tasks that have been in the trash for TRASH_RETENTION_DAYS, and expired idempotency keys.
 
     The service does so by itself, every hour. Any number of these may run at once.
     """
@@ -281,7 +281,7 @@ async def _purged(url: str, retention_days: int) -> Purged:
     help="For how many seconds it is valid; JWT_MAX_AGE at most, where that is set.",
 )
 def token(user: str, email: str | None, name: str | None, expires: int) -> None:
-    """Print a token for USER, to try things out with. In development only.
+    """Print a token for USER, in development only.
 
     A note on standard error says which addresses USER has if the id cannot stand in a path.
     """

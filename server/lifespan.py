@@ -1,4 +1,4 @@
-"""What starts and ends with the process: the database, migrations, retention, key set, metrics of the event loop."""
+"""The lifespan of the application: database, migrations, retention, key set, metrics of the event loop."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What a process inherits from whoever starts it, and must not depend on."""
+"""The environment that a process inherits: standard streams, variables, limits."""
 
 import contextlib
 import os
@@ -34,7 +34,7 @@ def forget_postgresql_variables() -> None:
 
 
 def allow_files() -> int:
-    """How many files may be open, sockets too, once this process has allowed itself what it may."""
+    """Raise the soft limit of open files, sockets included, and return it."""
     if resource is None:
         return _MOST_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

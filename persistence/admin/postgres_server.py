@@ -187,7 +187,7 @@ class PostgresServer:
     # The data.
 
     def _has_cluster(self) -> bool:
-        """Whether the directory has data of this service; False where it is empty or missing."""
+        """True if the directory has data of this service; False if it is empty or missing."""
         names = [path.name for path in self.directory.iterdir()] if self.directory.exists() else []
         if not names:
             return False

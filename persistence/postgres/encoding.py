@@ -6,7 +6,7 @@ _UNICODE: Final = "UTF8"
 
 
 def refuse_encoding(encoding: str) -> str | None:
-    """Why a database with this `server_encoding` cannot be used, in one sentence; None if it can hold all of Unicode.
+    """The reason why a database with this `server_encoding` cannot be used; None if it can hold all of Unicode.
 
     SQL_ASCII takes any bytes, but counts and compares them as bytes; every other encoding refuses most characters.
     """

@@ -11,7 +11,7 @@ import psycopg
 
 
 class Answer(Enum):
-    """What an error means for the request that met it."""
+    """The meaning of an error for its request."""
 
     REPEATED = "repeated, then 503"
     """The statement was rolled back and is run again, three times at most. Then the database is unavailable."""
@@ -52,7 +52,7 @@ REPEATED_CODES: Final = {
 
 
 def answer(sqlstate: str | None) -> Answer:
-    """What an error with this SQLSTATE means. Without one, the server did not send the error."""
+    """The meaning of an error with this SQLSTATE. Without one, the server did not send the error."""
     if sqlstate in REPEATED_CODES:
         return Answer.REPEATED
     if sqlstate is not None and sqlstate[:2] in UNAVAILABLE_CLASSES:
@@ -61,7 +61,7 @@ def answer(sqlstate: str | None) -> Answer:
 
 
 def is_outage(error: Exception) -> bool:
-    """Whether the database cannot serve: it said so, the connection was lost, or nothing answered in time."""
+    """True if the database cannot serve: it said so, the connection was lost, or a time-out expired."""
     if isinstance(error, psycopg.Error) and error.sqlstate is not None:
         return answer(error.sqlstate) is Answer.UNAVAILABLE
     # A lost connection and `psycopg_pool.PoolTimeout` are an OperationalError without an SQLSTATE.

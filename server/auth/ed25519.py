@@ -9,7 +9,7 @@ _SMALL_ORDER: Final = frozenset({1, _P - 1, 0, _Y_OF_ORDER_8, _P - _Y_OF_ORDER_8
 
 
 def has_small_order(public_key: bytes) -> bool:
-    """Whether the 32 bytes are a point of order 1, 2, 4 or 8, in whichever of its encodings.
+    """True if the 32 bytes are a point of order 1, 2, 4 or 8, in any encoding.
 
     A signature can be made without the private key that such a key verifies for every message, or for one in eight.
     OpenSSL takes the key, and `y` that is not reduced (RFC 8032, section 5.1.7, leaves both open).

@@ -24,7 +24,7 @@ KEY_TYPES: Final = {
     "RS256": ("RSA", None),
     "PS256": ("RSA", None),
 }
-"""What `kty` and `crv` of a JWK must be for each asymmetric algorithm (RFC 7518, RFC 8037)."""
+"""The `kty` and `crv` of a JWK for each asymmetric algorithm (RFC 7518, RFC 8037)."""
 
 _log = structlog.stdlib.get_logger()
 

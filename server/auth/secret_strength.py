@@ -1,4 +1,4 @@
-"""How hard a shared secret is to guess, for whoever knows documentation, templates and tutorials.
+"""The strength of a shared secret against an attacker who knows documentation, templates and tutorials.
 
 The estimate is that of zxcvbn, the password strength estimator (USENIX Security 2016): it finds words, keyboard runs,
 sequences, dates and repetitions. No list of published secrets can be complete; a secret that looks random and was

@@ -30,7 +30,7 @@ MIN_SECRET_BYTES: Final = 32
 """RFC 7518, section 3.2: an HS256 key is at least as long as its hash."""
 
 LEEWAY_SECONDS: Final = 30.0
-"""How far the clocks of the issuer and the service may differ."""
+"""The tolerated difference between the clocks of the issuer and the service."""
 
 _SYMMETRIC: Final = "HS256"
 _TYPES: Final = frozenset({"jwt", "at+jwt"})
@@ -148,7 +148,7 @@ class TokenVerifier:
         )
 
     def _is_cookie(self, audience: object) -> bool:
-        """Whether this is a Better Auth session cookie: signed with the same secret, for another use."""
+        """True for a session cookie of Better Auth, which is signed with the same secret for another use."""
         members = audience if isinstance(audience, list) else [audience]
         return any(
             isinstance(member, str) and member.startswith(_COOKIE_AUDIENCE) and member != self._audience

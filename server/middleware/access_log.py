@@ -1,4 +1,4 @@
-"""What an operator sees: a request id, one log line for each request, metrics."""
+"""The access log: a request id, one log line for each request, metrics."""
 
 import asyncio
 import functools

@@ -56,7 +56,7 @@ def to_problem(error: Exception) -> Problem:
 
 
 class ProblemMiddleware:
-    """Turns whatever the later stages raise into a problem."""
+    """Turns exceptions of the later stages into problems."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

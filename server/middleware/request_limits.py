@@ -123,7 +123,7 @@ _HOST: Final = re.compile(rb"(?:\[[0-9A-Za-z:.]+\]|(?:[0-9A-Za-z._~!$&'()*+;=-]|
 
 
 def _exceeds(length: bytes, most: int) -> bool:
-    """Whether a `Content-Length` is beyond `most`; one of thousands of digits is not even read."""
+    """True if a `Content-Length` is beyond `most`. One of thousands of digits is not converted."""
     length = length.rstrip(b" \t")
     if not length.isdigit():
         raise Problem(MALFORMED_REQUEST, "Content-Length is not a number.")

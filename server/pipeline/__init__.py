@@ -1,7 +1,7 @@
 """Connexion's stages, each compiled once at start: routing, security, validation of both directions, dispatch.
 
-Each stage is a middleware of Connexion's with an `api_cls` of ours: Connexion reads the document and calls
-`make_operation` once for every operation, and what comes out of that is all that runs for a request.
+Each stage is a middleware of Connexion with its own `api_cls`: Connexion reads the document and calls
+`make_operation` once for every operation, and the results are all that runs for a request.
 """
 
 from server.pipeline.dispatch import DispatchApi, Handler

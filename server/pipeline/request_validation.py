@@ -239,6 +239,6 @@ def _media_type_of_success(operation: AbstractOperation) -> str | None:
 
 
 class RequestValidationMiddleware(RoutedMiddleware[_ValidationApi]):
-    """What the document says of requests."""
+    """Validates requests against the document."""
 
     api_cls = _ValidationApi

@@ -122,6 +122,6 @@ def _compile_success(response: Mapping[str, Any]) -> _Success:
 
 
 class ResponseValidationMiddleware(RoutedMiddleware[_ResponseApi]):
-    """What the document says of successes."""
+    """Validates successes against the document."""
 
     api_cls = _ResponseApi

@@ -22,14 +22,14 @@ from server.request_context import RequestContext, Response, current_request
 
 @dataclass(frozen=True, slots=True)
 class _Resource:
-    """What can be done at one path."""
+    """The operations of a path."""
 
     operations: Mapping[str, tuple[str, Operation]]
     """Method to the operation's id and the operation; HEAD stands beside every GET."""
     allow: str
     """The value of the `Allow` header field (RFC 9110, section 10.2.1)."""
     page: ASGIApp | None = None
-    """What answers a path that is not in the document."""
+    """The application of a path that is not in the document."""
 
 
 def _resource(operations: Mapping[str, tuple[str, Operation]]) -> _Resource:

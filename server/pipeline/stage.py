@@ -1,4 +1,4 @@
-"""What the stages have in common: each turns an operation of the document into something to be called."""
+"""The base of the stages: each turns an operation of the document into a callable at start."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from connexion.operations import AbstractOperation
 from server.request_context import RequestContext, Response
 
 Operation = Callable[[RequestContext], Awaitable[Response]]
-"""An operation as one stage has made it, which calls what the next stage made of the same operation."""
+"""An operation of one stage. It calls the same operation of the next stage."""
 
 
 class StageApi(RoutedAPI):
@@ -20,7 +20,7 @@ class StageApi(RoutedAPI):
         self.add_paths()
 
     def next_operation(self, operation: AbstractOperation) -> Operation:
-        """What the next stage made of it. Connexion would look that up at every request."""
+        """The operation of the next stage. Connexion would look it up at every request."""
         return find_operation(self.next_app, operation.operation_id)
 
 
@@ -30,7 +30,7 @@ def unique_parameters(operation: AbstractOperation) -> list[Mapping[str, Any]]:
 
 
 def find_operation(stage: Any, operation_id: str) -> Operation:
-    """What this stage made of an operation."""
+    """The operation of this stage."""
     (api,) = stage.apis[""]
     operation: Operation = api.operations[operation_id]
     return operation

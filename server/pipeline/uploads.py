@@ -25,7 +25,7 @@ IMPORTS: Final = 64
 IMPORTS_PER_USER: Final = 4
 
 IMPORTS_AT_WORK: Final = 2
-"""How many imports are processed at a time. One of 10 MiB takes 95 MB meanwhile."""
+"""The maximum number of imports that are processed at a time. One of 10 MiB takes 95 MB meanwhile."""
 
 
 class Uploads:

@@ -17,7 +17,7 @@ from server.transport.message_framing import FramingError, MessageFraming, parse
 
 
 class _Phase(Enum):
-    """What the parser expects."""
+    """The part of a message that the parser expects."""
 
     MESSAGE = auto()
     HEAD = auto()
@@ -38,9 +38,9 @@ class FramedProtocol(HttpToolsProtocol):
 
     url = b""
     fault = ""
-    """Why a callback has refused the message that is being parsed."""
+    """The reason for which a callback has refused the current message."""
     is_deaf = False
-    """Whether everything that arrives from now on is ignored."""
+    """True if all further data is ignored."""
     _is_half_closed = False
     _phase = _Phase.MESSAGE
 
@@ -51,7 +51,7 @@ class FramedProtocol(HttpToolsProtocol):
     @property
     @abstractmethod
     def is_busy(self) -> bool:
-        """Whether the stages work on a request of this connection."""
+        """True while a request of this connection is processed."""
 
     @abstractmethod
     def give_up(self, problem: Problem) -> None:

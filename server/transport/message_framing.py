@@ -1,4 +1,4 @@
-"""Where the requests of a connection begin and end (RFC 9112, sections 2 to 7), and what a request line may be.
+"""Message framing and strict request lines (RFC 9112, sections 2 to 7).
 
 The parser, llhttp, is lenient about request lines, and httptools tells neither where it is nor what it has skipped.
 Hence it is given one part of a message at a time: a request line with its fields, or a body. It decides what a message
@@ -29,12 +29,12 @@ _SMALL_CHUNKS: Final = re.compile(
 
 
 class FramingError(Exception):
-    """What was received is not HTTP/1.1. The message is for the client and quotes nothing."""
+    """The data is not HTTP/1.1. The message is for the client and quotes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a request is for."""
+    """The target of a request."""
 
     authority: bytes | None
     """The host and port of an absolute form (RFC 9112, section 3.2.2)."""
@@ -60,7 +60,7 @@ class MessageFraming:
 
     def __init__(self) -> None:
         self._line = bytearray()
-        """What has come of a line that has no end yet."""
+        """The received part of an incomplete line."""
         self.begin_message()
 
     def begin_message(self) -> None:
