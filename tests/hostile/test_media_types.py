@@ -23,6 +23,7 @@ from tests.support.service import Service
 
 # Media types
 
+CONTENT_TYPE_BYTES = 1_024  # a longer one is refused for its length
 PARAMETERS_TAKEN = [
     "",
     ";",
@@ -182,11 +183,15 @@ def test_a_media_type_is_taken_in_utf_8_or_not_at_all(
     def check_refused(answer: RawAnswer) -> None:
         problem(service, answer, "unsupported-media-type")
 
+    def check_too_long(answer: RawAnswer) -> None:
+        problem(service, answer, "header-fields-too-large")
+
     titles = listed(caller)
     for content_type, is_taken in tally.part_of(declared(operation)):
         text = "title\r\n\u00e9\r\n" if content_type.lower().startswith(CSV) else json.dumps(operation.valid()) + "\n"
         answer = caller.ask(operation, in_charset(text, content_type), content_type, task_id=task_id)
-        tally.add(content_type[:100], check_taken if is_taken else check_refused, answer)
+        check = check_taken if is_taken else check_refused
+        tally.add(content_type[:100], check_too_long if len(content_type) > CONTENT_TYPE_BYTES else check, answer)
         if not is_taken:
             continue
         titles = listed(caller)
