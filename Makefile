@@ -27,7 +27,7 @@ test-fast: .venv/dev ## Run what is worth running at every save: document, handl
 	$(PARALLEL) --fast
 
 torture: .venv/dev ## Cause faults and send hostile input, all of it; FIGURES=docs/reliability.md writes the table there
-	$(if $(FIGURES),$(BIN)/python -m pytest,$(PARALLEL)) tests/faults tests/hostile --figures $(FIGURES)
+	$(PARALLEL) tests/faults tests/hostile --figures $(FIGURES)
 
 coverage: .venv/dev ## Run all tests without sampling, and check that they cover the code
 	$(PARALLEL) --cov
