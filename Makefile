@@ -20,14 +20,14 @@ install: .venv/runtime ## Make .venv with .venv/bin/tasks-api in it, from locked
 run: install ## Run the service; prints the address of its documentation and a token to try it with
 	@$(BIN)/tasks-api serve
 
-test: .venv/dev ## Run the tests with a PostgreSQL and services that they start; of hostile input and faults, the sample SAMPLE
+test: .venv/dev ## Run the tests with a PostgreSQL and services that they start, and a sample of those of torture: SAMPLE
 	$(PARALLEL) --sample $(SAMPLE)
 
 test-fast: .venv/dev ## Run what is worth running at every save: document, handlers and statements, in less than a minute
-	$(PARALLEL) --fast
+	$(PARALLEL) -m "not slow" $(addprefix tests/,auth contract http layout tasks users)
 
-torture: .venv/dev ## Cause faults and send hostile input, all of it; FIGURES=docs/reliability.md writes the table there
-	$(PARALLEL) tests/faults tests/hostile --figures $(FIGURES)
+torture: .venv/dev ## Run all tests with faults and hostile input; FIGURES=docs/reliability.md writes the table there
+	$(PARALLEL) --exhaustive --figures $(FIGURES)
 
 coverage: .venv/dev ## Run all tests without sampling, and check that they cover the code
 	$(PARALLEL) --cov

@@ -13,6 +13,8 @@ from persistence.errors import BackupError
 from tests.backup.commands import fill, kept_rows, refuse, relations, start_command, succeed
 from tests.support.servers.postgres import Postgres
 
+pytestmark = pytest.mark.exhaustive(2)
+
 # The address of the database.
 
 

@@ -32,6 +32,8 @@ from tests.support.servers.postgres import fresh_database
 from tests.support.service import Service, running_service
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.exhaustive(2)
+
 
 @pytest.mark.parametrize(
     ("source", "target"), [("embedded", "embedded"), ("embedded", "remote"), ("remote", "embedded")]

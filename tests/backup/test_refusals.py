@@ -14,6 +14,8 @@ from persistence.admin import pg_tools as dumps
 from persistence.errors import BackupError
 from tests.backup.commands import fill, kept_rows, parts, refuse, relations, sealed, succeed
 
+pytestmark = pytest.mark.exhaustive(4)
+
 BAD: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "empty": (lambda _: b"", "is not a backup"),
     "garbage": (lambda _: os.urandom(5000), "is not a backup"),

@@ -20,6 +20,7 @@ from tests.contract.fuzz import write_peers
 from tests.support.service import ROOT, SECRET
 
 EXAMPLES = 40
+EXAMPLES_OF_A_SAMPLE = 8
 CHECKS = {
     "allow_header_conformance",
     "content_type_conformance",
@@ -55,12 +56,16 @@ def app(database_url: str) -> Iterator[ASGIApp]:
     asgi.shutdown_lifespans()
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize("seed", [20261121])
-def test_every_response_to_the_fuzzer_is_described(app: ASGIApp, seed: int, tmp_path: Path) -> None:
+def test_every_response_to_the_fuzzer_is_described(
+    app: ASGIApp, seed: int, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
     """Every operation, every phase, every check."""
     settings = tomllib.loads((ROOT / "schemathesis.toml").read_text())
     settings["seed"] = seed
-    settings["generation"]["max-examples"] = EXAMPLES
+    is_sample = pytestconfig.getoption("--sample") is not None
+    settings["generation"]["max-examples"] = EXAMPLES_OF_A_SAMPLE if is_sample else EXAMPLES
     settings["auth"]["wfc"]["path"] = str(write_peers(tmp_path))
     config = SchemathesisConfig.from_dict(settings)
     schema = schemathesis.openapi.from_asgi("/openapi.json", app, config=config)

@@ -111,6 +111,7 @@ def test_an_upgrade_of_what_is_up_to_date_changes_nothing(migrated: str) -> None
     assert _rows(migrated, catalogue) == before
 
 
+@pytest.mark.exhaustive(0)
 def test_twelve_processes_can_upgrade_at_once(empty: str) -> None:
     program = "import sys; from persistence import migrations; migrations.upgrade(sys.argv[1])"
     processes = [

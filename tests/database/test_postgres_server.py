@@ -21,6 +21,8 @@ from tests.support.service import ROOT
 from tests.support.users import STRANGER, becoming_stranger
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.exhaustive(3)
+
 _FROM_POSTGRESQL = {"PGDATA", "PG_GRANDPARENT_PID", "PGLOCALEDIR", "PGSYSCONFDIR"}
 
 

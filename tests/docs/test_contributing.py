@@ -11,6 +11,8 @@ import pytest
 
 from tests.support.service import ROOT
 
+pytestmark = pytest.mark.exhaustive(0)
+
 TUTORIAL = (ROOT / "CONTRIBUTING.md").read_text().split("\n### Tutorial")[1].split("\n### ")[0]
 STEPS = re.findall(r"^```(diff|console)\n(.*?)^```$", TUTORIAL, re.MULTILINE | re.DOTALL)
 NOT_COPIED = (".venv", ".git", "node_modules", "data", ".*_cache", "__pycache__", ".hypothesis")

@@ -102,6 +102,7 @@ def versions(programs: Path) -> dict[str, bytes]:
     return {name: result.stdout for name, result in ran.items() if result.returncode == 0}
 
 
+@pytest.mark.exhaustive(0)
 @linux_only
 def test_the_service_does_without_the_files(image: Path, tmp_path: Path) -> None:
     """The embedded database starts, is migrated, backed up and restored."""

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from collections import Counter
 
-from tests.support.sampling import CASES_OF_A_FUNCTION, SCENARIOS_OF_A_MODULE, part
+from tests.support.sampling import SCENARIOS_OF_A_MODULE, part
 from tests.support.service import ROOT
 
 CASES = range(100)
@@ -32,11 +32,11 @@ def collected(*options: str) -> list[str]:
     return [line for line in output.splitlines() if "::" in line]
 
 
-def test_a_sample_is_a_part_and_without_the_option_all_run() -> None:
-    paths = ("tests/faults/test_database.py", "tests/hostile/framing")
-    everything, one, two = (set(collected(*paths, *option)) for option in ((), ("--sample=1",), ("--sample=2",)))
-    assert one | two < everything
-    assert one != two
-    assert len([name for name in one if name.startswith("tests/faults")]) == SCENARIOS_OF_A_MODULE
-    sizes = Counter(name.partition("[")[0] for name in one if name.startswith("tests/hostile"))
-    assert max(sizes.values()) == CASES_OF_A_FUNCTION
+def test_a_sample_is_a_part_of_the_exhaustive_tests() -> None:
+    """The rest of a module that has exhaustive tests runs in every sample, and not with `--exhaustive`."""
+    paths = ("tests/faults/test_clock.py", "tests/contract/test_fuzz.py", "tests/docs/test_licences.py")
+    exhaustive, one = (set(collected(*paths, *option)) for option in (["--exhaustive"], ["--sample=1"]))
+    assert {name.partition("::")[0] for name in exhaustive} == set(paths)
+    sizes = Counter(name.partition("::")[0] for name in one & exhaustive)
+    assert sizes == {paths[0]: SCENARIOS_OF_A_MODULE, paths[1]: 1}
+    assert {name.partition("::")[0] for name in one - exhaustive} == {paths[2]}

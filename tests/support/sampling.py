@@ -1,23 +1,23 @@
-"""`--sample SEED`: run a seeded part of the exhaustive tests. Without the option, everything runs.
+"""Exhaustive tests: `make test` runs a seeded sample of them (`--sample SEED`), `make torture` all (`--exhaustive`).
 
-- Of each test function in `tests/hostile`, a few cases.
-- Of each module in `tests/faults`, a few scenarios.
-- Of the corpora that a test goes through by itself, a share: `for case in sampled(cases)`.
+Exhaustive are the functions in `tests/hostile`, the modules in `tests/faults`, and each function or module that has the
+mark `exhaustive(cases)`, where `cases` is the size of its sample. A test that goes through a corpus by itself asks the
+fixture `sampled` for its part. Without either option, all tests run.
 
-The part depends on the seed and on the name of the test only, so that it is the same on every worker and machine.
+The sample depends on the seed and on the names of the tests only, so that it is the same on every worker and machine.
 """
 
 import random
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import pytest
 
 CASES_OF_A_FUNCTION = 8
-SCENARIOS_OF_A_MODULE = 2
+SCENARIOS_OF_A_MODULE = 1
 SHARE_OF_A_CORPUS = 0.05
-_LEAST = 8
+_LEAST_OF_A_CORPUS = 8
 
 _HOSTILE = Path("tests", "hostile")
 _FAULTS = Path("tests", "faults")
@@ -31,6 +31,13 @@ class Sampled(Protocol):
         """Return all cases, or with `--sample` a seeded part of them, in their order."""
 
 
+class _Group(NamedTuple):
+    """Exhaustive tests that are sampled together, and how many of them a sample has."""
+
+    name: str
+    cases: int
+
+
 def part(cases: Iterable[_Case], size: int, key: str) -> list[_Case]:
     """Return `size` of the cases, in their order; the same ones for the same key."""
     found = list(cases)
@@ -39,41 +46,43 @@ def part(cases: Iterable[_Case], size: int, key: str) -> list[_Case]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--sample", type=int, metavar="SEED", help="run a part of tests/hostile and tests/faults, chosen by SEED"
-    )
+    parser.addoption("--sample", type=int, metavar="SEED", help="run a sample of the exhaustive tests, chosen by SEED")
+    parser.addoption("--exhaustive", action="store_true", help="run the exhaustive tests only, and all of them")
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     seed = config.getoption("--sample")
     if seed is None:
         return None
-    return f"sample {seed} of tests/hostile and tests/faults: --sample SEED chooses another, `make torture` runs all"
+    return f"sample {seed} of the exhaustive tests: --sample SEED chooses another, `make torture` runs all of them"
 
 
-def _group(item: pytest.Item, root: Path) -> tuple[str, int] | None:
-    """Return the name of the group that an item is chosen from and how many are chosen, if any are left out."""
-    path = item.path.relative_to(root)
+def _group(item: pytest.Item) -> _Group | None:
+    """Return the group of an exhaustive test."""
+    path = item.path.relative_to(item.config.rootpath)
+    function = item.nodeid.partition("[")[0]
+    for node, mark in item.iter_markers_with_node("exhaustive"):
+        return _Group(str(path) if isinstance(node, pytest.Module) else function, mark.args[0])
     if path.is_relative_to(_FAULTS):
-        return str(path), SCENARIOS_OF_A_MODULE
-    if path.is_relative_to(_HOSTILE):
-        return item.nodeid.partition("[")[0], CASES_OF_A_FUNCTION
-    return None
+        return _Group(str(path), SCENARIOS_OF_A_MODULE)
+    return _Group(function, CASES_OF_A_FUNCTION) if path.is_relative_to(_HOSTILE) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    seed = config.getoption("--sample")
-    if seed is None:
+    seed, only_exhaustive = config.getoption("--sample"), config.getoption("--exhaustive")
+    if seed is None and not only_exhaustive:
         return
-    groups: dict[tuple[str, int], list[pytest.Item]] = {}
+    groups: dict[_Group, list[pytest.Item]] = {}
+    kept: set[pytest.Item] = set()
     for item in items:
-        if (group := _group(item, config.rootpath)) is not None:
+        if (group := _group(item)) is not None:
             groups.setdefault(group, []).append(item)
-    kept = {item for (name, size), group in groups.items() for item in part(group, size, f"{seed} {name}")}
-    left_out = [item for group in groups.values() for item in group if item not in kept]
-    if left_out:
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in set(left_out)]
+        elif not only_exhaustive:
+            kept.add(item)
+    for group, members in groups.items():
+        kept |= set(members if seed is None else part(members, group.cases, f"{seed} {group.name}"))
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = [item for item in items if item in kept]
 
 
 @pytest.fixture
@@ -85,6 +94,7 @@ def sampled(request: pytest.FixtureRequest) -> Sampled:
         found = list(cases)
         if seed is None:
             return found
-        return part(found, max(_LEAST, round(len(found) * SHARE_OF_A_CORPUS)), f"{seed} {request.node.nodeid}")
+        size = max(_LEAST_OF_A_CORPUS, round(len(found) * SHARE_OF_A_CORPUS))
+        return part(found, size, f"{seed} {request.node.nodeid}")
 
     return choose

@@ -11,5 +11,5 @@ def until(condition: Callable[[], object], seconds: float = MOST_SECONDS) -> flo
     start = time.monotonic()
     while not condition():
         assert time.monotonic() - start < seconds, f"the condition did not hold within {seconds} seconds"
-        time.sleep(0.02)
+        time.sleep(0.01)
     return time.monotonic() - start

@@ -13,6 +13,8 @@ from tests.hostile.logs.service import _LEVELS, Told, token, told
 from tests.support.figures import Figures
 from tests.support.raw_http import RawConnection
 
+pytestmark = pytest.mark.exhaustive(3)
+
 # Lines that a client would forge.
 
 # Characters that end a line for some readers, or move text that was written before.

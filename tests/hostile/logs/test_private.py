@@ -29,6 +29,8 @@ from tests.support.servers.issuer import ED25519, Issuer, sign
 from tests.support.servers.postgres import Postgres
 from tests.support.service import ROOT
 
+pytestmark = pytest.mark.exhaustive(2)
+
 # Confidential values.
 
 

@@ -16,6 +16,8 @@ from tests.support.figures import Figures
 from tests.support.servers.postgres import Postgres, fresh_database
 from tests.support.service import ROOT, free_port, running_service
 
+pytestmark = pytest.mark.exhaustive(3)
+
 LIBRARIES = """
 import asyncio, logging, sys
 from server.logging import configure_logging
