@@ -116,7 +116,6 @@ def test_a_trailing_slash_is_another_path_and_no_redirect(
         "/%zz",
         "/a|b\\c^d`e{f}",
         "/<script>",
-        "*",
     ],
 )
 def test_a_path_that_is_not_in_the_contract_is_not_found(service: Service, target: str) -> None:
