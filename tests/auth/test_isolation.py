@@ -168,6 +168,7 @@ def service_without_database(tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.mark.parametrize("operation", OF_A_USER)
+@pytest.mark.slow
 def test_forbidden_comes_before_any_query(service_without_database: Service, operation: Operation) -> None:
     client = service_without_database.as_user("bob")
     assert operation.ask(client, operation.path("bob")).status_code == 503

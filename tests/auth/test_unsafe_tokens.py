@@ -19,6 +19,8 @@ from tests.support.servers.issuer import ED25519, Issuer, claims, hs256, jwk, ru
 from tests.support.servers.issuer import SECRET as ISSUER_SECRET
 from tests.support.service import Service, running_service, token
 
+pytestmark = pytest.mark.slow
+
 _P = 2**255 - 19
 _D = -121665 * pow(121666, -1, _P) % _P
 _Point = tuple[int, int]

@@ -225,6 +225,7 @@ def breaching(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> It
         pytest.param("PATCH", "/api/tasks/{}/toggle", "there is a body", id="body where there is none"),
     ],
 )
+@pytest.mark.slow
 def test_an_answer_that_breaks_the_contract_is_kept_back(
     service: Service, breaching: Service, method: str, path: str, reason: str
 ) -> None:

@@ -58,6 +58,7 @@ def app(database_url: str) -> Iterator[ASGIApp]:
 
 @pytest.mark.exhaustive(1)
 @pytest.mark.parametrize("seed", [20261121])
+@pytest.mark.slow
 def test_every_response_to_the_fuzzer_is_described(
     app: ASGIApp, seed: int, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:

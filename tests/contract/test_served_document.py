@@ -9,6 +9,8 @@ from tests.support.document import AUTHORED, DOCUMENT, LONG_TEXT
 from tests.support.raw_http import problem, violations
 from tests.support.service import Service, running_service
 
+pytestmark = pytest.mark.slow
+
 # The served document
 
 

@@ -4,6 +4,8 @@ import subprocess
 import sys
 from collections import Counter
 
+import pytest
+
 from tests.support.sampling import SCENARIOS_OF_A_MODULE, part
 from tests.support.service import ROOT
 
@@ -32,6 +34,7 @@ def collected(*options: str) -> list[str]:
     return [line for line in output.splitlines() if "::" in line]
 
 
+@pytest.mark.slow
 def test_a_sample_is_a_part_of_the_exhaustive_tests() -> None:
     """The rest of a module that has exhaustive tests runs in every sample, and not with `--exhaustive`."""
     paths = ("tests/faults/test_clock.py", "tests/contract/test_fuzz.py", "tests/docs/test_licences.py")

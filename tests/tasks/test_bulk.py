@@ -154,6 +154,7 @@ def test_clearing_among_restores_and_toggles_loses_nothing(service: Service, ada
         assert sorted(task["id"] for task in found) == sorted(task["id"] for task in tasks)
 
 
+@pytest.mark.slow
 def test_bulk_operations_on_20000_tasks_take_less_than_the_limit(ada: Owner, connection: Connection) -> None:
     """Completing, clearing into the trash, and removing for good."""
     api = both_apis(*ada)[1]
@@ -166,6 +167,7 @@ def test_bulk_operations_on_20000_tasks_take_less_than_the_limit(ada: Owner, con
     assert connection.execute("SELECT count(*) FROM tasks WHERE user_id = %s", [api.subject]).fetchone() == (0,)
 
 
+@pytest.mark.slow
 def test_concurrent_bulk_operations_do_not_deadlock(service: Service, ada: Owner, connection: Connection) -> None:
     api = both_apis(*ada)[1]
     calls: list[Call] = [

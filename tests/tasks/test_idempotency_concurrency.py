@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx2
 import psycopg
+import pytest
 
 from tests.support.concurrency import at_once
 from tests.support.raw_http import problem
@@ -188,6 +189,7 @@ _END = """
 """
 
 
+@pytest.mark.slow
 def test_ended_connections_never_part_a_task_from_its_key(database_url: str, tmp_path: Path) -> None:
     with (
         fresh_database(database_url) as url,
@@ -204,6 +206,7 @@ def test_ended_connections_never_part_a_task_from_its_key(database_url: str, tmp
         assert_one_task_for_each_key(connection, writers.acknowledged)
 
 
+@pytest.mark.slow
 def test_killed_services_never_part_a_task_from_its_key(database_url: str, tmp_path: Path) -> None:
     with fresh_database(database_url) as url, psycopg.connect(url, autocommit=True) as connection:
         writers = None

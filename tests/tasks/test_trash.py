@@ -160,6 +160,7 @@ def test_pages_of_the_trash_neither_skip_nor_repeat(ada: Owner) -> None:
 # Without a trash
 
 
+@pytest.mark.slow
 def test_without_retention_there_is_no_trash(database_url: str, tmp_path: Path) -> None:
     with (
         fresh_database(database_url) as url,
