@@ -7,6 +7,7 @@ import json
 import os
 import re
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -37,6 +38,12 @@ TITLES = [
 def start_command(
     *arguments: str | Path, cwd: Path, limit: int | None = None, **environment: str
 ) -> subprocess.Popen[str]:
+    def prepare() -> None:
+        # It is ignored by whatever a shell has started in the background.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        if limit is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
     # The measurement of coverage would want to write, too.
     measured = MEASURED if limit is None else {}
     return subprocess.Popen(  # noqa: S603
@@ -47,7 +54,7 @@ def start_command(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=None if limit is None else lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),  # noqa: PLW1509
+        preexec_fn=prepare,  # noqa: PLW1509
     )
 
 
