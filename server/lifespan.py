@@ -91,7 +91,7 @@ async def lifespan(settings: Settings, resources: Resources, address: Address, _
 def _tune_garbage_collection() -> None:
     """Exclude the objects of the start from garbage collection, and collect less often.
 
-    A page of a thousand tasks makes more objects than its default threshold; it then cost a third more (issue 3).
+    A page of a thousand tasks makes more objects than the default threshold, which made it cost a third more.
     """
     gc.collect()
     gc.freeze()

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
 from persistence import migrations
-from persistence.admin import pg_tools as dumps
+from persistence.admin import pg_tools
 from persistence.errors import BackupError
 from persistence.schema import metadata
 
@@ -123,7 +123,7 @@ def restore(url: str, file: Path, *, replace: bool = False) -> Manifest:
     """
     with _explained(), file.open("rb") as archive:
         manifest = _read(archive, file)
-        program, _ = dumps.oldest_program("pg_restore", manifest.postgresql)
+        program, _ = pg_tools.oldest_program("pg_restore", manifest.postgresql)
         with migrations.exclusive(url) as connection:
             driver = connection.connection.driver_connection
             assert isinstance(driver, psycopg.Connection)  # noqa: S101  the class that SQLAlchemy connects with
@@ -205,7 +205,7 @@ def _write(url: str, part: IO[bytes]) -> Manifest:
     with psycopg.connect(
         url, connect_timeout=_CONNECT_TIMEOUT, prepare_threshold=None, application_name="tasks-api"
     ) as connection:
-        program, version = dumps.oldest_program("pg_dump", connection.info.server_version // 10_000)
+        program, version = pg_tools.oldest_program("pg_dump", connection.info.server_version // 10_000)
         places = _qualified_names(connection, (*TABLES, _VERSIONS))
         if _VERSIONS not in places:
             raise BackupError("the database has no tables of this service")
@@ -223,7 +223,7 @@ def _write(url: str, part: IO[bytes]) -> Manifest:
             raise BackupError(f"the database is at revision {revision}, which this release does not know")
         (snapshot,) = connection.execute("SELECT pg_export_snapshot()").fetchone() or ("",)
         digest = hashlib.sha256()
-        for block in dumps.dump(program, url, places.values(), snapshot=snapshot):
+        for block in pg_tools.dump(program, url, places.values(), snapshot=snapshot):
             digest.update(block)
             part.write(block)
         manifest = Manifest(
@@ -242,9 +242,9 @@ def _read_back(part: IO[bytes], manifest: Manifest) -> None:
     """Read every row of the archive back with `pg_restore`."""
     part.flush()
     _read(part, Path(part.name))
-    program, _ = dumps.oldest_program("pg_restore", manifest.postgresql)
+    program, _ = pg_tools.oldest_program("pg_restore", manifest.postgresql)
     for table, contents in manifest.tables.items():
-        with dumps.rows(program, part, table) as (_, blocks):
+        with pg_tools.rows(program, part, table) as (_, blocks):
             count = sum(block.count(b"\n") for block in blocks)
         if count != contents.rows:
             raise BackupError(f"the dump has {count} rows of the table {table}, and the database {contents.rows}")
@@ -332,7 +332,7 @@ def _holds_rows(connection: _Connection, place: str) -> bool:
 
 
 def _load(connection: _Connection, program: Path, archive: IO[bytes], table: str) -> None:
-    with dumps.rows(program, archive, table) as (columns, blocks):
+    with pg_tools.rows(program, archive, table) as (columns, blocks):
         target = sql.SQL("COPY {} ({}) FROM STDIN").format(
             sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
         )

@@ -7,8 +7,7 @@ import psutil
 import psycopg
 import pytest
 
-from persistence.admin import backup
-from persistence.admin import pg_tools as dumps
+from persistence.admin import backup, pg_tools
 from persistence.errors import BackupError
 from tests.backup.commands import fill, kept_rows, refuse, relations, start_command, succeed
 from tests.support.servers.postgres import Postgres
@@ -71,9 +70,9 @@ def test_a_secret_that_would_be_an_argument_is_refused(database: str, tmp_path: 
 
 def test_a_program_of_the_same_version_is_chosen() -> None:
     """If there is none, the error says which versions were found."""
-    assert dumps.oldest_program("pg_dump", 18)[1] == 18
+    assert pg_tools.oldest_program("pg_dump", 18)[1] == 18
     with pytest.raises(BackupError, match=r"pg_dump of PostgreSQL 99 or newer is needed; found on this machine: .*18"):
-        dumps.oldest_program("pg_dump", 99)
+        pg_tools.oldest_program("pg_dump", 99)
 
 
 def test_a_manifest_does_not_depend_on_server_settings(database: str, tmp_path: Path) -> None:

@@ -9,8 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from persistence.admin import backup
-from persistence.admin import pg_tools as dumps
+from persistence.admin import backup, pg_tools
 from persistence.errors import BackupError
 from tests.backup.commands import fill, kept_rows, parts, refuse, relations, sealed, succeed
 
@@ -96,7 +95,7 @@ def test_nothing_that_a_file_says_is_executed(whole: bytes, database: str, other
         connection.execute("CREATE TABLE evil AS SELECT 1 AS one")
         connection.execute("CREATE FUNCTION evil() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE; END'")
         connection.execute("CREATE TRIGGER evil AFTER INSERT ON tasks EXECUTE FUNCTION evil()")
-    program, _ = dumps.oldest_program("pg_dump", 18)
+    program, _ = pg_tools.oldest_program("pg_dump", 18)
     hostile = subprocess.run([program, "-Fc", database], check=True, capture_output=True).stdout  # noqa: S603
     (tmp_path / "hostile").write_bytes(sealed(hostile + whole[whole.rindex(b"\n{") :]))
     backup.restore(other, tmp_path / "hostile")
@@ -107,7 +106,7 @@ def test_nothing_that_a_file_says_is_executed(whole: bytes, database: str, other
 def test_pg_restore_reads_a_backup_as_it_stands(whole: bytes, database: str, other: str, tmp_path: Path) -> None:
     """The data can be restored with PostgreSQL's own programs alone."""
     assert whole
-    program, _ = dumps.oldest_program("pg_restore", 18)
+    program, _ = pg_tools.oldest_program("pg_restore", 18)
     subprocess.run([program, "--exit-on-error", f"--dbname={other}", tmp_path / "whole"], check=True)  # noqa: S603
     assert kept_rows(other) == kept_rows(database)
 
