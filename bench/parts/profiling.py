@@ -27,7 +27,7 @@ def profile(options: Options) -> Part:
             stack, _, count = line.rpartition(" ")
             # Threads that wait for work count as active; those have no frame of the service.
             for module in _MODULE.findall(stack)[-1:]:
-                modules["uvicorn and the event loop" if module == "server/cli.py" else module] += int(count)
+                modules["uvicorn and the event loop" if module == "server/commands/serve.py" else module] += int(count)
     total = modules.total()
     return Part({}, [{"module": name, "share": round(count / total, 4)} for name, count in modules.most_common()])
 

@@ -1,0 +1,112 @@
+"""The commands for the operator of the database: migrate, backup, restore and purge."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from persistence import migrations
+from persistence.admin import backup
+from persistence.errors import DatabaseUnavailable
+from persistence.postgres.database import Database
+from persistence.retention import Purged
+from persistence.retention import purge as purge_database
+from server.commands.errors import OperatorError, ended_in_order, explained
+from server.lifespan import database_address
+from server.logging import configure_logging
+from server.settings import Settings, load_settings
+
+
+@click.command()
+@click.option("--down-to", "revision", help="Go back to this revision instead; `base` is an empty database.")
+def migrate(revision: str | None) -> None:
+    """Apply the migrations to MIGRATIONS_DATABASE_URL (or DATABASE_URL)."""
+    with explained():
+        settings = load_settings()
+        configure_logging(level=settings.log_level, json=settings.environment == "production")
+        with _direct_address(settings) as url:
+            if revision is None:
+                migrations.upgrade(url)
+            else:
+                migrations.downgrade(url, revision)
+    click.echo(f"The database is at revision {revision or migrations.head()}.")
+
+
+@contextlib.contextmanager
+def _direct_address(settings: Settings) -> Iterator[str]:
+    """The URL of the database itself, if DATABASE_URL is that of a pooler."""
+    if settings.migrations_database_url is not None:
+        yield settings.migrations_database_url.get_secret_value()
+        return
+    with database_address(settings) as url:
+        yield url
+
+
+_FILE = click.argument("file", type=click.Path(path_type=Path))
+
+
+@click.command("backup")
+@_FILE
+@click.option("--replace", is_flag=True, help="Replace FILE if there is one.")
+def make_backup(file: Path, *, replace: bool) -> None:
+    """Write all data of MIGRATIONS_DATABASE_URL (or DATABASE_URL) to FILE.
+
+    The service may run meanwhile. FILE is there once it is complete and was read back.
+    """
+    with explained(), ended_in_order():
+        settings = load_settings()
+        configure_logging(level=settings.log_level, json=settings.environment == "production")
+        with _direct_address(settings) as url:
+            made = backup.backup(url, file, replace=replace)
+    click.echo(f"{file} holds {_summary(made)}, and was read back.")
+
+
+@click.command()
+@_FILE
+@click.option("--replace", is_flag=True, help="Replace what the database holds.")
+def restore(file: Path, *, replace: bool) -> None:
+    """Load the data of FILE into MIGRATIONS_DATABASE_URL (or DATABASE_URL), atomically.
+
+    The database must hold none. The service may run; its requests wait, or get a 503.
+    """
+    with explained(), ended_in_order():
+        settings = load_settings()
+        configure_logging(level=settings.log_level, json=settings.environment == "production")
+        with _direct_address(settings) as url:
+            restored = backup.restore(url, file, replace=replace)
+    compared = f"{_summary(restored)} from {file}, compared"
+    click.echo(f"The database holds {compared}, and is at revision {migrations.head()}.")
+
+
+def _summary(manifest: backup.Manifest) -> str:
+    """The contents of the backup in words."""
+    counts = ", ".join(f"{contents.rows} {table}" for table, contents in manifest.tables.items())
+    return f"{counts} (revision {manifest.revision})"
+
+
+@click.command()
+def purge() -> None:
+    """Remove tasks that have been in the trash for TRASH_RETENTION_DAYS, and expired idempotency keys.
+
+    The service does so by itself, every hour. Any number of these may run at once.
+    """
+    with explained():
+        settings = load_settings()
+        configure_logging(level=settings.log_level, json=settings.environment == "production")
+        with database_address(settings) as url:
+            purged = asyncio.run(_purged(url, settings.trash_retention_days))
+    click.echo(f"Removed {purged.tasks} tasks and {purged.keys} idempotency keys.")
+
+
+async def _purged(url: str, retention_days: int) -> Purged:
+    database = Database(size=1)
+    await database.open(url)
+    try:
+        return await purge_database(database, retention_days=retention_days)
+    except DatabaseUnavailable as error:
+        message = f"the database cannot be reached, or its migrations are not applied ({error})"
+        raise OperatorError(message) from error
+    finally:
+        await database.close()

@@ -1,0 +1,71 @@
+"""`tasks-api token`, and the token that `tasks-api serve` prints in development."""
+
+from datetime import timedelta
+
+import click
+
+from server.auth.tokens import issue_token
+from server.commands.errors import OperatorError, explained
+from server.settings import Settings, load_settings
+
+_DEMO_USER = "demo"
+_YEAR_SECONDS = 366 * 24 * 3600
+_DOT_SEGMENT = "clients and proxies remove the segment {!r} from a path (RFC 3986, section 5.2.4)"
+_REASONS_AGAINST_A_PATH = {
+    ".": _DOT_SEGMENT.format("."),
+    "..": _DOT_SEGMENT.format(".."),
+    "tasks": "/api/tasks is the list of tasks, not the profile of the user 'tasks'",
+}
+"""The user ids for which `/api/{user_id}` is not an address that every client can use."""
+
+
+@click.command()
+@click.argument("user")
+@click.option("--email", help="The e-mail address of the user.")
+@click.option("--name", help="The name of the user.")
+@click.option(
+    "--expires",
+    type=click.IntRange(min=1, max=_YEAR_SECONDS),
+    default=3600,
+    show_default=True,
+    help="For how many seconds it is valid; JWT_MAX_AGE at most, where that is set.",
+)
+def token(user: str, email: str | None, name: str | None, expires: int) -> None:
+    """Print a token for USER, in development only.
+
+    A note on standard error says which addresses USER has if the id cannot stand in a path.
+    """
+    with explained():
+        settings = load_settings()
+        if settings.environment != "development":
+            raise OperatorError("tokens are made in development only; in production your identity provider issues them")
+        try:
+            click.echo(_token(settings, user, email=email, name=name, expires=expires))
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="USER") from None
+        if reason := _REASONS_AGAINST_A_PATH.get(user):
+            prefix = settings.root_path
+            click.echo(f"Use {prefix}/api/me and {prefix}/api/tasks for this user: {reason}.", err=True)
+
+
+def demo_token(settings: Settings) -> tuple[str, str]:
+    """The id of a user to try the service with, and a token of that user."""
+    return _DEMO_USER, _token(settings, _DEMO_USER)
+
+
+def _token(
+    settings: Settings, user: str, *, email: str | None = None, name: str | None = None, expires: int = 3600
+) -> str:
+    secret = settings.secret()
+    if secret is None:
+        raise AssertionError("development has a secret")
+    return issue_token(
+        secret,
+        user,
+        email=email,
+        name=name,
+        # The service would refuse one that is valid for longer.
+        expires_in=timedelta(seconds=min(expires, settings.jwt_max_age or expires)),
+        audience=settings.audience,
+        issuer=settings.issuer,
+    )
