@@ -28,8 +28,9 @@ def test_a_service_that_does_not_respond_is_not(tasks_api: RunCommand) -> None:
 
 def test_a_refusal_is_not_health(database_url: str, tmp_path: Path, tasks_api: RunCommand) -> None:
     """The status and the problem are shown; here that of too many health checks in a minute."""
-    limits = {"RATE_LIMIT": "1000/minute", "RATE_LIMIT_PROBES": "3/minute"}
-    with running_service(tmp_path, DATABASE_URL=database_url, **limits) as service:
+    with running_service(
+        tmp_path, DATABASE_URL=database_url, RATE_LIMIT="1000/minute", RATE_LIMIT_PROBES="3/minute"
+    ) as service:
         results = [tasks_api("health", HOST="127.0.0.1", PORT=_port(service)) for _ in range(4)]
     assert results[-1].exit_code == 1
     assert results[-1].stderr.startswith("Error: /health/ready: 429 {")

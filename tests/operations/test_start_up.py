@@ -29,7 +29,12 @@ def _ended(directory: Path, *command: str, prelude: str = "", **environment: str
     """Run `tasks-api` to its end, after some Python that changes its process."""
     settings = {"BETTER_AUTH_SECRET": SECRET, "PORT": str(free_port()), "DATA_DIR": str(directory / "data")}
     return subprocess.run(  # noqa: S603
-        [sys.executable, "-c", f"import fasteners, server.cli\n{prelude}{_MAIN}", *command],
+        [
+            sys.executable,
+            "-c",
+            f"import fasteners, runpy, server.cli, server.commands.serve\n{prelude}{_MAIN}",
+            *command,
+        ],
         check=False,
         capture_output=True,
         text=True,
