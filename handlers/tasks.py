@@ -5,7 +5,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from handlers.preconditions import entity_tag, expected_versions, read_idempotency_key
-from handlers.types import Answer, Context, Rows
+from handlers.types import Answer, Context
 from persistence import bulk, idempotency, tasks
 from persistence.cursor import Cursor
 from persistence.export import Export
@@ -84,8 +84,7 @@ async def clear_completed_tasks(context: Context, status: str, *, permanent: boo
 async def export_tasks(context: Context, format: str, status: str) -> Answer:  # noqa: A002  the parameter's name
     """Return all tasks as a stream of records."""
     pages = Export(context.database, context.user.id, status=status)
-    disposition = f'attachment; filename="tasks.{format}"'
-    return Answer(200, Rows(format, pages), {"content-disposition": disposition})
+    return Answer(200, pages, {"content-disposition": f'attachment; filename="tasks.{format}"'})
 
 
 async def import_tasks(context: Context, body: list[dict[str, Any]]) -> Answer:

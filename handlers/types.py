@@ -1,6 +1,6 @@
 """The types that every handler takes and returns."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,20 +41,11 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """An answer on lines, which is written while it is sent."""
-
-    format: str
-    """The value of the operation's parameter that chooses the media type, by the document's `x-media-types`."""
-    pages: AsyncIterator[list[dict[str, Any]]]
-    """The values on the lines, some at a time."""
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """A success: its status, what is written as its body (None for no body), and headers by lower-case name.
 
-    The body is a JSON value or `Rows`.
+    The body is a JSON value, or an asynchronous iterator of pages of records in an operation with a parameter that
+    chooses the media type (`x-media-types`).
     """
 
     status: int

@@ -1,19 +1,15 @@
 """The context of a request, which its stages share in the ASGI scope."""
 
 import re
-from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import orjson
 from starlette.types import Receive, Scope
 
 from handlers.principal import Principal
+from server.formats.stream import Stream
 
 _KEY: Final = "tasks_api.request_context"
-
-ORJSON_OPTIONS: Final = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
-"""The options of orjson for timestamps, which are naive and in UTC in `persistence`."""
 
 Headers = list[tuple[bytes, bytes]]
 """Header fields in the form of ASGI, with names in lower case."""
@@ -57,22 +53,13 @@ _UNENCODED: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9._~!$&'()*+,;=:
 
 
 @dataclass(frozen=True, slots=True)
-class Stream:
-    """Content that is generated while it is sent."""
-
-    pages: AsyncIterator[list[Any]]
-    """JSON values in pages. Reading one may fail; the first is read before anything is sent."""
-    write: Callable[[list[Any]], bytes]
-    """Serializes a page. It is called once for each page, in order."""
-
-
-@dataclass(frozen=True, slots=True)
 class Response:
     """A success to be sent."""
 
     status: int
     headers: Headers
     body: bytes | Stream
+    """The first part of a stream is generated before anything is sent, because that may fail."""
 
 
 def combine_fields(headers: Headers) -> dict[bytes, bytes]:

@@ -1,10 +1,14 @@
-"""A strict parser of JSON (RFC 8259) that accepts only texts that all parsers read alike (RFC 7493)."""
+"""JSON (RFC 8259): a parser that accepts only what all parsers read alike (RFC 7493), and options of the serializer."""
 
-from typing import Any
+from typing import Any, Final
 
 import jiter
+import orjson
 
 from server.problems import MALFORMED_REQUEST, Problem
+
+ORJSON_OPTIONS: Final = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
+"""The options of orjson for timestamps, which are naive and in UTC in `persistence`."""
 
 MAX_DEPTH = 64
 """The maximum nesting of arrays and objects in a body."""

@@ -3,48 +3,47 @@
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-import orjson
-
+from server.formats.records import RECORD_BYTES, RECORD_TOO_LONG, Page, Record, RecordFormat
 from server.formats.strict_json import parse_json
 from server.problems import Problem
-from server.request_context import ORJSON_OPTIONS
-
-Row = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A record of a body: the number of its first line, from 1, and its value, or else the violation."""
+class Ndjson(RecordFormat):
+    """Newline-delimited JSON: a JSON text on each line."""
 
-    line: int
-    value: Any = None
-    error: str | None = None
+    def read(self, content: bytes, schema: Mapping[str, Any]) -> Iterator[Record | None]:  # noqa: ARG002  the base's
+        """Read the lines. A blank one is None."""
+        for number, line in enumerate(io.BytesIO(content), 1):
+            if len(line) > RECORD_BYTES:
+                yield Record(number, error=RECORD_TOO_LONG)
+            elif not line.strip(b" \t\r\n"):
+                yield None
+            else:
+                yield _json_record(number, line.rstrip(b"\r\n"))
 
-
-RECORD_BYTES: Final = 65_536
-"""The maximum size of a record, in CSV in characters. Parsing one record cannot yield to the event loop."""
-
-Reader = Callable[[bytes, Mapping[str, Any]], Iterator[Record | None]]
-"""Reads content, given the schema of a record. Yields None for a blank line. Never raises."""
-
-Writer = Callable[[Sequence[str]], Callable[[Iterable[Row]], bytes]]
-"""Returns a function that writes successive pages of rows, given the names of their members."""
-
-_TOO_LONG: Final = f"must be at most {RECORD_BYTES} bytes long"
+    def write(self, page: Page, names: Sequence[str], *, first: bool) -> bytes:  # noqa: ARG002  the base's
+        """Write a line for each record."""
+        return b"\n".join([*page.texts, b""])
 
 
-def _read_ndjson(content: bytes, _schema: Mapping[str, Any]) -> Iterator[Record | None]:
-    for number, line in enumerate(io.BytesIO(content), 1):
-        if len(line) > RECORD_BYTES:
-            yield Record(number, error=_TOO_LONG)
-        elif not line.strip(b" \t\r\n"):
-            yield None
-        else:
-            yield _json_record(number, line.rstrip(b"\r\n"))
+class Csv(RecordFormat):
+    """Comma-separated values with a header row (RFC 4180), in UTF-8. An empty field is an absent member."""
+
+    def read(self, content: bytes, schema: Mapping[str, Any]) -> Iterator[Record | None]:
+        """Read the rows after the header row. A blank line is None."""
+        return _read_csv(content, schema)
+
+    def write(self, page: Page, names: Sequence[str], *, first: bool) -> bytes:
+        """Write a row for each record, the header row before the first. Booleans and timestamps are as in JSON."""
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        if first:
+            writer.writerow(names)
+        writer.writerows([_field(value[name]) for name in names] for value in page.values)
+        return text.getvalue().encode()
 
 
 def _json_record(number: int, line: bytes) -> Record:
@@ -54,10 +53,6 @@ def _json_record(number: int, line: bytes) -> Record:
         # The detail is about the whole body and its lines.
         detail = problem.detail.removeprefix("The body ").removesuffix(".")
         return Record(number, error=re.sub(r" at line \d+ column", " at column", detail))
-
-
-def _write_ndjson(_names: Sequence[str]) -> Callable[[Iterable[Row]], bytes]:
-    return lambda rows: b"".join(orjson.dumps(row, option=ORJSON_OPTIONS | orjson.OPT_APPEND_NEWLINE) for row in rows)
 
 
 class _RecordTooLong(Exception):
@@ -104,7 +99,7 @@ def _read_csv(content: bytes, schema: Mapping[str, Any]) -> Iterator[Record | No
     except csv.Error:
         yield Record(number, error="is not valid CSV (RFC 4180)")
     except _RecordTooLong:
-        yield Record(number, error=_TOO_LONG)
+        yield Record(number, error=RECORD_TOO_LONG)
 
 
 def _wrong_names(names: list[str], schema: Mapping[str, Any]) -> str | None:
@@ -129,38 +124,5 @@ def _value(text: str, schema: Mapping[str, Any]) -> Any:
     return {"true": True, "false": False}.get(text.lower(), text) if schema.get("type") == "boolean" else text
 
 
-def _write_csv(names: Sequence[str]) -> Callable[[Iterable[Row]], bytes]:
-    begun = False
-
-    def write(rows: Iterable[Row]) -> bytes:
-        nonlocal begun
-        text = io.StringIO(newline="")
-        writer = csv.writer(text)
-        if not begun:
-            writer.writerow(names)
-            begun = True
-        # Booleans and timestamps as in JSON.
-        values = (orjson.loads(orjson.dumps(row, option=ORJSON_OPTIONS)) for row in rows)
-        writer.writerows([_field(row[name]) for name in names] for row in values)
-        return text.getvalue().encode()
-
-    return write
-
-
 def _field(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value
-
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    """The reader and the writer of a media type."""
-
-    read: Reader
-    write: Writer
-
-
-FORMATS: Final[Mapping[str, Format]] = {
-    "application/x-ndjson": Format(_read_ndjson, _write_ndjson),
-    "text/csv": Format(_read_csv, _write_csv),
-}
-"""The tabular media types."""

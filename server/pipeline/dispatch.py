@@ -4,20 +4,23 @@ import base64
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 from connexion.operations import AbstractOperation
 from starlette.routing import Router
 
-from handlers.types import Answer, Context, Rows, Services
-from server.auth.expiry import until_expiry
+from handlers.types import Answer, Context, Services
+from server.auth.expiry import expiry_check
 from server.contract.document import JSON, ContractError
 from server.contract.parameters import IF_NONE_MATCH
-from server.formats.tabular import FORMATS
+from server.formats import RECORD_FORMATS
+from server.formats.stream import Stream
+from server.formats.strict_json import ORJSON_OPTIONS
 from server.pipeline.content_negotiation import check_accept
 from server.pipeline.stage import Operation, StageApi, unique_parameters
-from server.request_context import ORJSON_OPTIONS, RequestContext, Response, Stream
+from server.request_context import Headers, RequestContext, Response
 
 _NOT_KEPT: Final = (b"cache-control", b"no-store")
 _CONTENT_TYPE: Final = (b"content-type", JSON.encode())
@@ -31,28 +34,43 @@ Handler = Callable[..., Awaitable[Answer]]
 class _DispatchOperation:
     """Calls the handler and writes its answer."""
 
-    def __init__(self, handler: Handler, services: Services, records: Mapping[str, tuple[str, Sequence[str]]]) -> None:
+    def __init__(self, handler: Handler, services: Services) -> None:
         self.handler = handler
         self.services = services
-        self.records = records
 
     async def __call__(self, request: RequestContext) -> Response:
         answer = await self.handler(Context(self.services, request.path, request.user), **request.arguments)
-        headers = [_NOT_KEPT]
-        for name, value in answer.headers.items():
-            headers.append((name.encode(), value.encode()))
-        body: bytes | Stream = b""
-        if isinstance(answer.body, Rows):
-            media_type, names = self.records[answer.body.format]
-            # Which of the operation's types it is depends on its parameters.
-            check_accept(request.fields.get(b"accept"), media_type)
-            headers.append((b"content-type", media_type.encode()))
-            write = FORMATS[media_type].write(names)
-            body = Stream(answer.body.pages, until_expiry(write, request.user))
-        elif answer.body is not None:
-            body = orjson.dumps(answer.body, option=ORJSON_OPTIONS)
-            headers += [_CONTENT_TYPE, (b"content-length", b"%d" % len(body))]
+        headers = _headers(answer)
+        if answer.body is None:
+            return Response(answer.status, headers, b"")
+        body = orjson.dumps(answer.body, option=ORJSON_OPTIONS)
+        headers += [_CONTENT_TYPE, (b"content-length", b"%d" % len(body))]
         return Response(answer.status, headers, body)
+
+
+class _StreamOperation:
+    """Calls the handler, and writes the records of its answer while they are sent."""
+
+    def __init__(self, handler: Handler, services: Services, media_types: "_MediaTypes") -> None:
+        self.handler = handler
+        self.services = services
+        self.media_types = media_types
+
+    async def __call__(self, request: RequestContext) -> Response:
+        media_type = self.media_types.by_value[request.arguments[self.media_types.parameter]]
+        check_accept(request.fields.get(b"accept"), media_type)
+        answer = await self.handler(Context(self.services, request.path, request.user), **request.arguments)
+        stream = Stream(answer.body, RECORD_FORMATS[media_type], self.media_types.names)
+        if request.user is not None:
+            stream.add_check(expiry_check(request.user))
+        return Response(answer.status, [*_headers(answer), (b"content-type", media_type.encode())], stream)
+
+
+def _headers(answer: Answer) -> Headers:
+    headers = [_NOT_KEPT]
+    for name, value in answer.headers.items():
+        headers.append((name.encode(), value.encode()))
+    return headers
 
 
 class _ConditionalOperation:
@@ -98,30 +116,49 @@ class DispatchApi(StageApi):
 
     def make_operation(self, operation: AbstractOperation) -> Operation:
         """The handler, ready to be called."""
-        dispatch = _DispatchOperation(operation.function, self.services, _records(operation))
+        media_types = _media_types(operation)
+        if media_types is not None:
+            return _StreamOperation(operation.function, self.services, media_types)
+        dispatch = _DispatchOperation(operation.function, self.services)
         if any(parameter["name"] == IF_NONE_MATCH for parameter in unique_parameters(operation)):
             return _ConditionalOperation(dispatch)
         return dispatch
 
 
-def _records(operation: AbstractOperation) -> dict[str, tuple[str, list[str]]]:
-    """Media type and member names of the records of a response, by the value of the parameter with `x-media-types`.
+@dataclass(frozen=True, slots=True)
+class _MediaTypes:
+    """The media types of a response of records, of which a parameter of the query chooses one (`x-media-types`)."""
+
+    parameter: str
+    by_value: Mapping[str, str]
+    names: Sequence[str]
+    """The names of the members of a record."""
+
+
+def _media_types(operation: AbstractOperation) -> _MediaTypes | None:
+    """The media types of an operation with `x-media-types`; None for another operation, whose response is JSON.
 
     Raises `ContractError` unless these are the media types of the response and the values of the parameter.
     """
-    members = {
-        media_type: list(media["schema"]["items"]["properties"])
-        for response in operation.responses.values()
+    content = {
+        media_type: media["schema"]
+        for status, response in operation.responses.items()
+        if status < "4"
         for media_type, media in response.get("content", {}).items()
-        if media_type in FORMATS
+        if media_type in RECORD_FORMATS
     }
-    schemas = [parameter["schema"] for parameter in unique_parameters(operation)]
-    chosen: dict[str, str] = {}
-    for schema in schemas:
-        media_types = schema.get("x-media-types", {})
-        if media_types and media_types.keys() != set(schema.get("enum", ())):
-            raise ContractError(f"{operation.operation_id}: x-media-types must name the values of enum")
-        chosen |= media_types
-    if set(chosen.values()) != members.keys():
+    by_value: dict[str, str] = {}
+    chooser = ""
+    for parameter in unique_parameters(operation):
+        if parameter["in"] == "query" and (media_types := parameter["schema"].get("x-media-types")):
+            chooser, by_value = parameter["name"], media_types
+            if by_value.keys() != set(parameter["schema"].get("enum", ())):
+                raise ContractError(f"{operation.operation_id}: x-media-types must name the values of enum")
+    if set(by_value.values()) != (content.keys() if by_value else content.keys() - {JSON}):
         raise ContractError(f"{operation.operation_id}: x-media-types must name the media types of the response")
-    return {value: (media_type, members[media_type]) for value, media_type in chosen.items()}
+    if not by_value:
+        return None
+    schema, *others = content.values()
+    if any(other != schema for other in others):
+        raise ContractError(f"{operation.operation_id}: the media types of the response must have the same schema")
+    return _MediaTypes(chooser, by_value, list(schema["items"]["properties"]))

@@ -13,8 +13,9 @@ from persistence.postgres.cooperative import Cooperative
 from server.contract.document import JSON, ContractError
 from server.contract.parameters import Parameter, compile_parameter, token_claim
 from server.contract.schemas import Formats, Validator, body_defaults, shown
+from server.formats import RECORD_FORMATS
+from server.formats.records import Record
 from server.formats.strict_json import parse_json
-from server.formats.tabular import FORMATS, Record
 from server.pipeline.content_negotiation import check_accept
 from server.pipeline.stage import Operation, StageApi, unique_parameters
 from server.pipeline.uploads import ImportOperation, Uploads
@@ -77,7 +78,7 @@ class _RecordsBody:
         content = await self.uploads.read(request)
         values: list[Any] = []
         work = Cooperative()
-        for count, record in enumerate(FORMATS[media_type].read(content, self.schema)):
+        for count, record in enumerate(RECORD_FORMATS[media_type].read(content, self.schema)):
             await work.checkpoint()
             # A body may have as many blank lines as records.
             if len(values) + (record is not None) > self.max_records or count == 2 * self.max_records:
@@ -218,7 +219,11 @@ def _compile_body(operation: AbstractOperation, formats: Formats, uploads: Uploa
     schema, *others = [media["schema"] for media in body["content"].values()]
     if body.get("required") and media_types == (JSON,):
         return _JsonBody(Validator(schema, formats), body_defaults(schema), uploads)
-    if not body.get("required") or not FORMATS.keys() >= set(media_types) or any(other != schema for other in others):
+    if (
+        not body.get("required")
+        or not RECORD_FORMATS.keys() >= set(media_types)
+        or any(other != schema for other in others)
+    ):
         raise ContractError("the request body is not enforced: it must be required, and JSON, NDJSON or CSV")
     record = schema["items"]
     max_records = schema["maxItems"]
@@ -233,7 +238,7 @@ def _media_type_of_success(operation: AbstractOperation) -> str | None:
         if status < "4"
         for media_type in item.get("content", ())
     }
-    if not {JSON, *FORMATS} >= types:
+    if not {JSON, *RECORD_FORMATS} >= types:
         raise ContractError("a success is neither JSON, NDJSON nor CSV")
     return types.pop() if len(types) == 1 else None
 

@@ -1,6 +1,6 @@
 """The stage that holds a success against the document before it is sent."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NoReturn
@@ -11,8 +11,10 @@ from connexion.middleware.abstract import RoutedMiddleware
 from connexion.operations import AbstractOperation
 
 from server.contract.schemas import Validator
+from server.formats.records import Page
+from server.formats.stream import Stream
 from server.pipeline.stage import Operation, StageApi
-from server.request_context import ORJSON_OPTIONS, Headers, RequestContext, Response, Stream
+from server.request_context import Headers, RequestContext, Response
 
 _log = structlog.get_logger()
 
@@ -74,22 +76,20 @@ class _ResponseOperation:
                 _refuse(f"the status {response.status} is not described")
             success.check_headers(response.headers)
             if isinstance(response.body, Stream):
-                stream = Stream(response.body.pages, partial(self._write, success, response.body.write))
-                return Response(response.status, response.headers, stream)
-            success.check(response.body)
+                response.body.add_check(partial(self._check_page, success))
+            else:
+                success.check(response.body)
         except ResponseError as error:
             self._report(error)
             raise
         return response
 
-    def _write(self, success: _Success, write: Callable[[list[Any]], bytes], page: list[Any]) -> bytes:
-        """Check a page of a stream, and return its content. A generator would keep each checked page in memory."""
+    def _check_page(self, success: _Success, page: Page) -> None:
         try:
-            success.check_value(orjson.loads(orjson.dumps(page, option=ORJSON_OPTIONS)))
+            success.check_value(page.values)
         except ResponseError as error:
             self._report(error)
             raise
-        return write(page)
 
     def _report(self, error: ResponseError) -> None:
         _log.error("contract.response_violation", operation=self.operation_id, reason=str(error))
@@ -112,7 +112,7 @@ class _ResponseApi(StageApi):
 
 def _compile_success(response: Mapping[str, Any]) -> _Success:
     content = response.get("content")
-    # The schemas of all media types of a stream are one, which the request stage has seen to.
+    # A response with several media types has one schema for all of them, which the dispatch stage checks.
     headers = {name.lower().encode(): header for name, header in response.get("headers", {}).items()}
     return _Success(
         Validator(next(iter(content.values()))["schema"]) if content else None,

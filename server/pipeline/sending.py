@@ -8,9 +8,10 @@ from typing import Final
 
 from starlette.types import Message, Receive, Send
 
+from server.formats.stream import Stream
 from server.pipeline.admission import Budget, Share, limited_user
 from server.problems import CUT, Problem
-from server.request_context import RequestContext, Response, Stream
+from server.request_context import RequestContext, Response
 
 PIECE_BYTES: Final = 16_384
 """The size of one write to the transport, which holds at most this much above its high-water mark of 64 KiB."""
@@ -46,7 +47,7 @@ class Sender:
         if isinstance(response.body, Stream):
             with self._share(self._exports, request) as share:
                 share.take(1)
-                content = await _next(response.body)
+                content = await response.body.next_part()
                 await send(start)
                 if not is_head:
                     await _send_stream(content or b"", response.body, share, request.receive, send)
@@ -105,13 +106,7 @@ async def _send_stream(content: bytes | None, stream: Stream, share: Share, rece
             await _send_pieces(content, share, send)
             # Released before the next page is fetched.
             content = None
-            content = await _next(stream)
-
-
-async def _next(stream: Stream) -> bytes | None:
-    """The content of the next page; None after the last one."""
-    page = await anext(stream.pages, None)
-    return None if page is None else stream.write(page)
+            content = await stream.next_part()
 
 
 @contextlib.asynccontextmanager

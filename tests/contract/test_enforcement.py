@@ -85,6 +85,14 @@ SOME_SCHEMA = {"schema": {"type": "string"}}
             id="format without a media type",
         ),
         pytest.param(
+            [
+                {"target": "$.components.responses.TaskExport.content['text/csv'].schema", "remove": True},
+                update("$.components.responses.TaskExport.content['text/csv']", SOME_SCHEMA),
+            ],
+            "exportMyTasks: the media types of the response must have the same schema",
+            id="format with its own schema",
+        ),
+        pytest.param(
             [update(GET_HEALTH, {"security": [{}]})],
             "getHealth asks for a security that is not enforced",
             id="optional security",
@@ -203,6 +211,11 @@ BREACHES = (
     update("$.components.responses.ListedTasks.headers", {"X-Total": {"required": True, **SOME_SCHEMA}}),
     update("$.components.headers.Location.schema", {"pattern": "^https:"}),
     {"target": "$.components.responses.ToggledTask.content", "remove": True},
+    {"target": "$.components.schemas.ExportedTasks.items", "remove": True},
+    update(
+        "$.components.schemas.ExportedTasks",
+        {"items": {"type": "object", "properties": {"id": {"type": "string"}, "created_at": {"maxLength": 5}}}},
+    ),
 )
 
 
@@ -223,6 +236,8 @@ def breaching(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> It
         pytest.param("GET", "/api/breaching/tasks", "the headers [b'x-total'] are missing", id="missing header"),
         pytest.param("POST", "/api/tasks", "the header location is not as described", id="header"),
         pytest.param("PATCH", "/api/tasks/{}/toggle", "there is a body", id="body where there is none"),
+        pytest.param("GET", "/api/tasks/export", "/0/created_at must be at most 5", id="record"),
+        pytest.param("GET", "/api/tasks/export?format=csv", "/0/created_at must be at most 5", id="record of CSV"),
     ],
 )
 @pytest.mark.slow

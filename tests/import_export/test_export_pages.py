@@ -5,7 +5,7 @@ import pytest
 
 from persistence.export import PAGE_BYTES, Export
 from persistence.postgres.database import Database
-from server.request_context import ORJSON_OPTIONS
+from server.formats.strict_json import ORJSON_OPTIONS
 from tests.support.types import Connection, NewUser
 
 ROWS = {
