@@ -30,7 +30,7 @@ MOST_VIOLATIONS = 100
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A code of the contract's `ProblemCode`, with its status and the words for people."""
+    """A code of the contract's problems, with its status and the words for people."""
 
     code: str
     status: int

@@ -170,9 +170,3 @@ _SENTENCES: Final[Mapping[str, str | Callable[[Mapping[str, Any]], str]]] = {
     "minProperties": lambda facts: f"must have at least {_plural(facts['limit'], 'member')}",
     "maxProperties": lambda facts: f"must have at most {_plural(facts['limit'], 'member')}",
 }
-
-
-def body_defaults(schema: Schema) -> dict[str, Any]:
-    """Return the defaults of an object's members."""
-    members = schema.get("properties", {}).items()
-    return {name: member["default"] for name, member in members if "default" in member}

@@ -11,7 +11,7 @@ from server.contract.fields import methods, request_fields, response_fields
 from server.request_context import current_request
 
 _REQUEST_ID: Final = "X-Request-ID"
-"""A header field of every request and response, which the document does not repeat for each operation."""
+"""A header field that every request may have, and that the document names for the responses only."""
 
 
 class CrossOriginMiddleware(CORSMiddleware):
@@ -27,7 +27,7 @@ class CrossOriginMiddleware(CORSMiddleware):
             allow_origins=origins,
             allow_methods=methods(document),
             allow_headers=[*request_fields(document), _REQUEST_ID],
-            expose_headers=[*response_fields(document), _REQUEST_ID],
+            expose_headers=response_fields(document),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -12,7 +12,7 @@ from connexion.operations import AbstractOperation
 from persistence.postgres.cooperative import Cooperative
 from server.contract.document import JSON, ContractError
 from server.contract.parameters import Parameter, compile_parameter, token_claim
-from server.contract.schemas import Formats, Validator, body_defaults, shown
+from server.contract.schemas import Formats, Validator, shown
 from server.formats import RECORD_FORMATS
 from server.formats.records import Record
 from server.formats.strict_json import parse_json
@@ -44,17 +44,14 @@ class _JsonBody:
     """A JSON request body."""
 
     validator: Validator
-    defaults: Mapping[str, Any]
     uploads: Uploads
 
     async def read(self, request: RequestContext, violations: list[Violation]) -> Any:
-        """The value, with the defaults of its members."""
+        """The value."""
         if _media_type(request.fields) != JSON:
             raise Problem(UNSUPPORTED_MEDIA_TYPE)
         value = parse_json(await self.uploads.read(request))
         violations += self.validator.violations(value, "pointer")
-        if self.defaults and isinstance(value, dict):
-            return {**self.defaults, **value}
         return value
 
 
@@ -65,7 +62,6 @@ class _RecordsBody:
     schema: Mapping[str, Any]
     """The schema of a record."""
     validator: Validator
-    defaults: Mapping[str, Any]
     max_records: int
     media_types: tuple[str, ...]
     uploads: Uploads
@@ -98,7 +94,7 @@ class _RecordsBody:
         if error is not None:
             violations.append(Violation("line", record.line, error))
             return None
-        return {**self.defaults, **record.value}
+        return record.value
 
 
 def _in_one(violations: Sequence[Violation]) -> str:
@@ -218,7 +214,7 @@ def _compile_body(operation: AbstractOperation, formats: Formats, uploads: Uploa
     media_types = tuple(body["content"])
     schema, *others = [media["schema"] for media in body["content"].values()]
     if body.get("required") and media_types == (JSON,):
-        return _JsonBody(Validator(schema, formats), body_defaults(schema), uploads)
+        return _JsonBody(_body_validator(schema, formats), uploads)
     if (
         not body.get("required")
         or not RECORD_FORMATS.keys() >= set(media_types)
@@ -227,7 +223,14 @@ def _compile_body(operation: AbstractOperation, formats: Formats, uploads: Uploa
         raise ContractError("the request body is not enforced: it must be required, and JSON, NDJSON or CSV")
     record = schema["items"]
     max_records = schema["maxItems"]
-    return _RecordsBody(record, Validator(record, formats), body_defaults(record), max_records, media_types, uploads)
+    return _RecordsBody(record, _body_validator(record, formats), max_records, media_types, uploads)
+
+
+def _body_validator(schema: Mapping[str, Any], formats: Formats) -> Validator:
+    """Compile the schema of a body. Raises `ContractError` for a `default`: generators make such a member required."""
+    if defaults := [name for name, member in schema.get("properties", {}).items() if "default" in member]:
+        raise ContractError(f"a default in a request body is not enforced: {', '.join(defaults)}")
+    return Validator(schema, formats)
 
 
 def _media_type_of_success(operation: AbstractOperation) -> str | None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import orjson
 import structlog
@@ -17,6 +17,9 @@ from server.pipeline.stage import Operation, StageApi
 from server.request_context import Headers, RequestContext, Response
 
 _log = structlog.get_logger()
+
+_ADDED_LATER: Final = b"x-request-id"
+"""The header field that a middleware adds to every response, so that an answer does not have it yet."""
 
 
 class ResponseError(Exception):
@@ -114,6 +117,7 @@ def _compile_success(response: Mapping[str, Any]) -> _Success:
     content = response.get("content")
     # A response with several media types has one schema for all of them, which the dispatch stage checks.
     headers = {name.lower().encode(): header for name, header in response.get("headers", {}).items()}
+    headers.pop(_ADDED_LATER, None)
     return _Success(
         Validator(next(iter(content.values()))["schema"]) if content else None,
         frozenset(name for name, header in headers.items() if header.get("required")),

@@ -2,6 +2,7 @@
 
 import re
 from importlib.metadata import version
+from typing import Any
 
 import pytest
 
@@ -9,6 +10,7 @@ from server.contract.document import operations
 from server.contract.schemas import Validator
 from server.problems import KINDS
 from tests.support.document import DOCUMENT, OPERATIONS, parameters, places, resolved
+from tests.support.problems import OUTSIDE_OPERATIONS
 
 PUBLIC = {"getHealth", "getReadiness"}
 PROBLEM_SCHEMAS = {
@@ -50,7 +52,7 @@ def test_every_error_is_a_shared_response(operation_id: str) -> None:
         shared = DOCUMENT["components"]["responses"][name]
         (schema,) = (media["schema"] for media in shared["content"].values())
         assert list(shared["content"]) == ["application/problem+json"]
-        expected = PROBLEM_SCHEMAS.get(name, "Problem")
+        expected = PROBLEM_SCHEMAS.get(name, f"{name}Problem")
         assert schema["$ref"] == f"#/components/schemas/{expected}"
 
 
@@ -82,6 +84,14 @@ def test_an_operation_is_secured_or_listed_as_public(operation_id: str) -> None:
     assert secured or (operation_id in PUBLIC and operation["security"] == [])
 
 
+def source_expressions(operation_id: str, response: dict[str, Any]) -> set[str]:
+    """The runtime expressions (OpenAPI 3.0.3, section 4.7.20.4) that every such response of the operation has."""
+    found = {f"$request.path.{item['name']}" for item in parameters(operation_id) if item["in"] == "path"}
+    schema = response.get("content", {}).get("application/json", {}).get("schema", {})
+    step = "0/" if "items" in schema else ""
+    return found | {f"$response.body#/{step}{name}" for name in schema.get("items", schema).get("properties", ())}
+
+
 @every_operation
 def test_links_lead_to_operations_with_what_these_need(operation_id: str) -> None:
     _, operation = OPERATIONS[operation_id]
@@ -91,18 +101,26 @@ def test_links_lead_to_operations_with_what_these_need(operation_id: str) -> Non
             needed = {parameter["name"] for parameter in parameters(link["operationId"]) if parameter["required"]}
             given = link.get("parameters", {})
             assert set(given) == needed
-            members = response["content"]["application/json"]["schema"]["properties"]
             for expression in given.values():
-                assert expression.removeprefix("$response.body#/") in members
+                assert expression in source_expressions(operation_id, response)
 
 
-def test_the_links_of_a_create_lead_to_every_task_operation() -> None:
-    for operation_id, others in {
-        "createTask": ("getTask", "updateTask", "toggleTask", "deleteTask"),
-        "createMyTask": ("getMyTask", "updateMyTask", "toggleMyTask", "deleteMyTask"),
-    }.items():
-        links = resolved(OPERATIONS[operation_id][1]["responses"]["201"])["links"]
-        assert {link["operationId"] for link in links.values()} >= set(others)
+@pytest.mark.parametrize(
+    "operation_id",
+    ["createTask", "getTask", "listTasks", "updateTask", "toggleTask", "restoreTask"],
+)
+def test_a_task_links_to_every_operation_on_it(operation_id: str) -> None:
+    for given, infix in ((operation_id, ""), (operation_id.replace("Task", "MyTask"), "My")):
+        responses = resolved(OPERATIONS[given][1]["responses"])
+        links = next(response["links"] for status, response in responses.items() if status < "3")
+        targets = {link["operationId"] for link in links.values()}
+        assert targets >= {f"{verb}{infix}Task" for verb in ("get", "update", "toggle", "delete")}
+
+
+def test_a_deleted_task_links_to_its_restoration() -> None:
+    for operation_id in ("deleteTask", "deleteMyTask"):
+        links = resolved(OPERATIONS[operation_id][1]["responses"]["204"])["links"]
+        assert {link["operationId"] for link in links.values()} == {"restoreMyTask", "listMyTasks"}
 
 
 def test_every_example_is_valid() -> None:
@@ -151,8 +169,9 @@ def test_every_object_is_closed_and_every_value_bounded() -> None:
 
 
 def test_problem_codes_are_those_of_the_service() -> None:
-    codes = [kind.code for kind in KINDS]
-    assert DOCUMENT["components"]["schemas"]["ProblemCode"]["enum"] == codes
+    members = [schema.get("properties", {}) for schema in DOCUMENT["components"]["schemas"].values()]
+    codes = {code for names in members if "errors" in names or "instance" in names for code in names["code"]["enum"]}
+    assert codes == {kind.code for kind in KINDS} - OUTSIDE_OPERATIONS
 
 
 def test_the_document_has_the_version_of_the_package() -> None:

@@ -136,6 +136,11 @@ SOME_SCHEMA = {"schema": {"type": "string"}}
             id="body of another type",
         ),
         pytest.param(
+            [update("$.components.schemas.TaskCreate.properties.completed", {"default": False})],
+            "createMyTask: a default in a request body is not enforced: completed",
+            id="default in a body",
+        ),
+        pytest.param(
             [update("$.components.responses.ServiceAlive.content", {"text/plain": SOME_SCHEMA})],
             "getHealth: a success is neither JSON, NDJSON nor CSV",
             id="success of another type",

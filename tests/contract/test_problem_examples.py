@@ -7,12 +7,11 @@ import pytest
 
 from server.contract.document import load_document, operations, resolved
 from server.problems import KINDS, PAGE, VALIDATION_FAILED, Kind, Problem, Violation, validation_failed
+from tests.support.problems import OUTSIDE_OPERATIONS
 
 DOCUMENT = load_document()
 RESPONSES: dict[str, Any] = DOCUMENT["components"]["responses"]
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
-OUTSIDE_OPERATIONS = {"not-found", "method-not-allowed"}
-"""The codes of requests that no operation answers."""
 
 
 def examples() -> Iterator[tuple[str, dict[str, Any]]]:

@@ -13,6 +13,7 @@ import jsonschema_rs
 
 from server.contract.document import compile_path, operations, resolved
 from server.contract.schemas import to_json_schema
+from tests.support.problems import problem_schema
 
 Described = Mapping[str, Any]
 PROBLEM = "application/problem+json"
@@ -103,7 +104,8 @@ class Conformance:
         assert answer.headers["content-type"] == PROBLEM
         assert ("allow" in answer.headers) == (answer.status_code == 405)
         if answer.request.method != "HEAD":
-            self._validate(answer.json(), {"$ref": "#/components/schemas/Problem"})
+            members = answer.json()
+            self._validate(members, problem_schema(self.document["components"]["schemas"], members["code"]))
 
     @functools.cached_property
     def _components(self) -> Described:

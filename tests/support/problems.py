@@ -1,8 +1,27 @@
 """The members of problems (RFC 9457) that tests expect, written out rather than taken from the service's code."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import httpx2
 
 from tests.support.types import Json
+
+OUTSIDE_OPERATIONS = {"not-found", "method-not-allowed"}
+"""The codes of requests that no operation answers."""
+
+
+def problem_schema(schemas: Mapping[str, Any], code: str) -> dict[str, Any]:
+    """Return the schema of the document's components that describes problems with this code.
+
+    A code outside of the operations has no schema of its own; its problems have the members of all others.
+    """
+    described = "malformed-request" if code in OUTSIDE_OPERATIONS else code
+    for schema in schemas.values():
+        members = schema.get("properties", {})
+        if described in members.get("code", {}).get("enum", ()):
+            return {**schema, "properties": {**members, "code": {"enum": [code]}}}
+    raise LookupError(code)
 
 
 def problem_members(path: str, status: int, code: str, title: str, detail: str) -> Json:

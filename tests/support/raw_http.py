@@ -13,6 +13,7 @@ import httpx2
 import jsonschema_rs
 
 from server.problems import KINDS
+from tests.support.problems import problem_schema
 from tests.support.service import Service, token
 
 STATUS = {kind.code: kind.status for kind in KINDS}
@@ -148,15 +149,17 @@ def ask(service: Service, *parts: bytes) -> RawAnswer:
 
 
 @functools.cache
-def _problem_schemas(url: str) -> Mapping[str, jsonschema_rs.Draft202012Validator]:
-    # None of them has a member that OpenAPI 3.0 and JSON Schema read differently.
-    components = httpx2.get(f"{url}/openapi.json", trust_env=False).json()["components"]
-    return {
-        name: jsonschema_rs.Draft202012Validator(
-            {"$ref": f"#/components/schemas/{name}", "components": components}, validate_formats=True
-        )
-        for name in ("Problem", "ValidationProblem", "ImportProblem")
-    }
+def _components(url: str) -> Mapping[str, Any]:
+    components: Mapping[str, Any] = httpx2.get(f"{url}/openapi.json", trust_env=False).json()["components"]
+    return components
+
+
+@functools.cache
+def _validator(url: str, code: str, *, of_records: bool) -> jsonschema_rs.Draft202012Validator:
+    # No problem has a member that OpenAPI 3.0 and JSON Schema read differently.
+    schemas = _components(url)["schemas"]
+    schema = schemas["ImportProblem"] if of_records else problem_schema(schemas, code)
+    return jsonschema_rs.Draft202012Validator({**schema, "components": _components(url)}, validate_formats=True)
 
 
 def problem(service: Service, answer: Answer, code: str) -> dict[str, Any]:
@@ -173,7 +176,8 @@ def problem(service: Service, answer: Answer, code: str) -> dict[str, Any]:
     assert ("allow" in headers) == (answer.status_code == 405)
     assert ("retry-after" in headers) == (answer.status_code in (409, 429, 503))
     members: dict[str, Any] = json.loads(answer.content)
-    _problem_schemas(service.url)[_schema_of(members)].validate(members)
+    of_records = any("line" in error for error in members.get("errors", ()))
+    _validator(service.url, members["code"], of_records=of_records).validate(members)
     kind = next(kind for kind in KINDS if kind.code == code)
     assert members | {"detail": "", "instance": "", "errors": []} == {
         "type": f"/problems#{code}",
@@ -185,12 +189,6 @@ def problem(service: Service, answer: Answer, code: str) -> dict[str, Any]:
         "errors": [],
     }
     return members
-
-
-def _schema_of(members: Mapping[str, Any]) -> str:
-    if members["code"] != "validation-failed":
-        return "Problem"
-    return "ImportProblem" if any("line" in error for error in members["errors"]) else "ValidationProblem"
 
 
 def violations(service: Service, answer: Answer) -> list[tuple[str, str]]:
