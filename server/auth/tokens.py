@@ -23,6 +23,7 @@ from cachetools import TLRUCache
 
 from handlers.principal import Principal
 from persistence.schema import MAX_EMAIL, MAX_NAME, MAX_USER_ID
+from persistence.users import Owner
 from server.auth.errors import MAX_TOKEN_BYTES, ExpiredToken, InvalidToken, KeysUnavailable, Reason
 from server.auth.jwks import KEY_TYPES, KeySet, json_object
 
@@ -185,25 +186,18 @@ def _expiry(_digest: bytes, expires_at: float, _now: float) -> float:
     return expires_at
 
 
-def issue_token(  # noqa: PLR0913 - each is a claim, given by name
-    secret: str,
-    subject: str,
-    *,
-    email: str | None = None,
-    name: str | None = None,
-    expires_in: timedelta,
-    audience: str | None = None,
-    issuer: str | None = None,
+def issue_token(
+    secret: str, user: Owner, *, expires_in: timedelta, audience: str | None = None, issuer: str | None = None
 ) -> str:
     """Sign a token with the shared secret (HS256), for development and tests.
 
     Raises `ValueError` for a secret or a subject that would be refused.
     """
-    if _text(subject, MAX_USER_ID) is None:
+    if _text(user.id, MAX_USER_ID) is None:
         message = f"a subject is 1-{MAX_USER_ID} characters without NUL"
         raise ValueError(message)
     now = datetime.now(UTC)
-    claims = {"sub": subject, "email": email, "name": name, "aud": audience, "iss": issuer}
+    claims = {"sub": user.id, "email": user.email, "name": user.name, "aud": audience, "iss": issuer}
     present: dict[str, Any] = {claim: value for claim, value in claims.items() if value is not None}
     return jwt.encode({**present, "iat": now, "exp": now + expires_in}, _secret_key(secret))
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import click
 
+from persistence.users import Owner
 from server.auth.tokens import issue_token
 from server.commands.errors import OperatorError, explained
 from server.settings import Settings, load_settings
@@ -40,7 +41,7 @@ def token(user: str, email: str | None, name: str | None, expires: int) -> None:
         if settings.environment != "development":
             raise OperatorError("tokens are made in development only; in production your identity provider issues them")
         try:
-            click.echo(_token(settings, user, email=email, name=name, expires=expires))
+            click.echo(_token(settings, Owner(user, email, name), expires=expires))
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="USER") from None
         if reason := _REASONS_AGAINST_A_PATH.get(user):
@@ -50,20 +51,16 @@ def token(user: str, email: str | None, name: str | None, expires: int) -> None:
 
 def demo_token(settings: Settings) -> tuple[str, str]:
     """The id of a user to try the service with, and a token of that user."""
-    return _DEMO_USER, _token(settings, _DEMO_USER)
+    return _DEMO_USER, _token(settings, Owner(_DEMO_USER))
 
 
-def _token(
-    settings: Settings, user: str, *, email: str | None = None, name: str | None = None, expires: int = 3600
-) -> str:
+def _token(settings: Settings, user: Owner, *, expires: int = 3600) -> str:
     secret = settings.secret()
     if secret is None:
         raise AssertionError("development has a secret")
     return issue_token(
         secret,
         user,
-        email=email,
-        name=name,
         # The service would refuse one that is valid for longer.
         expires_in=timedelta(seconds=min(expires, settings.jwt_max_age or expires)),
         audience=settings.audience,

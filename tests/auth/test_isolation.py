@@ -9,6 +9,7 @@ from urllib.parse import quote
 import httpx2
 import pytest
 
+from persistence import users
 from server.auth.tokens import issue_token
 from server.contract.document import load_document, operations
 from tests.support.api import create_task
@@ -191,7 +192,7 @@ CREDENTIALS = [
     pytest.param([("authorization", f"Bearer {GOOD[:-8]}AAAAAAAA")], id="tampered-signature"),
     pytest.param([("authorization", f"Bearer {GOOD.rpartition('.')[0]}.")], id="no-signature"),
     pytest.param(
-        [("authorization", f"Bearer {issue_token('x' * 32, 'ada', expires_in=timedelta(hours=1))}")],
+        [("authorization", f"Bearer {issue_token('x' * 32, users.Owner('ada'), expires_in=timedelta(hours=1))}")],
         id="another-secret",
     ),
     pytest.param([("authorization", f"Bearer {GOOD}"), ("authorization", f"Bearer {GOOD}")], id="two-headers"),

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from persistence.users import Owner
 from server.auth.tokens import issue_token
 from tests.auth.verifiers import refusal, verifier
 from tests.support.servers.issuer import (
@@ -19,9 +20,7 @@ from tests.support.servers.issuer import (
 async def test_an_issued_token_is_verified() -> None:
     token = issue_token(
         SECRET,
-        "ada",
-        email="ada@example.org",
-        name="Ada",
+        Owner("ada", "ada@example.org", "Ada"),
         expires_in=timedelta(hours=1),
         audience=FRONT_END,
         issuer=FRONT_END,
@@ -33,7 +32,7 @@ async def test_an_issued_token_is_verified() -> None:
 
 
 async def test_an_issued_token_says_only_what_was_asked_for() -> None:
-    token = issue_token(SECRET, "ada", expires_in=timedelta(hours=1))
+    token = issue_token(SECRET, Owner("ada"), expires_in=timedelta(hours=1))
     header, payload = (json.loads(urlsafe_b64decode(part + "==")) for part in token.split(".")[:2])
     assert header == {"alg": "HS256", "typ": "JWT"}
     assert sorted(payload) == ["exp", "iat", "sub"]
@@ -41,11 +40,11 @@ async def test_an_issued_token_says_only_what_was_asked_for() -> None:
 
 
 async def test_an_issued_token_expires() -> None:
-    token = issue_token(SECRET, "ada", expires_in=timedelta(seconds=-31))
+    token = issue_token(SECRET, Owner("ada"), expires_in=timedelta(seconds=-31))
     assert await refusal(verifier(), token) == "expired"
 
 
 @pytest.mark.parametrize("name", ["", "a" * 256, "\0"], ids=["empty", "long", "NUL"])
 async def test_a_subject_that_would_be_refused_is_not_issued(name: str) -> None:
     with pytest.raises(ValueError, match="a subject is 1-255 characters"):
-        issue_token(SECRET, name, expires_in=timedelta(hours=1))
+        issue_token(SECRET, Owner(name), expires_in=timedelta(hours=1))

@@ -8,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from persistence.users import Owner
 from server.auth.errors import InvalidToken
 from server.auth.jwks import KeySet
 from server.auth.tokens import issue_token
@@ -40,7 +41,7 @@ async def test_a_short_secret_is_refused_at_construction(secret: str) -> None:
     with pytest.raises(ValueError, match="the secret is shorter than 32 bytes"):
         verifier(secret=secret)
     with pytest.raises(ValueError, match="shorter"):
-        issue_token(secret, "ada", expires_in=timedelta(minutes=1))
+        issue_token(secret, Owner("ada"), expires_in=timedelta(minutes=1))
 
 
 async def test_32_bytes_are_long_enough() -> None:

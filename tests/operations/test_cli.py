@@ -9,6 +9,7 @@ import jwt
 import pytest
 import yaml
 
+from persistence.users import Owner
 from server.auth.tokens import issue_token
 from server.contract.document import load_document
 from tests.operations.command import RunCommand
@@ -85,7 +86,7 @@ def test_the_command_knows_its_version(tasks_api: RunCommand) -> None:
 
 
 def test_tokens_of_the_tests_are_those_of_the_command(tasks_api: RunCommand) -> None:
-    made = issue_token(SECRET, "ada", expires_in=timedelta(seconds=60))
+    made = issue_token(SECRET, Owner("ada"), expires_in=timedelta(seconds=60))
     printed = tasks_api("token", "ada", "--expires", "60").stdout.strip()
     first, second = (jwt.decode(item, SECRET, algorithms=["HS256"]) for item in (made, printed))
     assert set(first) == set(second) == {"sub", "iat", "exp"}

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from persistence.users import Owner
 from server.auth.tokens import issue_token
 from tests.support.conformance import Conformance
 
@@ -60,7 +61,7 @@ class Service:
 
 def token(subject: str, *, email: str | None = None, name: str | None = None, seconds: int = 600) -> str:
     """A token that the services of the tests accept."""
-    return issue_token(SECRET, subject, email=email, name=name, expires_in=timedelta(seconds=seconds))
+    return issue_token(SECRET, Owner(subject, email, name), expires_in=timedelta(seconds=seconds))
 
 
 def free_port() -> int:

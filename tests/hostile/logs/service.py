@@ -13,6 +13,7 @@ import httpx2
 import psycopg
 import pytest
 
+from persistence.users import Owner
 from server.auth.tokens import issue_token
 from server.contract.document import operations
 from tests.support.servers.issuer import ED25519, sign
@@ -40,8 +41,8 @@ def documented() -> dict[str, set[str]]:
 
 
 def token(subject: str = ADA, **changes: Any) -> str:
-    options: dict[str, Any] = {"email": f"{MARK}@example.org", "name": f"Name {MARK}", **changes}
-    return issue_token(SECRET, subject, **{"expires_in": timedelta(minutes=10), **options})
+    user = Owner(subject, f"{MARK}@example.org", f"Name {MARK}")
+    return issue_token(SECRET, user, **{"expires_in": timedelta(minutes=10), **changes})
 
 
 @dataclass
