@@ -63,6 +63,9 @@ async def toggle_task(context: Context, task_id: str, if_match: str | None) -> A
     return _tagged(await tasks.toggle(context.database, context.user.id, task_id, versions))
 
 
+toggle_task_completion = toggle_task
+
+
 async def restore_task(context: Context, task_id: str) -> Answer:
     """Restore a task from the trash, and return it."""
     return _tagged(await tasks.restore(context.database, context.user.id, task_id))

@@ -18,7 +18,7 @@ from server.formats.records import Record
 from server.formats.strict_json import parse_json
 from server.pipeline.content_negotiation import check_accept
 from server.pipeline.stage import Operation, StageApi, unique_parameters
-from server.pipeline.uploads import ImportOperation, Uploads
+from server.pipeline.uploads import ImportOperation, Uploads, has_content
 from server.problems import (
     MALFORMED_REQUEST,
     UNSUPPORTED_MEDIA_TYPE,
@@ -29,6 +29,9 @@ from server.problems import (
 from server.request_context import RequestContext, Response
 
 _JSON: Final = JSON.encode()
+_FRAMING: Final = frozenset((b"content-length", b"transfer-encoding"))
+"""The fields of which a request with a body has one (RFC 9112, section 6)."""
+
 _MAX_VIOLATIONS_PER_RECORD: Final = 3
 
 
@@ -145,6 +148,8 @@ class _ValidationOperation:
             arguments |= self.absent
         if self.body is not None:
             arguments["body"] = await self.body.read(request, violations)
+        elif not _FRAMING.isdisjoint(request.fields) and await has_content(request):
+            violations.append(Violation("pointer", "", "must be empty, because the operation takes no body"))
         if violations:
             raise validation_failed(violations)
         request.arguments = arguments

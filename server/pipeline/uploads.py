@@ -82,6 +82,22 @@ def _content(message: Message) -> bytes:
     return content
 
 
+async def has_content(request: RequestContext) -> bool:
+    """Return whether the request has a body that is not empty, for an operation that takes none.
+
+    It receives no more than the first part with content, and nothing if the head says it. Raises what receiving raises.
+    """
+    if b"transfer-encoding" not in request.fields:
+        return bool(request.fields.get(b"content-length", b"").strip(b" \t0"))
+    more = True
+    while more:
+        message = await request.receive()
+        if _content(message):
+            return True
+        more = message.get("more_body", False)
+    return False
+
+
 class ImportOperation:
     """An operation with a large body, which begins when the body is complete and has been admitted."""
 

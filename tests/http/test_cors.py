@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from tests.http.answers import DOCUMENT, ORIGIN, allowed, answers_of_every_kind, filled
-from tests.http.test_bodies import JSON
+from tests.http.bodies.test_bodies import JSON
 from tests.support.raw_http import ask, problem, request
 from tests.support.service import Service
 from tests.support.types import Owner

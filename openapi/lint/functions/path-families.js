@@ -5,10 +5,7 @@
 const USER_ID = '#/components/parameters/PathUserId';
 const FAMILY = /^\/api\/(?:me$|tasks(?:\/|$))/;
 
-const tokenAddress = (path) =>
-  path === '/api/{user_id}'
-    ? '/api/me'
-    : path.replace('/api/{user_id}/', '/api/').replace(/\/complete$/, '/toggle');
+const tokenAddress = (path) => (path === '/api/{user_id}' ? '/api/me' : path.replace('/api/{user_id}/', '/api/'));
 
 const sorted = (value) => {
   if (Array.isArray(value)) return value.map(sorted);
