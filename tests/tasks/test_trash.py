@@ -69,14 +69,6 @@ def test_what_is_not_there_cannot_be_restored(service: Service, api: TasksApi, b
     assert [each["id"] for each in listed(api, status="trashed")] == [theirs["id"]]
 
 
-@pytest.mark.parametrize("body", [b"", b"{}", b"not JSON"], ids=["none", "JSON", "not JSON"])
-def test_a_restore_looks_at_no_body(api: TasksApi, body: bytes) -> None:
-    task = api.create()
-    delete(api, task)
-    answer = api.client.post(f"{api.path(task)}/restore", content=body)
-    assert answer.status_code == 200
-
-
 def test_a_permanently_deleted_task_is_gone_from_the_trash_too(
     service: Service, api: TasksApi, connection: Connection
 ) -> None:

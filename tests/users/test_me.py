@@ -82,6 +82,8 @@ def test_every_operation_without_an_id_works(emptied: httpx2.Client, user_id: st
     assert (page.json(), emptied.get(page.links["next"]["url"]).json()) == ([first], [second])
     assert do("updateMyTask", first["id"], json={"title": "new"}).json()["title"] == "new"
     assert do("toggleMyTask", first["id"]).json()["completed"] is True
+    assert do("toggleMyTaskCompletion", second["id"]).json()["completed"] is True
+    do("toggleMyTask", second["id"])
     do("deleteMyTask", first["id"])
     missing = emptied.get(f"/api/tasks/{first['id']}")
     assert (missing.status_code, missing.json()["instance"]) == (404, f"/api/tasks/{first['id']}")

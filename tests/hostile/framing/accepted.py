@@ -69,7 +69,7 @@ STARTS_TAKEN = [
 MINE = b"Authorization: Bearer " + token(SENDER, seconds=DAY).encode()
 AS_JSON = b"Content-Type: application/json"
 HOLDERS = {
-    "GET": (200, [b"GET /health HTTP/1.1"]),
+    "GET": (422, [b"GET /health HTTP/1.1"]),
     "OPTIONS": (204, [b"OPTIONS /api/tasks HTTP/1.1"]),
     "DELETE": (405, [b"DELETE /health HTTP/1.1"]),
     "TRACE": (405, [b"TRACE /health HTTP/1.1"]),
@@ -80,13 +80,13 @@ HOLDERS = {
     "what is of no type": (415, [b"POST /api/tasks HTTP/1.1", MINE]),
     "what is no JSON": (400, [b"POST /api/tasks HTTP/1.1", MINE, AS_JSON]),
     "what is gzip": (415, [b"POST /api/tasks HTTP/1.1", MINE, AS_JSON, b"Content-Encoding: gzip"]),
-    "a list": (200, [b"GET /api/tasks HTTP/1.1", MINE]),
+    "a list": (422, [b"GET /api/tasks HTTP/1.1", MINE]),
     "what is not acceptable": (406, [b"GET /health HTTP/1.1", b"Accept: text/html"]),
     "a long address": (414, [b"GET /health?%b HTTP/1.1" % (b"a" * 9_000)]),
     "long fields": (431, [b"GET /health HTTP/1.1", b"X: " + b"a" * 33_000]),
-    "an unknown expectation": (200, [b"GET /health HTTP/1.1", b"Expect: 200-ok"]),
-    "a list of connection options": (200, [b"GET /health HTTP/1.1", b"Connection: content-length, host, x"]),
-    "fields of other protocols": (200, [b"GET /health HTTP/1.1", b"Content_Length: 0", b"X-HTTP-Method: PUT"]),
+    "an unknown expectation": (422, [b"GET /health HTTP/1.1", b"Expect: 200-ok"]),
+    "a list of connection options": (422, [b"GET /health HTTP/1.1", b"Connection: content-length, host, x"]),
+    "fields of other protocols": (422, [b"GET /health HTTP/1.1", b"Content_Length: 0", b"X-HTTP-Method: PUT"]),
 }
 
 
