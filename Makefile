@@ -10,7 +10,7 @@ SAMPLE ?= 1
 PARALLEL = $(BIN)/python -m pytest --numprocesses auto --dist loadscope
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast docs coverage torture fuzz lint types lint-contract check bench bench-all bench-report bench-check profile lock clean
+.PHONY: help install run test test-fast docs coverage torture fuzz lint lint-workflows types lint-contract audit check release bench bench-all bench-report bench-check profile lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,12 +33,16 @@ torture: .venv/dev ## Run all tests with faults and hostile input; FIGURES=docs/
 coverage: .venv/dev ## Run all tests without sampling, and check that they cover the code
 	$(PARALLEL) --cov
 
-fuzz: .venv/dev ## Fuzz a running service over its socket, once for each of SEEDS
+fuzz: .venv/dev ## Fuzz a running service over its socket, once for each of SEEDS, which may be "random"
 	$(BIN)/python -m tests.contract.fuzz $(SEEDS)
 
 lint: .venv/dev ## Check the code's style
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+lint-workflows: .venv/dev ## Check .github with actionlint and zizmor
+	$(BIN)/actionlint
+	$(BIN)/zizmor --offline --quiet --persona pedantic --strict-collection .github
 
 types: .venv/bench ## Check the code's types
 	$(BIN)/mypy
@@ -49,7 +53,11 @@ docs: .venv/dev ## Generate docs/settings.md, docs/licences.md and .env.example
 lint-contract: openapi/lint/node_modules ## Check the contract with Redocly and Spectral (needs Node.js)
 	@npm run --silent --prefix openapi/lint lint
 
-check: lint types lint-contract fuzz bench-check torture test ## Do what CI does
+audit: .venv/dev ## Check the code with bandit, and the locked dependencies for known vulnerabilities (needs api.osv.dev)
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive bench docs handlers openapi persistence server
+	$(BIN)/python -m tests.ci.audit
+
+check: lint lint-workflows types lint-contract audit fuzz bench-check torture test ## Do what CI does
 
 bench: .venv/bench bench/peers/fastify/node_modules ## Compare the service with its peers and the baselines, in ROUNDS rounds (needs h2load)
 	$(BIN)/python -m bench measure comparison --rounds $(ROUNDS)
@@ -77,6 +85,9 @@ lock: .venv/dev ## Choose the newest versions of all dependencies
 	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --python-version 3.11 \
 	  pyproject.toml --group build --group dev --group bench --constraint requirements/dev.txt --output-file requirements/bench.txt
 	$(MAKE) docs
+
+release: .venv/dev ## Write the files of the release TAG, such as v1.2.3, to build/release
+	$(BIN)/python -m docs.release "$(TAG)"
 
 clean: ## Remove what the other commands made, but no data
 	rm -rf .venv openapi/lint/node_modules bench/peers/fastify/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis .coverage*

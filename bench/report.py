@@ -52,7 +52,7 @@ def span(*found: Mapping[str, float]) -> dict[str, float]:
 def render(parts: Mapping[str, Part]) -> dict[str, str]:
     """The pages, by path."""
     loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
-    environment = jinja2.Environment(loader=loader, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)  # noqa: S701  Markdown is not HTML
+    environment = jinja2.Environment(loader=loader, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)  # nosec B701  # noqa: S701  Markdown is not HTML
     environment.filters.update(number=number, spread=spread)
     environment.globals.update(ratios=ratios, span=span)
     return {page: environment.get_template(f"{Path(page).name}.j2").render(parts, parts=parts) for page in _PAGES}

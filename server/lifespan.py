@@ -103,7 +103,7 @@ async def _purge(database: Database, retention_days: int) -> None:
     pause = _FIRST_PURGE_SECONDS
     while True:
         # At random, because processes may have started together.
-        await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311  not for security
+        await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # nosec B311  # noqa: S311  not for security
         pause = _PURGE_SECONDS
         try:
             purged = await purge(database, retention_days=retention_days)

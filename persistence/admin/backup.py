@@ -126,7 +126,7 @@ def restore(url: str, file: Path, *, replace: bool = False) -> Manifest:
         program, _ = pg_tools.oldest_program("pg_restore", manifest.postgresql)
         with migrations.exclusive(url) as connection:
             driver = connection.connection.driver_connection
-            assert isinstance(driver, psycopg.Connection)  # noqa: S101  the class that SQLAlchemy connects with
+            assert isinstance(driver, psycopg.Connection)  # nosec B101  # noqa: S101  the class that SQLAlchemy connects with
             _set(driver, _TEXT_SETTINGS | _TIMEOUTS_OFF)
             _clear(driver, migrations.current(connection), replace=replace)
             migrations.move(connection, manifest.revision)
@@ -218,7 +218,7 @@ def _write(url: str, part: IO[bytes]) -> Manifest:
         _set(connection, _TEXT_SETTINGS | _TIMEOUTS_OFF)
         if _qualified_names(connection, (*TABLES, _VERSIONS)) != places:
             raise BackupError("the database was migrated at this moment; try again")
-        (revision,) = connection.execute(f"SELECT version_num FROM {_VERSIONS}").fetchone() or (None,)  # noqa: S608
+        (revision,) = connection.execute(f"SELECT version_num FROM {_VERSIONS}").fetchone() or (None,)  # nosec B608  # noqa: S608  its own name
         if revision is None or not migrations.known(revision):
             raise BackupError(f"the database is at revision {revision}, which this release does not know")
         (snapshot,) = connection.execute("SELECT pg_export_snapshot()").fetchone() or ("",)

@@ -132,7 +132,7 @@ def _output(
             stderr=complaints,
         ) as process,
     ):
-        assert process.stdout is not None  # noqa: S101  what PIPE is for
+        assert process.stdout is not None  # nosec B101  # noqa: S101  what PIPE is for
         try:
             yield process.stdout
             failed = process.wait() != 0

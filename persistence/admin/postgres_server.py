@@ -285,7 +285,7 @@ class PostgresServer:
 
 def _short_directory(user: User) -> Path:
     """A new directory that others may only pass through, with a name that leaves room for that of a socket."""
-    for parent in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")):  # noqa: S108  mkdtemp makes its own
+    for parent in dict.fromkeys((tempfile.gettempdir(), "/tmp", "/var/tmp")):  # nosec B108  # noqa: S108  mkdtemp makes its own
         path = Path(parent).resolve()
         above = (path, *path.parents)
         is_open = user.uid == os.geteuid() or all(directory.stat().st_mode & stat.S_IXOTH for directory in above)

@@ -38,7 +38,7 @@ class Statement:
 def compile_statement(expression: ClauseElement) -> Statement:
     """Compile a SQLAlchemy Core expression. Done once, because it costs more than most queries."""
     compiled = expression.compile(dialect=_DIALECT)
-    assert isinstance(compiled, SQLCompiler)  # noqa: S101  the type that every dialect returns for a statement
+    assert isinstance(compiled, SQLCompiler)  # nosec B101  # noqa: S101  the type that every dialect returns for a statement
     text = str(compiled).encode()
     names = tuple(compiled.positiontup or ())
     formats = tuple(_parameter_format(compiled.binds[name]) for name in names)

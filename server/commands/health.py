@@ -18,7 +18,7 @@ def health(host: str, port: int, *, live: bool) -> None:
     """
     path = "/health" if live else "/health/ready"
     # A service that listens on all interfaces listens on loopback too.
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # nosec B104  # noqa: S104  it compares
     connection = http.client.HTTPConnection(host, port, timeout=_SECONDS)
     try:
         connection.request("GET", path, headers={"Accept": "*/*"})

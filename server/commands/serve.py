@@ -117,7 +117,7 @@ def _share_with_workers(url: str, secret: str | None, stack: contextlib.ExitStac
 
 
 def _greet(settings: Settings, port: int) -> None:
-    local = settings.host in ("127.0.0.1", "::1", "0.0.0.0", "::")  # noqa: S104
+    local = settings.host in ("127.0.0.1", "::1", "0.0.0.0", "::")  # nosec B104  # noqa: S104  it compares
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     address = f"http://{'localhost' if local else host}:{port}"
     output.write(f"Documentation: {address}/docs\n")

@@ -1,0 +1,1 @@
+"""What CI calls, and that it calls what exists."""
