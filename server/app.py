@@ -20,7 +20,7 @@ from persistence.postgres.database import Database
 from server.auth.jwks import KeySet
 from server.auth.tokens import TokenVerifier
 from server.contract.document import ContractError, larger_bodies, load_document, operations_with
-from server.contract.fields import methods
+from server.contract.fields import field_limits, methods
 from server.contract.schemas import Format, Formats
 from server.event_loop_lag import EventLoopLag
 from server.lifespan import Address, Resources, database_address, lifespan
@@ -89,7 +89,10 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
             partial(CrossOriginMiddleware, origins=settings.cors_origins, document=document),
             ProblemMiddleware,
             partial(
-                RequestLimitsMiddleware, max_body_bytes=settings.max_body_bytes, larger_bodies=larger_bodies(document)
+                RequestLimitsMiddleware,
+                max_body_bytes=settings.max_body_bytes,
+                larger_bodies=larger_bodies(document),
+                fields=field_limits(document),
             ),
             partial(ProxyHeadersMiddleware, trusted_hosts=list(map(str, settings.forwarded_allow_ips))),
             LifespanMiddleware,

@@ -1,15 +1,44 @@
-"""Methods and header fields of the document, for components that list them, such as CORS."""
+"""Methods and header fields of the document, for components that list them or limit them."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
-from server.contract.document import operations, resolved
+from server.contract.document import ContractError, operations, resolved
+
+_MAX_FIELD_BYTES: Final = "x-max-field-bytes"
 
 
 def methods(document: Mapping[str, Any]) -> list[str]:
     """Return the supported methods in upper case, including OPTIONS, and HEAD if there is a GET."""
     named = {method.upper() for _, method, _ in operations(document)}
     return sorted({*named, "OPTIONS", *(("HEAD",) if "GET" in named else ())})
+
+
+@dataclass(frozen=True, slots=True)
+class FieldLimits:
+    """The maximum number of bytes in the value of a header field."""
+
+    by_name: Mapping[bytes, int]
+    """The limits of some fields, by name in lower case."""
+    default: int
+    """The limit of any other field."""
+
+    @property
+    def lowest(self) -> int:
+        """No field of at most this size is too long."""
+        return min([self.default, *self.by_name.values()])
+
+
+def field_limits(document: Mapping[str, Any]) -> FieldLimits:
+    """Return the limits in `x-max-field-bytes`. Raises `ContractError` unless they are integers with a `default`."""
+    limits = document.get(_MAX_FIELD_BYTES)
+    if not isinstance(limits, dict) or "default" not in limits:
+        raise ContractError(f"{_MAX_FIELD_BYTES} must have a default")
+    if not all(type(limit) is int and limit > 0 for limit in limits.values()):
+        raise ContractError(f"{_MAX_FIELD_BYTES} must have positive integers")
+    by_name = {name.lower().encode(): limit for name, limit in limits.items() if name != "default"}
+    return FieldLimits(by_name, limits["default"])
 
 
 def request_fields(document: Mapping[str, Any]) -> list[str]:

@@ -6,27 +6,12 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.contract.fields import FieldLimits
 from server.problems import CONTENT_TOO_LARGE, HEADERS_TOO_LARGE, MALFORMED_REQUEST, URI_TOO_LONG, Problem
 from server.request_context import TARGET_BYTES, current_request
 
 HEADER_BYTES = 32_768
 """The most that all header names and values may take together."""
-
-FIELD_BYTES = 8_192
-"""The longest value of a header field; the lines of a repeated field count together, as the list that they are."""
-
-SHORT_FIELD_BYTES = 1_024
-"""The longest value of a field in `_SHORT_FIELDS`."""
-
-# Clients send about 200 bytes in each of these.
-_SHORT_FIELDS: Final = (
-    b"accept",
-    b"accept-charset",
-    b"accept-encoding",
-    b"accept-language",
-    b"content-encoding",
-    b"content-type",
-)
 
 HEADER_FIELDS = 100
 """The most header fields; browsers and proxies send about thirty."""
@@ -39,11 +24,18 @@ class RequestLimitsMiddleware:
     """Refuses what no operation could want, before anything looks at what it means."""
 
     def __init__(
-        self, app: ASGIApp, *, max_body_bytes: int, larger_bodies: Sequence[tuple[re.Pattern[bytes], int]] = ()
+        self,
+        app: ASGIApp,
+        *,
+        max_body_bytes: int,
+        larger_bodies: Sequence[tuple[re.Pattern[bytes], int]],
+        fields: FieldLimits,
     ) -> None:
         self.app = app
         self.max_body_bytes = max_body_bytes
         self.larger_bodies = larger_bodies
+        self.fields = fields
+        self.never_too_long = fields.lowest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check the head now, and the body's size as it arrives."""
@@ -57,7 +49,8 @@ class RequestLimitsMiddleware:
         if sum([len(name) + len(value) for name, value in scope["headers"]]) > HEADER_BYTES:
             raise Problem(HEADERS_TOO_LARGE)
         request = current_request(scope)
-        _check_lengths(request.fields)
+        if max(map(len, request.fields.values()), default=0) > self.never_too_long:
+            _check_lengths(request.fields, self.fields)
         _check_head(scope["http_version"], request.fields)
         length = request.fields.get(b"content-length")
         if length is not None and _exceeds(length, self.max_body_bytes) and _exceeds(length, self._most(scope)):
@@ -85,16 +78,14 @@ class RequestLimitsMiddleware:
         return limited_receive
 
 
-def _check_lengths(fields: Mapping[bytes, bytes]) -> None:
+def _check_lengths(fields: Mapping[bytes, bytes], limits: FieldLimits) -> None:
     """Raise `Problem` (431) for a field that is too long, so that the time to parse any field is bounded."""
-    longest = max(map(len, fields.values()), default=0)
-    if longest <= SHORT_FIELD_BYTES:
-        return
-    if longest > FIELD_BYTES:
-        raise Problem(HEADERS_TOO_LARGE, f"A header field is longer than {FIELD_BYTES:,} bytes.")
-    for name in _SHORT_FIELDS:
-        if len(fields.get(name, b"")) > SHORT_FIELD_BYTES:
-            raise Problem(HEADERS_TOO_LARGE, f"{name.decode().title()} is longer than {SHORT_FIELD_BYTES:,} bytes.")
+    for name, value in fields.items():
+        limit = limits.by_name.get(name)
+        if limit is not None and len(value) > limit:
+            raise Problem(HEADERS_TOO_LARGE, f"{name.decode().title()} is longer than {limit:,} bytes.")
+        if limit is None and len(value) > limits.default:
+            raise Problem(HEADERS_TOO_LARGE, f"A header field is longer than {limits.default:,} bytes.")
 
 
 def _check_head(version: str, fields: Mapping[bytes, bytes]) -> None:

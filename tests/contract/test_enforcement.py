@@ -75,6 +75,16 @@ SOME_SCHEMA = {"schema": {"type": "string"}}
             id="unknown rate limit",
         ),
         pytest.param(
+            [{"target": "$['x-max-field-bytes'].default", "remove": True}],
+            "x-max-field-bytes must have a default",
+            id="no limit of header fields",
+        ),
+        pytest.param(
+            [update("$['x-max-field-bytes']", {"Accept": 0})],
+            "x-max-field-bytes must have positive integers",
+            id="limit of a header field that is none",
+        ),
+        pytest.param(
             [update("$.components.schemas.TaskFormat", {"x-media-types": {"csv": "text/plain"}})],
             "exportMyTasks: x-media-types must name the media types of the response",
             id="media type that the response does not have",

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from server.contract.document import operations, resolved
-from server.middleware.request_limits import FIELD_BYTES, SHORT_FIELD_BYTES
+from tests.support.document import FIELD_BYTES, SHORT_FIELD_BYTES
 from tests.support.raw_http import RawConnection, request
 from tests.support.service import Service, token
 

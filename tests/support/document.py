@@ -11,6 +11,8 @@ from tests.support.service import ROOT
 AUTHORED = ROOT / "openapi" / "openapi.yaml"
 LONG_TEXT = ROOT / "openapi" / "overlays" / "long-text.yaml"
 DOCUMENT: dict[str, Any] = yaml.safe_load(AUTHORED.read_bytes())
+FIELD_BYTES: int = DOCUMENT["x-max-field-bytes"]["default"]
+SHORT_FIELD_BYTES: int = DOCUMENT["x-max-field-bytes"]["Accept"]
 OPERATIONS = {operation["operationId"]: (path, operation) for path, _, operation in operations(DOCUMENT)}
 """Path and operation object, by operationId."""
 

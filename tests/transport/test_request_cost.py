@@ -5,9 +5,9 @@ import random
 import pytest
 
 from server.contract.document import load_document
-from server.middleware.request_limits import FIELD_BYTES, SHORT_FIELD_BYTES
 from server.pipeline.content_negotiation import accepts
 from tests.hostile.costs import Case, dear, field_cases, parameter_cases
+from tests.support.document import FIELD_BYTES, SHORT_FIELD_BYTES
 from tests.support.raw_http import ask, problem, request
 from tests.support.service import Service
 

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from server.middleware.request_limits import FIELD_BYTES
 from tests.hostile.tokens.claims import Lines
 from tests.hostile.tokens.signers import SIGNERS, good
+from tests.support.document import FIELD_BYTES
 from tests.support.raw_http import RawAnswer, ask, problem
 from tests.support.servers.issuer import (
     FRONT_END,

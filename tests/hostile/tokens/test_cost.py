@@ -6,13 +6,13 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from server.middleware.request_limits import FIELD_BYTES
 from tests.hostile.tokens.claims import PAYLOADS
 from tests.hostile.tokens.injections import INJECTIONS
 from tests.hostile.tokens.signatures import CONFUSED, SIGNATURES
 from tests.hostile.tokens.signers import SIGNERS
 from tests.hostile.tokens.target import _CPU_SECONDS, _ROUNDS, Target, accepts, head
 from tests.hostile.tokens.texts import NONE, OTHER_FORMS, TEXTS
+from tests.support.document import FIELD_BYTES
 from tests.support.raw_http import RawConnection
 from tests.support.servers.issuer import (
     hs256,

@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 import pytest
 
-from server.middleware.request_limits import FIELD_BYTES
 from tests.hostile.tokens.claims import BINDINGS, COOKIES, PAYLOADS, QUERIES, REQUESTS, Lines
 from tests.hostile.tokens.injections import INJECTIONS
 from tests.hostile.tokens.signatures import CONFUSED, SIGNATURES
 from tests.hostile.tokens.signers import SIGNERS
 from tests.hostile.tokens.target import PATH, Target, accepts, each, head, same, words_of
 from tests.hostile.tokens.texts import NONE, OTHER_FORMS, TEXTS
+from tests.support.document import FIELD_BYTES
 from tests.support.figures import Figures
 from tests.support.raw_http import ask
 from tests.support.servers.issuer import (
