@@ -3,10 +3,11 @@
 import asyncio
 
 import structlog
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from persistence.errors import DatabaseUnavailable, InvalidCursor, KeyInUse, KeyReused, TaskChanged, TaskNotFound
 from server.auth.errors import InvalidToken, KeysUnavailable
+from server.formats.content_coding import encode
 from server.logging import describe_error
 from server.problems import (
     CURSOR_IN_WORDS,
@@ -22,7 +23,7 @@ from server.problems import (
     Violation,
     validation_failed,
 )
-from server.request_context import RequestContext, current_request
+from server.request_context import Headers, RequestContext, current_request
 
 _log = structlog.get_logger()
 
@@ -88,22 +89,21 @@ class ProblemMiddleware:
             return
         # Sent after the exception has been freed: its traceback holds the frames of all stages with their request
         # bodies, and sending may wait for the client. No variable here refers to it, which would make a cycle.
-        for message in answer:
-            await send(message)
+        status, headers, content = answer
+        headers, content = await encode(headers, content, request.fields)
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else content})
 
 
-def _answer_to(error: Exception, request: RequestContext) -> list[Message]:
+def _answer_to(error: Exception, request: RequestContext) -> tuple[int, Headers, bytes]:
     problem = to_problem(error)
     _report(error, problem, request.request_id)
     return _render(problem, request)
 
 
-def _render(problem: Problem, request: RequestContext) -> list[Message]:
+def _render(problem: Problem, request: RequestContext) -> tuple[int, Headers, bytes]:
     headers, content = problem.render(request.path)
-    return [
-        {"type": "http.response.start", "status": problem.kind.status, "headers": headers},
-        {"type": "http.response.body", "body": b"" if request.scope["method"] == "HEAD" else content},
-    ]
+    return problem.kind.status, headers, content
 
 
 def _report(error: Exception, problem: Problem, request_id: str) -> None:

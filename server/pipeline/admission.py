@@ -46,6 +46,10 @@ class Budget:
         self._shares.add(share)
         self._change(share, amount)
 
+    def reduce(self, share: "Share", amount: int) -> None:
+        """Release what a share holds beyond this amount."""
+        self._change(share, min(0, amount - share.amount))
+
     def remove(self, share: "Share") -> None:
         """Release everything that a share holds."""
         self._shares.discard(share)
@@ -93,6 +97,10 @@ class Share:
     def take(self, amount: int) -> None:
         """Allocate more. Raises `Problem` (429, 503)."""
         self._budget.add(self, amount)
+
+    def reduce(self, amount: int) -> None:
+        """Release what is held beyond this amount."""
+        self._budget.reduce(self, amount)
 
     def wait_for_client(self, moved: int = 0) -> None:
         """Start or continue to wait for the client, which has just sent or read `moved` bytes.

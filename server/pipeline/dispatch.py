@@ -16,6 +16,7 @@ from server.auth.expiry import expiry_check
 from server.contract.document import JSON, ContractError
 from server.contract.parameters import IF_NONE_MATCH
 from server.formats import RECORD_FORMATS
+from server.formats.content_coding import described
 from server.formats.stream import Stream
 from server.formats.strict_json import ORJSON_OPTIONS
 from server.pipeline.content_negotiation import check_accept
@@ -24,7 +25,7 @@ from server.request_context import Headers, RequestContext, Response
 
 _NOT_KEPT: Final = (b"cache-control", b"no-store")
 _CONTENT_TYPE: Final = (b"content-type", JSON.encode())
-_OF_CONTENT: Final = (b"content-type", b"content-length")
+_OF_CONTENT: Final = (b"content-type", b"content-length", b"content-encoding")
 _OPAQUE_TAG: Final = re.compile(rb'"[^"]*"')
 
 Handler = Callable[..., Awaitable[Answer]]
@@ -81,22 +82,25 @@ class _ConditionalOperation:
 
     async def __call__(self, request: RequestContext) -> Response:
         response = await self.operation(request)
+        if isinstance(response.body, Stream):
+            raise TypeError("a stream has no entity tag")
         tag = dict(response.headers).get(b"etag")
         if tag is None:
-            tag = _entity_tag(response)
+            tag = _entity_tag(response.body, response.headers)
             response.headers.append((b"etag", tag))
         known = request.fields.get(b"if-none-match")
-        if known is None or not _matches(known, tag):
+        if known is None:
             return response
-        return Response(304, [field for field in response.headers if field[0] not in _OF_CONTENT], b"")
+        headers = described(response.headers, response.body, request.fields)
+        if not _matches(known, dict(headers)[b"etag"]):
+            return response
+        return Response(304, [field for field in headers if field[0] not in _OF_CONTENT], b"")
 
 
-def _entity_tag(response: Response) -> bytes:
+def _entity_tag(content: bytes, headers: Headers) -> bytes:
     """A strong entity tag of the content, and of where it goes on."""
-    if isinstance(response.body, Stream):
-        raise TypeError("a stream has no entity tag")
-    digest = hashlib.blake2b(response.body, digest_size=15)
-    digest.update(dict(response.headers).get(b"link", b""))
+    digest = hashlib.blake2b(content, digest_size=15)
+    digest.update(dict(headers).get(b"link", b""))
     return b'"%s"' % base64.urlsafe_b64encode(digest.digest())
 
 

@@ -8,10 +8,11 @@ from typing import Final
 
 from starlette.types import Message, Receive, Send
 
+from server.formats.content_coding import SMALLEST_BYTES, CompressedStream, Parts, choose, describe, encode
 from server.formats.stream import Stream
 from server.pipeline.admission import Budget, Share, limited_user
 from server.problems import CUT, Problem
-from server.request_context import RequestContext, Response
+from server.request_context import Headers, RequestContext, Response
 
 PIECE_BYTES: Final = 16_384
 """The size of one write to the transport, which holds at most this much above its high-water mark of 64 KiB."""
@@ -40,26 +41,44 @@ class Sender:
     async def send(self, response: Response, request: RequestContext, send: Send) -> None:
         """Send a response. Raises `Problem` (429, 503) if other requests hold too much, and what the first page raises.
 
-        HEAD gets the response to a GET without its content, the header fields unchanged (RFC 9110, section 9.3.2).
+        Content of `SMALLEST_BYTES` or more is sent in the coding that the request prefers. HEAD gets the response to a
+        GET without its content, the header fields unchanged (RFC 9110, section 9.3.2).
         """
-        start = {"type": "http.response.start", "status": response.status, "headers": response.headers}
-        is_head = request.scope["method"] == "HEAD"
         if isinstance(response.body, Stream):
-            with self._share(self._exports, request) as share:
-                share.take(1)
-                content = await response.body.next_part()
-                await send(start)
-                if not is_head:
-                    await _send_stream(content or b"", response.body, share, request.receive, send)
-        elif is_head or len(response.body) <= SMALL_BYTES:
-            await send(start)
-            await send({"type": "http.response.body", "body": b"" if is_head else response.body})
+            await self._send_export(response, response.body, request, send)
             return
-        else:
+        status, headers, content = response.status, response.headers, response.body
+        if len(content) >= SMALLEST_BYTES:
+            # So that only what is sent is in memory while the client reads.
+            del response
             with self._share(self._answers, request) as share:
-                share.take(len(response.body))
-                await send(start)
-                await _send_pieces(response.body, share, send)
+                if len(content) > SMALL_BYTES:
+                    share.take(len(content))
+                headers, content = await encode(headers, content, request.fields)
+                if not _is_head(request) and len(content) > SMALL_BYTES:
+                    share.reduce(len(content))
+                    await _send_start(status, headers, send)
+                    await _send_pieces(content, share, send)
+                    await _send_part(b"", send, more=False)
+                    return
+        await _send_start(status, headers, send)
+        await _send_part(b"" if _is_head(request) else content, send, more=False)
+
+    async def _send_export(self, response: Response, stream: Parts, request: RequestContext, send: Send) -> None:
+        """Send a stream. Whether it is large enough for a coding is decided by its first part."""
+        with self._share(self._exports, request) as share:
+            share.take(1)
+            content = await stream.next_part() or b""
+            headers = response.headers
+            if len(content) >= SMALLEST_BYTES:
+                coding = choose(request.fields)
+                headers = describe(headers, coding, None)
+                if coding is not None:
+                    stream = CompressedStream(stream, coding)
+                    content = stream.compress(content)
+            await _send_start(response.status, headers, send)
+            if not _is_head(request):
+                await _send_stream(content, stream, share, request.receive, send)
         await _send_part(b"", send, more=False)
 
     @staticmethod
@@ -77,6 +96,14 @@ def in_pieces(send: Send) -> Send:
         await send({**message, "body": b""} if len(content) > SMALL_BYTES else message)
 
     return send_in_pieces
+
+
+def _is_head(request: RequestContext) -> bool:
+    return bool(request.scope["method"] == "HEAD")
+
+
+async def _send_start(status: int, headers: Headers, send: Send) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
 
 
 def _cut(request: RequestContext) -> None:
@@ -99,7 +126,7 @@ async def _send_pieces(content: bytes, share: Share, send: Send) -> None:
     share.wait_no_longer()
 
 
-async def _send_stream(content: bytes | None, stream: Stream, share: Share, receive: Receive, send: Send) -> None:
+async def _send_stream(content: bytes | None, stream: Parts, share: Share, receive: Receive, send: Send) -> None:
     """Send content, then page after page. Each is fetched when the client has read the one before."""
     async with _disconnection(receive) as gone:
         while content is not None and not gone.done():
