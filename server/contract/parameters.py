@@ -9,13 +9,10 @@ from pydantic.alias_generators import to_snake
 
 from server.contract.document import ContractError
 from server.contract.schemas import NO_FORMATS, TYPES, Format, Formats, Validator
-from server.formats.content_coding import without_codings
 from server.problems import Violation
 
 IF_NONE_MATCH: Final = "If-None-Match"
 """The header parameter that the dispatch stage handles, in the same way for every response."""
-
-_IF_MATCH: Final = "If-Match"
 
 
 def _integer(text: str) -> int | None:
@@ -78,8 +75,6 @@ def compile_parameter(parameter: Mapping[str, Any], formats: Formats = NO_FORMAT
     if place not in ("path", "query", "header") or kind not in _COERCIONS or schema.get("nullable"):
         raise ContractError(f"the parameter {name} ({kind} in {place}) is of a kind that is not enforced")
     required, default, coerce = parameter.get("required", False), schema.get("default"), _COERCIONS[kind]
-    if name == _IF_MATCH:
-        coerce = without_codings
     # The format is parsed, so the validator need not check it too.
     return Parameter(
         name,

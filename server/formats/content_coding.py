@@ -43,7 +43,7 @@ class Parts(Protocol):
 
 
 # Level 1 of each, because the time of a level 2 buys less than 5 % of the size. A window of 128 KiB bounds the memory
-# of a stream to less than half a megabyte, and costs 2 % of the size.
+# of a stream to about half a megabyte, and costs 2 % of the size.
 _ZSTD: Final[Mapping[int, int]] = {
     zstd.CompressionParameter.compression_level: 1,
     zstd.CompressionParameter.window_log: 17,

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl
 
@@ -14,6 +14,7 @@ from server.contract.document import JSON, ContractError
 from server.contract.parameters import Parameter, compile_parameter, token_claim
 from server.contract.schemas import Formats, Validator, shown
 from server.formats import RECORD_FORMATS
+from server.formats.content_coding import without_codings
 from server.formats.records import Record
 from server.formats.strict_json import parse_json
 from server.pipeline.content_negotiation import check_accept
@@ -201,7 +202,7 @@ class _ValidationApi(StageApi):
     def make_operation(self, operation: AbstractOperation) -> Operation:
         try:
             parameters = [
-                compile_parameter(item, self.formats) for item in unique_parameters(operation) if not token_claim(item)
+                _compile_parameter(item, self.formats) for item in unique_parameters(operation) if not token_claim(item)
             ]
             body = _compile_body(operation, self.formats, self.uploads)
             media_type = _media_type_of_success(operation)
@@ -210,6 +211,12 @@ class _ValidationApi(StageApi):
         except ContractError as error:
             message = f"{operation.operation_id}: {error}"
             raise ContractError(message) from error
+
+
+def _compile_parameter(parameter: Mapping[str, Any], formats: Formats) -> Parameter:
+    """Compile a parameter. The handler gets `If-Match` as if the client had received no content coding."""
+    compiled = compile_parameter(parameter, formats)
+    return replace(compiled, coerce=without_codings) if compiled.name == "If-Match" else compiled
 
 
 def _compile_body(operation: AbstractOperation, formats: Formats, uploads: Uploads) -> _Body | None:

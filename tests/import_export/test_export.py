@@ -133,7 +133,7 @@ def fill(connection: Connection, subject: str, count: int) -> None:
 @contextlib.contextmanager
 def exporting(service: Service, subject: str) -> Iterator[Iterator[bytes]]:
     """The content of an export, piece by piece."""
-    headers = {"authorization": f"Bearer {token(subject)}"}
+    headers = {"authorization": f"Bearer {token(subject)}", "accept-encoding": "identity"}
     with (
         httpx2.Client(base_url=service.url, headers=headers, timeout=WAIT_SECONDS, trust_env=False) as client,
         client.stream("GET", "/api/tasks/export") as answer,
