@@ -24,7 +24,7 @@ test: .venv/dev ## Run the tests with a PostgreSQL and services that they start,
 	$(PARALLEL) --sample $(SAMPLE)
 
 test-fast: .venv/dev ## Run what is worth running at every save: document, handlers and statements, in less than a minute
-	$(PARALLEL) -m "not slow" $(addprefix tests/,auth contract http layout tasks users \
+	$(PARALLEL) -m "not slow" $(addprefix tests/,auth contract http idempotency layout tasks users \
 	  database/test_constraints.py database/test_query_plans.py)
 
 torture: .venv/dev ## Run all tests with faults and hostile input; FIGURES=docs/reliability.md writes the table there

@@ -34,8 +34,8 @@ def _version(tag: str) -> datetime | None:
     return moment if entity_tag(moment) == f'"{tag}"' else None
 
 
-def read_idempotency_key(idempotency_key: str) -> str:
-    """The key itself, from a bare value or a String of RFC 9651, section 3.3.3."""
-    if idempotency_key.startswith('"'):
+def read_idempotency_key(idempotency_key: str | None) -> str | None:
+    """The key itself, from a bare value or a String of RFC 9651, section 3.3.3; None if there is none."""
+    if idempotency_key is not None and idempotency_key.startswith('"'):
         return re.sub(r"\\(.)", r"\1", idempotency_key[1:-1])
     return idempotency_key

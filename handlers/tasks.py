@@ -1,6 +1,7 @@
 """Tasks, under `/api/{user_id}/tasks` and `/api/tasks`."""
 
 import re
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -28,15 +29,13 @@ async def list_tasks(context: Context, status: str, sort: str, limit: int, curso
 async def create_task(context: Context, body: dict[str, Any], idempotency_key: str | None) -> Answer:
     """Create a task; with an idempotency key that was used before, return the task that it created."""
     new = NewTask(**body)
-    replayed = False
-    if idempotency_key is None:
-        task = await tasks.create(context.database, context.user, new)
+    key = read_idempotency_key(idempotency_key)
+    if key is None:
+        task, replayed = await tasks.create(context.database, context.user, new), False
     else:
-        task, replayed = await idempotency.create_once(
-            context.database, context.user, new, read_idempotency_key(idempotency_key)
-        )
+        task, replayed = await idempotency.create_once(context.database, context.user, new, key)
     headers = {"location": f"{_collection(context)}/{task['id']}", "etag": entity_tag(task["updated_at"])}
-    return Answer(201, task, headers | {"idempotent-replayed": "true"} if replayed else headers)
+    return _replayable(Answer(201, task, headers), replayed=replayed)
 
 
 async def get_task(context: Context, task_id: str) -> Answer:
@@ -66,22 +65,28 @@ async def toggle_task(context: Context, task_id: str, if_match: str | None) -> A
 toggle_task_completion = toggle_task
 
 
-async def restore_task(context: Context, task_id: str) -> Answer:
+async def restore_task(context: Context, task_id: str, idempotency_key: str | None) -> Answer:
     """Restore a task from the trash, and return it."""
-    return _tagged(await tasks.restore(context.database, context.user.id, task_id))
+    key = read_idempotency_key(idempotency_key)
+    if key is None:
+        return _tagged(await tasks.restore(context.database, context.user.id, task_id))
+    task, replayed = await idempotency.restore_once(context.database, context.user, task_id, key)
+    return _replayable(_tagged(task), replayed=replayed)
 
 
-async def complete_all_tasks(context: Context, body: dict[str, Any]) -> Answer:
+async def complete_all_tasks(context: Context, body: dict[str, Any], idempotency_key: str | None) -> Answer:
     """Complete or reopen all tasks; return the number that changed."""
-    user_id = context.user.id
-    return Answer(200, {"count": await bulk.complete_all(context.database, user_id, completed=body["completed"])})
+    key = read_idempotency_key(idempotency_key)
+    count, replayed = await bulk.complete_all(context.database, context.user, completed=body["completed"], key=key)
+    return _replayable(Answer(200, {"count": count}), replayed=replayed)
 
 
-async def clear_completed_tasks(context: Context, status: str, *, permanent: bool) -> Answer:  # noqa: ARG001  `completed`
-    """Delete all completed tasks; return their number."""
+async def clear_tasks(context: Context, status: str, idempotency_key: str | None, *, permanent: bool) -> Answer:
+    """Delete all completed tasks, or empty the trash; return the number of tasks."""
     permanently = permanent or not context.services.keeps_trash
-    user_id = context.user.id
-    return Answer(200, {"count": await bulk.clear_completed(context.database, user_id, permanently=permanently)})
+    key = read_idempotency_key(idempotency_key)
+    count, replayed = await bulk.clear(context.database, context.user, status, permanently=permanently, key=key)
+    return _replayable(Answer(200, {"count": count}), replayed=replayed)
 
 
 async def export_tasks(context: Context, format: str, status: str) -> Answer:  # noqa: A002  the parameter's name
@@ -90,10 +95,11 @@ async def export_tasks(context: Context, format: str, status: str) -> Answer:  #
     return Answer(200, pages, {"content-disposition": f'attachment; filename="tasks.{format}"'})
 
 
-async def import_tasks(context: Context, body: list[dict[str, Any]]) -> Answer:
+async def import_tasks(context: Context, body: list[dict[str, Any]], idempotency_key: str | None) -> Answer:
     """Insert the tasks of the body; return the numbers of new and of existing tasks."""
-    imported = await bulk.import_tasks(context.database, context.user, body)
-    return Answer(200, {"imported": imported, "unchanged": len(body) - imported})
+    key = read_idempotency_key(idempotency_key)
+    imported, replayed = await bulk.import_tasks(context.database, context.user, body, key)
+    return _replayable(Answer(200, {"imported": imported, "unchanged": len(body) - imported}), replayed=replayed)
 
 
 def _collection(context: Context) -> str:
@@ -103,3 +109,8 @@ def _collection(context: Context) -> str:
 
 def _tagged(task: Row) -> Answer:
     return Answer(200, task, {"etag": entity_tag(task["updated_at"])})
+
+
+def _replayable(answer: Answer, *, replayed: bool) -> Answer:
+    """The answer, marked if it repeats that of an earlier request with the same idempotency key."""
+    return replace(answer, headers={**answer.headers, "idempotent-replayed": "true"}) if replayed else answer

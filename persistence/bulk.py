@@ -1,11 +1,14 @@
 """Bulk operations: statements about all tasks of a user."""
 
 import base64
+import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 from sqlalchemy import (
+    CTE,
     Boolean,
     ColumnElement,
     DateTime,
@@ -21,6 +24,7 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
+    true,
     update,
 )
 from sqlalchemy.dialects import postgresql
@@ -28,6 +32,7 @@ from sqlalchemy.types import TypeEngine
 from uuid_utils.compat import uuid7
 
 from persistence.collation import title_key
+from persistence.idempotency import KeyedRequest, claimed_key, count_once, fingerprint, is_claimed, keeping_result
 from persistence.postgres.cooperative import Cooperative
 from persistence.postgres.database import Database
 from persistence.postgres.statement import Row, Statement, compile_statement
@@ -45,9 +50,34 @@ _IMPORTED: Final[Mapping[str, TypeEngine[Any]]] = {
     "created_at": DateTime(timezone=True),
     "updated_at": DateTime(timezone=True),
 }
+# What an absent member of a row means, so that both spellings have one fingerprint.
+_ABSENT: Final[Row] = {"id": None, "description": None, "completed": False, "created_at": None, "updated_at": None}
 
 
-def _import_statement() -> Statement:
+@dataclass(frozen=True, slots=True)
+class _Counting:
+    """A bulk operation, which returns a `count`, without and with an idempotency key."""
+
+    unkeyed: Statement
+    keyed: Statement
+
+
+_ONE: ColumnElement[Any] = literal_column("1")
+
+
+def _import_statements() -> _Counting:
+    key = claimed_key()
+    return _Counting(
+        compile_statement(select(_count_of(_added(true()))).add_cte(known_user())),
+        keeping_result(key, select(_count_of(_added(is_claimed(key)))).cte("counted")),
+    )
+
+
+def _count_of(changed: CTE) -> ColumnElement[int]:
+    return select(func.count()).select_from(changed).scalar_subquery().label("count")
+
+
+def _added(condition: ColumnElement[bool]) -> CTE:
     columns = (column(name, type_) for name, type_ in _IMPORTED.items())
     document = cast(bindparam("rows", type_=Text), postgresql.JSON)
     given = func.json_to_recordset(document).table_valued(*columns, name="given").render_derived(with_types=True)
@@ -63,61 +93,74 @@ def _import_statement() -> Statement:
         # Sorted, so that concurrent imports lock rows in the same order and cannot deadlock.
     ).order_by(given.c.id)
     names = ["user_id", *_IMPORTED]
-    added = (
+    return (
         postgresql.insert(tasks)
-        .from_select(names, rows)
+        .from_select(names, rows.where(condition))
         .on_conflict_do_nothing(index_elements=[tasks.c.user_id, tasks.c.id])
-        .returning(literal_column("1"))
+        .returning(_ONE)
         .cte("added")
     )
-    return compile_statement(select(func.count().label("count")).select_from(added).add_cte(known_user()))
 
 
-_IMPORT: Final = _import_statement()
+_IMPORT: Final = _import_statements()
 
 
-def _user_is_locked() -> ColumnElement[bool]:
+def _user_is_locked(condition: ColumnElement[bool]) -> ColumnElement[bool]:
     """A condition that locks the user's row, so that bulk operations on one user's tasks are serialized.
 
     Each locks rows in another order, so concurrent ones could deadlock. Creates do not wait for the lock.
     """
-    owner: Select[Any] = select(literal_column("1")).select_from(users).where(users.c.id == OWNER)
+    owner: Select[Any] = select(_ONE).select_from(users).where(users.c.id == OWNER, condition)
     locked = owner.with_for_update(key_share=True).cte("locked_user")
-    return select(literal_column("1")).select_from(locked).exists()
+    return select(_ONE).select_from(locked).exists()
 
 
-def _counting(changes: Update | Delete) -> Statement:
-    """A statement that makes the changes and returns the number of changed tasks as `count`."""
-    changed = changes.where(_user_is_locked()).returning(literal_column("1")).cte("changed")
-    return compile_statement(select(func.count().label("count")).select_from(changed))
+def _counting(changes: Update | Delete) -> _Counting:
+    """The statements that make the changes and return the number of changed tasks."""
+    key = claimed_key()
+    unkeyed = changes.where(_user_is_locked(true())).returning(_ONE).cte("changed")
+    keyed = changes.where(_user_is_locked(is_claimed(key))).returning(_ONE).cte("changed")
+    return _Counting(
+        compile_statement(select(_count_of(unkeyed))), keeping_result(key, select(_count_of(keyed)).cte("counted"))
+    )
 
 
-_COMPLETED = (tasks.c.user_id == OWNER, STATUSES["completed"])
 _NEW_COMPLETED = bindparam("new_completed", type_=Boolean)
-_SOFT_DELETE_COMPLETED: Final = _counting(update(tasks).where(*_COMPLETED).values(SOFT_DELETED))
-_DELETE_COMPLETED: Final = _counting(delete(tasks).where(*_COMPLETED))
+_SOFT_DELETE_COMPLETED: Final = _counting(
+    update(tasks).where(tasks.c.user_id == OWNER, STATUSES["completed"]).values(SOFT_DELETED)
+)
+_DELETE: Final = {
+    status: _counting(delete(tasks).where(tasks.c.user_id == OWNER, STATUSES[status]))
+    for status in ("completed", "trashed")
+}
 _COMPLETE_ALL: Final = _counting(
     update(tasks)
     .where(tasks.c.user_id == OWNER, LIVE, tasks.c.completed != _NEW_COMPLETED)
     .values(completed=_NEW_COMPLETED, updated_at=CHANGED_AT)
 )
 
+Counted = tuple[int, bool]
+"""A number of tasks, and whether it is the result of an earlier request with the same idempotency key."""
 
-async def import_tasks(database: Database, owner: Owner, rows: Sequence[Row]) -> int:
+
+async def import_tasks(database: Database, owner: Owner, rows: Sequence[Row], key: str | None = None) -> Counted:
     """Insert all tasks in one statement, except those whose id the user has already. Returns the number inserted.
 
     A row has a `title`, and may have `id`, `description`, `completed`, `created_at` and `updated_at`, the last two as
-    RFC 3339 writes them. Raises `DatabaseUnavailable`.
+    RFC 3339 writes them. Raises `DatabaseUnavailable`; with a key, also what `count_once` raises.
     """
     work = Cooperative()
+    digest = hashlib.sha256()
     document = bytearray(b"[")
     for row in rows:
         document += _record(row) + b","
+        if key is not None:
+            digest.update(orjson.dumps({**_ABSENT, **row}, option=orjson.OPT_SORT_KEYS) + b"\n")
         await work.checkpoint()
     document[len(document) - bool(rows) :] = b"]"
-    parameters = {**owner.parameters(), "rows": document}
-    count: int = (await database.fetch_one(_IMPORT, parameters, bulk=True))["count"]
-    return count
+    parameters = {"rows": document}
+    request = None if key is None else KeyedRequest(key, fingerprint("import", digest.hexdigest()))
+    return await _count(database, _IMPORT, owner, parameters, request)
 
 
 def _record(row: Row) -> bytes:
@@ -125,23 +168,35 @@ def _record(row: Row) -> bytes:
     return orjson.dumps({"id": uuid7(), "completed": False, **row, "title_key": key})
 
 
-async def clear_completed(database: Database, user_id: str, *, permanently: bool) -> int:
-    """Move all completed tasks of the user to the trash, or delete them permanently. Returns their number.
+async def clear(database: Database, owner: Owner, status: str, *, permanently: bool, key: str | None = None) -> Counted:
+    """Delete all tasks of the user that are `completed` or `trashed`. Returns their number.
 
-    Raises `DatabaseUnavailable`.
+    Completed ones move to the trash, unless they are deleted `permanently`. Raises `DatabaseUnavailable`; with a key,
+    also what `count_once` raises.
     """
-    statement = _DELETE_COMPLETED if permanently else _SOFT_DELETE_COMPLETED
-    return await _count(database, statement, {"user_id": user_id})
+    statements = _DELETE[status] if permanently or status == "trashed" else _SOFT_DELETE_COMPLETED
+    request = None if key is None else KeyedRequest(key, fingerprint("clear", status, permanently))
+    return await _count(database, statements, owner, {}, request)
 
 
-async def complete_all(database: Database, user_id: str, *, completed: bool) -> int:
+async def complete_all(database: Database, owner: Owner, *, completed: bool, key: str | None = None) -> Counted:
     """Complete or reopen all tasks of the user. Returns the number of tasks that changed.
 
-    Raises `DatabaseUnavailable`.
+    Raises `DatabaseUnavailable`; with a key, also what `count_once` raises.
     """
-    return await _count(database, _COMPLETE_ALL, {"user_id": user_id, "new_completed": completed})
+    request = None if key is None else KeyedRequest(key, fingerprint("complete", completed))
+    return await _count(database, _COMPLETE_ALL, owner, {"new_completed": completed}, request)
 
 
-async def _count(database: Database, statement: Statement, parameters: Mapping[str, Any]) -> int:
-    count: int = (await database.fetch_one(statement, parameters, bulk=True))["count"]
-    return count
+async def _count(
+    database: Database,
+    statements: _Counting,
+    owner: Owner,
+    parameters: Mapping[str, Any],
+    request: KeyedRequest | None,
+) -> Counted:
+    parameters = {**owner.parameters(), **parameters}
+    if request is not None:
+        return await count_once(database, statements.keyed, request, parameters)
+    count: int = (await database.fetch_one(statements.unkeyed, parameters, bulk=True))["count"]
+    return count, False

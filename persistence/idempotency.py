@@ -1,22 +1,45 @@
-"""Creating a task at most once for an idempotency key (draft-ietf-httpapi-idempotency-key-header)."""
+"""Operations that take place at most once for an idempotency key (draft-ietf-httpapi-idempotency-key-header).
+
+One statement claims the key, makes the change and keeps its result, so none of the three exists without the others.
+Where the key exists, nothing is changed, and a second statement reads the first result.
+"""
 
 import hashlib
+import itertools
 import json
-from dataclasses import asdict
-from typing import Final
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
 
-from sqlalchemy import CTE, DateTime, LargeBinary, Text, bindparam, cast, func, insert, literal_column, select
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    DateTime,
+    FromClause,
+    LargeBinary,
+    Select,
+    Text,
+    Uuid,
+    and_,
+    bindparam,
+    cast,
+    func,
+    insert,
+    literal_column,
+    null,
+    select,
+)
 from sqlalchemy.dialects import postgresql
 
-from persistence.errors import KeyInUse, KeyReused, Locked
+from persistence.errors import KeyInUse, KeyReused, Locked, TaskNotFound
 from persistence.postgres.database import Database
-from persistence.postgres.statement import Row, compile_statement
-from persistence.schema import KEY_HOURS, idempotency_keys, tasks
-from persistence.tasks import NEW, OWNER, TASK_ID, VISIBLE, NewTask, insert_parameters
+from persistence.postgres.statement import Row, Statement, compile_statement
+from persistence.schema import KEY_HOURS, idempotency_keys, idempotency_results, tasks
+from persistence.tasks import NEW, ONE_ANYWHERE, OWNER, RESTORING, TASK_ID, VISIBLE, NewTask, insert_parameters
 from persistence.users import Owner, known_user
 
-# One statement inserts the key and its task, so neither exists without the other. If the key exists, nothing is
-# inserted. The statement waits up to a second for a concurrent one with the same key.
+# A statement waits up to a second for a concurrent one with the same key.
 _KEY = bindparam("key", type_=Text)
 _FINGERPRINT = bindparam("fingerprint", type_=LargeBinary)
 _LOCK_TIMEOUT = func.set_config(
@@ -27,10 +50,33 @@ _LOCK_TIMEOUT = func.set_config(
 _LIFETIME = literal_column(f"interval '{KEY_HOURS} hours'", DateTime)
 
 
-def _claimed_key() -> CTE:
+@dataclass(frozen=True, slots=True)
+class KeyedRequest:
+    """An idempotency key, and what was asked for with it."""
+
+    key: str
+    fingerprint: bytes
+    """The SHA-256 of the operation and its arguments. Equal requests have equal ones."""
+
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of a statement with `claimed_key`."""
+        return {"key": self.key, "fingerprint": self.fingerprint}
+
+
+def fingerprint(operation: str, *arguments: Any) -> bytes:
+    """The fingerprint of an operation with these arguments, which are JSON values."""
+    return hashlib.sha256(json.dumps({"operation": operation, "arguments": arguments}).encode()).digest()
+
+
+def claimed_key(task_id: ColumnElement[Any] | None = None, *, where: ColumnElement[bool] | None = None) -> CTE:
+    """The common table expression that inserts the key, or replaces an expired one.
+
+    It has one row if the key is claimed, and none if it exists or the condition is false.
+    """
+    task_id = cast(null(), Uuid) if task_id is None else task_id
+    new = select(OWNER, _KEY, cast(_FINGERPRINT, LargeBinary), task_id, func.now()).select_from(_LOCK_TIMEOUT)
     row = postgresql.insert(idempotency_keys).from_select(
-        ["user_id", "key", "fingerprint", "task_id", "created_at"],
-        select(OWNER, _KEY, cast(_FINGERPRINT, LargeBinary), TASK_ID, func.now()).select_from(_LOCK_TIMEOUT),
+        ["user_id", "key", "fingerprint", "task_id", "created_at"], new if where is None else new.where(where)
     )
     return (
         row.on_conflict_do_update(
@@ -43,40 +89,145 @@ def _claimed_key() -> CTE:
     )
 
 
-_INSERT_ONCE: Final = compile_statement(
+def is_claimed(key: CTE) -> ColumnElement[bool]:
+    """True in the statement that has claimed the key."""
+    return select(literal_column("1")).select_from(key).exists()
+
+
+def keeping_result(key: CTE, result: FromClause) -> Statement:
+    """A statement that returns the one row of `result` and keeps it with the key, or returns nothing without the key.
+
+    `result` must change nothing unless the key is claimed.
+    """
+    members: Iterable[ColumnElement[Any]] = itertools.chain.from_iterable(
+        (literal_column(f"'{column.name}'"), column) for column in result.c
+    )
+    document: Select[Any] = select(OWNER, _KEY, func.json_build_object(*members)).select_from(result)
+    row = postgresql.insert(idempotency_results).from_select(
+        ["user_id", "key", "result"], document.where(is_claimed(key))
+    )
+    kept = row.on_conflict_do_update(
+        index_elements=[idempotency_results.c.user_id, idempotency_results.c.key],
+        set_={"result": row.excluded.result},
+    ).cte("kept_result")
+    return compile_statement(select(*result.c).where(is_claimed(key)).add_cte(kept, known_user()))
+
+
+_CREATE: Final = compile_statement(
     insert(tasks)
-    .from_select(list(NEW), select(*(cast(value, value.type) for value in NEW.values())).select_from(_claimed_key()))
+    .from_select(
+        list(NEW), select(*(cast(value, value.type) for value in NEW.values())).select_from(claimed_key(TASK_ID))
+    )
     .add_cte(known_user())
     .returning(*VISIBLE)
 )
+
+
+def _restore_statement() -> Statement:
+    exists = select(literal_column("1")).select_from(tasks).where(*ONE_ANYWHERE).exists()
+    key = claimed_key(where=exists)
+    return keeping_result(key, RESTORING.where(is_claimed(key)).returning(*VISIBLE).cte("restored"))
+
+
+_RESTORE: Final = _restore_statement()
 _FIRST: Final = compile_statement(
-    select(idempotency_keys.c.fingerprint, idempotency_keys.c.task_id, idempotency_keys.c.created_at).where(
-        idempotency_keys.c.user_id == OWNER, idempotency_keys.c.key == _KEY
+    select(
+        idempotency_keys.c.fingerprint,
+        idempotency_keys.c.task_id,
+        idempotency_keys.c.created_at,
+        idempotency_results.c.result,
     )
+    .select_from(idempotency_keys)
+    .outerjoin(
+        idempotency_results,
+        and_(
+            idempotency_results.c.user_id == idempotency_keys.c.user_id,
+            idempotency_results.c.key == idempotency_keys.c.key,
+        ),
+    )
+    .where(idempotency_keys.c.user_id == OWNER, idempotency_keys.c.key == _KEY)
 )
+
+
+async def count_once(
+    database: Database, statement: Statement, request: KeyedRequest, parameters: Mapping[str, Any]
+) -> tuple[int, bool]:
+    """Run a bulk operation that `keeping_result` has made and that returns a `count`, unless its key exists.
+
+    Returns the count, and whether it is that of an earlier call. Raises `KeyReused` where the key belongs to another
+    request, `KeyInUse` where one with the key is in progress, and `DatabaseUnavailable`.
+    """
+    row = await _claim(database, statement, request, parameters, bulk=True)
+    if row is not None:
+        return row["count"], False
+    first = await _first(database, request, parameters["user_id"])
+    if first is None:
+        raise KeyInUse
+    return first["result"]["count"], True
 
 
 async def create_once(database: Database, owner: Owner, new: NewTask, key: str) -> tuple[Row, bool]:
     """Insert a task unless the owner's `key` has inserted one within `KEY_HOURS`.
 
     Returns the task as it was when it was created, and whether that was before this call. Raises `KeyReused` where the
-    key belongs to a task with other members, `KeyInUse` where a request with the key is in progress, and
-    `DatabaseUnavailable`.
+    key belongs to another request, `KeyInUse` where a request with the key is in progress, and `DatabaseUnavailable`.
     """
     members = asdict(new)
-    fingerprint = hashlib.sha256(json.dumps(list(members.values())).encode()).digest()
-    parameters = {**insert_parameters(owner, new), "key": key, "fingerprint": fingerprint}
-    try:
-        created = await database.fetch_first(_INSERT_ONCE, parameters)
-    except Locked as error:
-        raise KeyInUse from error
+    request = KeyedRequest(key, hashlib.sha256(json.dumps(list(members.values())).encode()).digest())
+    created = await _claim(database, _CREATE, request, insert_parameters(owner, new))
     if created is not None:
         return created, False
-    first = await database.fetch_first(_FIRST, {"user_id": owner.id, "key": key})
+    first = await _first(database, request, owner.id)
     if first is None:
-        # It existed a moment ago, so the deletion of the user, or a purge, has just removed it.
         raise KeyInUse
-    if first["fingerprint"] != fingerprint:
-        raise KeyReused
     moments = {"created_at": first["created_at"], "updated_at": first["created_at"]}
     return {"id": first["task_id"], "user_id": owner.id, **members, **moments}, True
+
+
+async def restore_once(database: Database, owner: Owner, task_id: str, key: str) -> tuple[Row, bool]:
+    """Restore a task from the trash unless the owner's `key` has restored it within `KEY_HOURS`.
+
+    Returns the task as it was when it was restored, and whether that was before this call. Raises `KeyReused` where the
+    key belongs to another request, `KeyInUse` where a request with the key is in progress, `TaskNotFound`, and
+    `DatabaseUnavailable`.
+    """
+    request = KeyedRequest(key, fingerprint("restore", task_id.lower()))
+    restored = await _claim(database, _RESTORE, request, {**owner.parameters(), "id": task_id})
+    if restored is not None:
+        return restored, False
+    first = await _first(database, request, owner.id)
+    # A key without a result claimed a task that another statement deleted permanently at that moment.
+    if first is None or first["result"] is None:
+        raise TaskNotFound
+    return {**first["result"], **_moments(first["result"])}, True
+
+
+def _moments(task: Row) -> Row:
+    """The timestamps of a task that was kept as JSON, in the form that rows have."""
+    return {
+        name: datetime.fromisoformat(task[name]).astimezone(UTC).replace(tzinfo=None)
+        for name in ("created_at", "updated_at")
+    }
+
+
+async def _claim(
+    database: Database,
+    statement: Statement,
+    request: KeyedRequest,
+    parameters: Mapping[str, Any],
+    *,
+    bulk: bool = False,
+) -> Row | None:
+    try:
+        rows = await database.fetch_all(statement, {**parameters, **request.parameters()}, bulk=bulk)
+    except Locked as error:
+        raise KeyInUse from error
+    return rows[0] if rows else None
+
+
+async def _first(database: Database, request: KeyedRequest, user_id: str) -> Row | None:
+    """The key and its result. None if it does not exist, because its user, or a purge, has just removed it."""
+    first = await database.fetch_first(_FIRST, {"user_id": user_id, "key": request.key})
+    if first is not None and first["fingerprint"] != request.fingerprint:
+        raise KeyReused
+    return first

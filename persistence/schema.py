@@ -8,11 +8,13 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import (
+    JSON,
     Boolean,
     CheckConstraint,
     Column,
     DateTime,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     LargeBinary,
     MetaData,
@@ -34,6 +36,9 @@ MAX_KEY: Final = 255
 
 KEY_HOURS: Final = 24
 """The lifetime of an idempotency key in hours."""
+
+MAX_RESULT: Final = 1_048_576
+"""The maximum size of a stored result in bytes. A task with the longest texts that its columns take is smaller."""
 
 metadata = MetaData(
     naming_convention={
@@ -120,11 +125,23 @@ idempotency_keys = Table(
     Column("user_id", Text, ForeignKey(users.c.id, ondelete="CASCADE"), nullable=False),
     Column("key", Text, nullable=False),
     Column("fingerprint", LargeBinary, nullable=False, comment="The SHA-256 of what was asked for."),
-    Column("task_id", Uuid, nullable=False, comment="The task that was made, which may be gone since."),
+    Column("task_id", Uuid, comment="The task that was created, which may be gone since."),
     Column("created_at", DateTime(timezone=True), nullable=False),
     PrimaryKeyConstraint("user_id", "key"),
     _length("key", 1, MAX_KEY),
     CheckConstraint("octet_length(fingerprint) = 32", name="fingerprint_length"),
     _readable("created_at"),
     Index(None, "created_at"),
+)
+
+idempotency_results = Table(
+    "idempotency_results",
+    metadata,
+    Column("user_id", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("result", JSON, nullable=False, comment="What the operation returned, if it was not a create."),
+    PrimaryKeyConstraint("user_id", "key"),
+    # It goes with its key: when the key expires, and when the user is deleted.
+    ForeignKeyConstraint(["user_id", "key"], [idempotency_keys.c.user_id, idempotency_keys.c.key], ondelete="CASCADE"),
+    CheckConstraint(f"octet_length(result::text) <= {MAX_RESULT}", name="result_length"),
 )

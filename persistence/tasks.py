@@ -47,8 +47,8 @@ OWNER = bindparam("user_id", type_=Text)
 TASK_ID = bindparam("id", type_=Uuid)
 LIVE: Final = tasks.c.deleted_at.is_(None)
 _IN_TRASH: Final = tasks.c.deleted_at.is_not(None)
-_ONE_ANYWHERE = (tasks.c.user_id == OWNER, tasks.c.id == TASK_ID)
-_ONE = (*_ONE_ANYWHERE, LIVE)
+ONE_ANYWHERE = (tasks.c.user_id == OWNER, tasks.c.id == TASK_ID)
+_ONE = (*ONE_ANYWHERE, LIVE)
 
 # The version of a task is its `updated_at`, which only moves forward.
 _IS_VERSION = tasks.c.updated_at == any_(bindparam("versions", type_=ARRAY(DateTime(timezone=True))))
@@ -98,7 +98,7 @@ NEW: Final[Mapping[str, BindParameter[Any]]] = {
 }
 _INSERT: Final = compile_statement(insert(tasks).values(NEW).add_cte(known_user()).returning(*VISIBLE))
 _SELECT: Final = compile_statement(select(*VISIBLE).where(*_ONE))
-_SELECT_ANYWHERE: Final = compile_statement(select(tasks.c.id).where(*_ONE_ANYWHERE))
+_SELECT_ANYWHERE: Final = compile_statement(select(tasks.c.id).where(*ONE_ANYWHERE))
 
 
 class _Change:
@@ -106,7 +106,7 @@ class _Change:
 
     def __init__(self, statement: Update | Delete, *, anywhere: bool = False) -> None:
         """Compile both forms. With `anywhere` they also change a task in the trash."""
-        statement = statement.where(*(_ONE_ANYWHERE if anywhere else _ONE))
+        statement = statement.where(*(ONE_ANYWHERE if anywhere else _ONE))
         self.unconditional = compile_statement(statement.returning(*VISIBLE))
         self.conditional = compile_statement(statement.where(_IS_VERSION).returning(*VISIBLE))
         self.find = _SELECT_ANYWHERE if anywhere else _SELECT
@@ -116,12 +116,12 @@ _TOGGLE: Final = _Change(update(tasks).values(completed=~tasks.c.completed, upda
 SOFT_DELETED: Final = {"deleted_at": func.clock_timestamp(), "updated_at": CHANGED_AT}
 _SOFT_DELETE: Final = _Change(update(tasks).values(SOFT_DELETED))
 _DELETE: Final = _Change(delete(tasks), anywhere=True)
-_RESTORE: Final = compile_statement(
+RESTORING: Final = (
     update(tasks)
-    .where(*_ONE_ANYWHERE)
+    .where(*ONE_ANYWHERE)
     .values(deleted_at=null(), updated_at=case((_IN_TRASH, CHANGED_AT), else_=tasks.c.updated_at))
-    .returning(*VISIBLE)
 )
+_RESTORE: Final = compile_statement(RESTORING.returning(*VISIBLE))
 
 
 def _update(names: tuple[str, ...]) -> _Change:

@@ -20,7 +20,7 @@ from persistence.postgres.database import Database
 from server.auth.jwks import KeySet
 from server.auth.tokens import TokenVerifier
 from server.contract.document import ContractError, larger_bodies, load_document, operations_with
-from server.contract.fields import field_limits, methods
+from server.contract.fields import field_limits, methods, refused_fields
 from server.contract.schemas import Format, Formats
 from server.event_loop_lag import EventLoopLag
 from server.lifespan import Address, Resources, database_address, lifespan
@@ -112,6 +112,7 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
             validate_responses=settings.validate_responses,
             services=Services(database, keeps_trash=settings.trash_retention_days > 0),
             formats=FORMATS,
+            refused_fields=refused_fields(document),
             verifier=verifier,
             limits=limits,
             probes=operations_with(document, "x-rate-limit", "probes"),

@@ -23,6 +23,9 @@ _STALE = (
     psycopg.errors.DuplicatePreparedStatement,
 )
 
+# Severities of an error after which the server closes the connection (PostgreSQL's manual, section 54.8).
+_ENDS_SESSION = (b"FATAL", b"PANIC")
+
 
 class Connection(AsyncConnection[TupleRow]):
     """A psycopg connection that runs statements on libpq itself, one at a time.
@@ -107,6 +110,16 @@ class Connection(AsyncConnection[TupleRow]):
             return await self._execute(statement, parameters)
 
     async def _execute(self, statement: Statement, parameters: Mapping[str, Any]) -> pq.abc.PGresult:
+        try:
+            return await self._send(statement, parameters)
+        except psycopg.OperationalError as error:
+            # libpq has closed the socket where a command could not be sent. The event loop must forget the descriptor
+            # before a new connection gets the same number; that connection would never be read otherwise.
+            if self.pgconn.status == pq.ConnStatus.BAD:
+                self._lose(error)
+            raise
+
+    async def _send(self, statement: Statement, parameters: Mapping[str, Any]) -> pq.abc.PGresult:
         values = self._adapter.dump_sequence(statement.values(parameters), statement.formats)
         if self._prepared_names is None:
             self.pgconn.send_query_params(statement.text, values, None, statement.parameter_formats, pq.Format.BINARY)
@@ -157,6 +170,11 @@ class Connection(AsyncConnection[TupleRow]):
                     self._settle()
                     return
                 self._result = result
+                if result.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED) in _ENDS_SESSION:
+                    # The last message of the server. The event loop may not report the end of the stream that follows:
+                    # uvloop calls a reader once where the socket has an error, such as a reset.
+                    self._lose(_error(result))
+                    return
         except psycopg.OperationalError as error:
             self._lose(error)
 
@@ -175,7 +193,7 @@ class Connection(AsyncConnection[TupleRow]):
         if self._pending is not None and not self._pending.done():
             self._pending.set_exception(TimeoutError())
 
-    def _lose(self, error: psycopg.OperationalError) -> None:
+    def _lose(self, error: psycopg.Error) -> None:
         self._detach()
         self._lost = True
         if self._pending is not None and not self._pending.done():

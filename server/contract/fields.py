@@ -66,3 +66,17 @@ def response_fields(document: Mapping[str, Any]) -> list[str]:
         for response in operation["responses"].values()
     )
     return sorted({name for response in responses for name in response.get("headers", ())})
+
+
+def refused_fields(document: Mapping[str, Any]) -> frozenset[str]:
+    """Return the header parameters that operations without them refuse (`x-refused-elsewhere`).
+
+    Raises `ContractError` for the extension at a parameter that is not a header, or with a value other than true.
+    """
+    found = set()
+    for parameter in document.get("components", {}).get("parameters", {}).values():
+        if "x-refused-elsewhere" in parameter:
+            if parameter["in"] != "header" or parameter["x-refused-elsewhere"] is not True:
+                raise ContractError(f"x-refused-elsewhere of {parameter['name']} must be true, and it must be a header")
+            found.add(parameter["name"])
+    return frozenset(found)

@@ -44,7 +44,7 @@ def to_problem(error: Exception) -> Problem:
         case KeyInUse():
             problem = Problem(REQUEST_IN_PROGRESS)
         case KeyReused():
-            problem = validation_failed([Violation("parameter", "Idempotency-Key", "was used with another body")])
+            problem = validation_failed([Violation("parameter", "Idempotency-Key", "was used with another request")])
         case InvalidCursor():
             problem = validation_failed([Violation("parameter", "cursor", f"must be {CURSOR_IN_WORDS}")])
         case InvalidToken():

@@ -1,7 +1,7 @@
 """The stage that holds a request against the document, and puts the handler's arguments together."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 from urllib.parse import parse_qsl
@@ -117,6 +117,7 @@ class _ValidationOperation:
         parameters: Sequence[Parameter],
         body: _Body | None,
         media_type: str | None,
+        refused: Iterable[str],
     ) -> None:
         self.next_operation = next_operation
         self.path = [parameter for parameter in parameters if parameter.place == "path"]
@@ -128,6 +129,7 @@ class _ValidationOperation:
         self.query_required = any(parameter.required for parameter in self.query.values())
         self.body = body
         self.media_type = media_type
+        self.refused = [(name.lower().encode(), name) for name in refused]
 
     async def __call__(self, request: RequestContext) -> Response:
         if self.media_type is not None:
@@ -142,6 +144,9 @@ class _ValidationOperation:
             value = parameter.read(None if given is None else given.decode("latin-1"), violations)
             if parameter.argument is not None:
                 arguments[parameter.argument] = value
+        for field, name in self.refused:
+            if field in request.fields:
+                violations.append(Violation("parameter", name, "is not supported by this operation"))
         query_string = request.scope["query_string"]
         if query_string or self.query_required:
             arguments |= self._read_query(query_string, violations)
@@ -194,8 +199,9 @@ _CONTENT_TYPE: Final = re.compile(
 
 
 class _ValidationApi(StageApi):
-    def __init__(self, *args: Any, formats: Formats, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, formats: Formats, refused_fields: frozenset[str], **kwargs: Any) -> None:
         self.formats = formats
+        self.refused_fields = refused_fields
         self.uploads = Uploads()
         super().__init__(*args, **kwargs)
 
@@ -206,7 +212,8 @@ class _ValidationApi(StageApi):
             ]
             body = _compile_body(operation, self.formats, self.uploads)
             media_type = _media_type_of_success(operation)
-            validation = _ValidationOperation(self.next_operation(operation), parameters, body, media_type)
+            refused = self.refused_fields - {parameter.name for parameter in parameters}
+            validation = _ValidationOperation(self.next_operation(operation), parameters, body, media_type, refused)
             return ImportOperation(validation, self.uploads) if isinstance(body, _RecordsBody) else validation
         except ContractError as error:
             message = f"{operation.operation_id}: {error}"

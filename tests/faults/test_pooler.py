@@ -8,7 +8,9 @@ import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import psycopg
 import pytest
 
@@ -18,6 +20,9 @@ from tests.faults.probes import assert_nothing_unexpected
 from tests.support.servers.postgres import Postgres
 from tests.support.service import free_port, running_service
 from tests.support.waiting import until
+
+RECORD = b'{"title":"Imported"}'
+NDJSON = {"content-type": "application/x-ndjson"}
 
 
 @contextlib.contextmanager
@@ -60,6 +65,14 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def keyed_twice(client: httpx2.Client, path: str, key: str, **arguments: Any) -> list[int]:
+    """Send a request with an `Idempotency-Key` twice, and return both statuses."""
+    headers = {**arguments.pop("headers", {}), "idempotency-key": key}
+    first, second = (client.post(path, headers=headers, **arguments) for _ in range(2))
+    assert (second.content, second.headers.get("idempotent-replayed")) == (first.content, "true")
+    return [first.status_code, second.status_code]
+
+
 def test_a_pooler_without_prepared_statements_is_supported(postgres: Postgres, database: str, tmp_path: Path) -> None:
     with _pgbouncer(tmp_path / "pgbouncer", database, postgres.port) as url:
         with psycopg.connect(url, autocommit=True) as one, psycopg.connect(url, autocommit=True) as two:
@@ -84,11 +97,16 @@ def test_a_pooler_without_prepared_statements_is_supported(postgres: Postgres, d
                     client.patch(f"{task}/complete").status_code,
                     client.get(f"/api/{name}").status_code,
                     client.delete(task).status_code,
+                    *keyed_twice(client, f"{task}/restore", str(number)),
                 ]
 
             with ThreadPoolExecutor(20) as threads:
                 sessions = list(threads.map(session, range(60)))
-            assert sessions == [[201, 200, 200, 200, 200, 200, 204]] * 60
+            assert sessions == [[201, 200, 200, 200, 200, 200, 204, 200, 200]] * 60
+            for name, client in clients.items():
+                path = f"/api/{name}/tasks"
+                assert keyed_twice(client, f"{path}/import", "import", content=RECORD, headers=NDJSON) == [200, 200]
+                assert len(client.get(path).json()) == 21
             assert_nothing_unexpected(service)
         migrations.downgrade(url, "base")
         migrations.upgrade(url)

@@ -12,6 +12,7 @@ from tests.support.api import (
     complete,
     counts,
     create_in_every_state,
+    delete,
     listed,
     restore,
     updated_at,
@@ -55,17 +56,33 @@ def test_completed_tasks_are_cleared_for_good(service: Service, api: TasksApi) -
     assert clear(api, status="completed", permanent="true").json() == {"count": 0}
 
 
+@pytest.mark.parametrize("query", [{}, {"permanent": "false"}, {"permanent": "true"}], ids=str)
+def test_the_trash_is_emptied(service: Service, api: TasksApi, bob: Owner, query: dict[str, str]) -> None:
+    """Its tasks are deleted permanently, and no other."""
+    tasks, others = create_in_every_state(api), both_apis(*bob)[0]
+    theirs = others.create()
+    delete(others, theirs)
+    answer = clear(api, status="trashed", **query)
+    assert (answer.status_code, answer.json()) == (200, {"count": 2})
+    assert listed(api, status="trashed") == []
+    assert listed(api) == tasks["pending"] + tasks["completed"]
+    for task in tasks["trashed"]:
+        problem(service, restore(api, task), "task-not-found")
+    assert clear(api, status="trashed", **query).json() == {"count": 0}
+    assert [task["id"] for task in listed(others, status="trashed")] == [theirs["id"]]
+
+
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
         ({}, [("status", "is required")]),
         ({"permanent": "true"}, [("status", "is required")]),
-        ({"status": ""}, [("status", 'must be one of "completed"')]),
-        ({"status": "all"}, [("status", 'must be one of "completed"')]),
-        ({"status": "trashed"}, [("status", 'must be one of "completed"')]),
+        ({"status": ""}, [("status", 'must be one of "completed", "trashed"')]),
+        ({"status": "all"}, [("status", 'must be one of "completed", "trashed"')]),
+        ({"status": "pending"}, [("status", 'must be one of "completed", "trashed"')]),
         ({"status": "completed", "x": "1"}, [("x", "is not a known parameter")]),
     ],
-    ids=["nothing", "permanent only", "empty", "all", "trashed", "unknown"],
+    ids=["nothing", "permanent only", "empty", "all", "pending", "unknown"],
 )
 def test_nothing_is_cleared_by_a_mistake(
     service: Service, api: TasksApi, query: dict[str, str], expected: list[tuple[str, str]]
@@ -174,6 +191,7 @@ def test_concurrent_bulk_operations_do_not_deadlock(service: Service, ada: Owner
         lambda client: client.patch(api.tasks, json={"completed": True}),
         lambda client: client.patch(api.tasks, json={"completed": False}),
         lambda client: client.delete(api.tasks, params={"status": "completed"}),
+        lambda client: client.delete(api.tasks, params={"status": "trashed"}),
         lambda client: client.delete(f"/api/{api.subject}"),
     ]
     before = deadlocks(connection)

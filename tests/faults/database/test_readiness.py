@@ -97,7 +97,7 @@ def test_every_column_is_looked_for(database: str, admin: _Session, tmp_path: Pa
         columns = admin.execute(
             "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
         ).fetchall()
-        assert len(columns) == 20
+        assert len(columns) == 23
         for table, column in columns:
             admin.execute(f"ALTER TABLE {table} RENAME {column} TO renamed".encode())
             assert_unavailable(service.client().get("/health/ready"))
@@ -125,7 +125,7 @@ def test_migrations_refuse_the_database_of_another_program(database: str, admin:
     admin.execute("INSERT INTO alembic_version VALUES ('of-another-program')")
     sentence = (
         "the database is at revision of-another-program of another program, and has no table users, tasks, "
-        "idempotency_keys: use a database or a schema of its own"
+        "idempotency_keys, idempotency_results: use a database or a schema of its own"
     )
     assert _migrate(database, tmp_path) == (2, "", f"Error: {sentence}\n")
     with running_service(tmp_path, ready=False, DATABASE_URL=database) as service:

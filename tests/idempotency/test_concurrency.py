@@ -1,6 +1,5 @@
 """One `Idempotency-Key` at the same moment, and around failures: one task for each key."""
 
-import contextlib
 import json
 import threading
 import time
@@ -13,12 +12,7 @@ import httpx2
 import psycopg
 import pytest
 
-from tests.support.concurrency import at_once
-from tests.support.raw_http import problem
-from tests.support.servers.postgres import fresh_database
-from tests.support.service import Service, running_service, token
-from tests.support.types import Call, Json, Owner
-from tests.tasks.idempotency import (
+from tests.idempotency.requests import (
     FIELD,
     MILK,
     WAIT_SECONDS,
@@ -29,6 +23,11 @@ from tests.tasks.idempotency import (
     seen,
     titles,
 )
+from tests.support.concurrency import at_once
+from tests.support.raw_http import problem
+from tests.support.servers.postgres import fresh_database
+from tests.support.service import Service, running_service, token
+from tests.support.types import Call, Json, Owner
 
 # At the same moment
 
@@ -158,15 +157,21 @@ class Writers:
     def _create(self, client: httpx2.Client, name: str) -> None:
         deadline = time.monotonic() + WAIT_SECONDS
         while time.monotonic() < deadline:
-            with contextlib.suppress(httpx2.TransportError):
-                answer = client.post(f"{self.url}/api/tasks", json={"title": name}, headers={FIELD: name})
-                if answer.status_code == 201:
+            try:
+                answer = self.send(client, name)
+                last = f"{answer.status_code} {answer.text}"
+                if answer.is_success:
                     self.acknowledged.add(name)
                     return
                 assert answer.status_code in (409, 503), answer.text
+            except httpx2.TransportError as error:
+                last = repr(error)
             self.unanswered += 1
             time.sleep(0.01)
-        raise AssertionError(f"{name} was never acknowledged")
+        raise AssertionError(f"{name} was never acknowledged: {last}")
+
+    def send(self, client: httpx2.Client, name: str) -> httpx2.Response:
+        return client.post(f"{self.url}/api/tasks", json={"title": name}, headers={FIELD: name})
 
     def wait(self, count: int) -> None:
         """Wait until this many more are acknowledged."""
@@ -183,7 +188,7 @@ class Writers:
             work.result()
 
 
-_END = """
+END_CONNECTIONS = """
     SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
     WHERE application_name = 'tasks-api' AND datname = current_database()
 """
@@ -199,7 +204,7 @@ def test_ended_connections_never_part_a_task_from_its_key(database_url: str, tmp
         writers = Writers(service.url, 8)
         for _ in range(8):
             writers.wait(10)
-            connection.execute(_END)
+            connection.execute(END_CONNECTIONS)
         writers.stop()
         # A create that was answered with 503 has not used its key up either.
         assert writers.unanswered > 0

@@ -8,7 +8,7 @@ from tests.support.types import Json
 
 FIELD = "Idempotency-Key"
 MILK = {"title": "Buy milk"}
-REUSED = [(FIELD, "was used with another body")]
+REUSED = [(FIELD, "was used with another request")]
 NO_KEY = [(FIELD, "must be 1 to 255 visible ASCII characters, in quotes or bare")]
 FULL = {"title": "Buy milk \N{GRINNING FACE}", "description": 'two "cartons"\n', "completed": True}
 WAIT_SECONDS = 20

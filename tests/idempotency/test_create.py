@@ -5,10 +5,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.support.raw_http import ask, problem, request, violations
-from tests.support.service import Service, token
-from tests.support.types import Json, Owner
-from tests.tasks.idempotency import (
+from tests.idempotency.requests import (
     FIELD,
     FULL,
     MILK,
@@ -20,6 +17,9 @@ from tests.tasks.idempotency import (
     key,
     titles,
 )
+from tests.support.raw_http import ask, problem, request, violations
+from tests.support.service import Service, token
+from tests.support.types import Json, Owner
 
 # The same again
 
