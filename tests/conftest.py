@@ -11,7 +11,8 @@ import pytest
 
 from persistence.admin.embedded import embedded_server
 from tests.support.api import TasksApi, both_apis
-from tests.support.service import Service, running_service
+from tests.support.servers.postgres import Postgres, make_cluster
+from tests.support.service import Service, free_port, running_service
 from tests.support.types import Connection, Owner
 
 pytest_plugins = ["tests.support.figures", "tests.support.sampling"]
@@ -31,13 +32,21 @@ def database_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def database_url(database_log: Path) -> Iterator[str]:
-    """An embedded PostgreSQL of this run, which does not wait for the disk: no test simulates a power failure."""
-    with embedded_server(database_log.with_suffix("")) as url:
-        with psycopg.connect(url, autocommit=True) as connection:
-            for setting in ("fsync", "full_page_writes", "synchronous_commit"):
-                connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())
-            connection.execute("SELECT pg_reload_conf()")
+    """An embedded PostgreSQL of this run."""
+    directory = database_log.with_suffix("")
+    make_cluster(directory)
+    with embedded_server(directory) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A PostgreSQL for tests that stop it or change its settings. It may not run, and a test may leave it stopped."""
+    cluster = Postgres(tmp_path_factory.mktemp("cluster"), free_port())
+    try:
+        yield cluster
+    finally:
+        cluster.stop("immediate")
 
 
 @pytest.fixture(scope="session")

@@ -9,21 +9,11 @@ from persistence import migrations
 from persistence.admin import backup
 from tests.backup.commands import fill
 from tests.support.servers.postgres import Postgres, fresh_database
-from tests.support.service import free_port
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    cluster = Postgres(tmp_path_factory.mktemp("cluster"), free_port())
-    cluster.start()
-    try:
-        yield cluster
-    finally:
-        cluster.stop("immediate")
 
 
 @pytest.fixture
 def database(cluster: Postgres) -> Iterator[str]:
+    cluster.start()
     with fresh_database(cluster.url()) as url:
         migrations.upgrade(url)
         yield url
@@ -32,6 +22,7 @@ def database(cluster: Postgres) -> Iterator[str]:
 @pytest.fixture
 def other(cluster: Postgres) -> Iterator[str]:
     """A database with nothing in it."""
+    cluster.start()
     with fresh_database(cluster.url()) as url:
         yield url
 

@@ -5,16 +5,6 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.servers.postgres import Postgres, fresh_database
-from tests.support.service import free_port
-
-
-@pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    cluster = Postgres(tmp_path_factory.mktemp("cluster"), free_port())
-    try:
-        yield cluster
-    finally:
-        cluster.stop("immediate")
 
 
 @pytest.fixture

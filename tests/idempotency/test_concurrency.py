@@ -23,11 +23,13 @@ from tests.idempotency.requests import (
     seen,
     titles,
 )
+from tests.support.api import bearer
 from tests.support.concurrency import at_once
 from tests.support.raw_http import problem
 from tests.support.servers.postgres import fresh_database
 from tests.support.service import Service, running_service, token
 from tests.support.types import Call, Json, Owner
+from tests.support.waiting import until
 
 # At the same moment
 
@@ -57,14 +59,11 @@ def test_of_concurrent_creates_with_one_key_one_body_wins(service: Service, ada:
 
 def wait_for_lock(connection: psycopg.Connection[Any], waiting: int) -> None:
     """Wait until this many statements of the service wait for a lock."""
-    asked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND application_name = 'tasks-api'"
-    deadline = time.monotonic() + WAIT_SECONDS
-    while True:
-        row = connection.execute(asked).fetchone()
-        if row is not None and row[0] >= waiting:
-            return
-        assert time.monotonic() < deadline, f"{waiting} statements never waited"
-        time.sleep(0.01)
+    asked = """
+        SELECT count(*) >= %s FROM pg_stat_activity
+        WHERE wait_event_type = 'Lock' AND application_name = 'tasks-api'
+    """
+    until(lambda: connection.execute(asked, [waiting]).fetchone() == (True,), WAIT_SECONDS)
 
 
 def test_a_create_whose_first_is_under_way_is_told_to_try_again(
@@ -144,7 +143,7 @@ class Writers:
         self.acknowledged: set[str] = set()
         self.unanswered = 0
         self.url = url
-        self._headers = {"authorization": f"Bearer {token('ada')}"}
+        self._headers = bearer(token("ada"))
         self._stopping = threading.Event()
         self._pool = ThreadPoolExecutor(count)
         self._work = [self._pool.submit(self._write) for _ in range(count)]
@@ -175,11 +174,13 @@ class Writers:
 
     def wait(self, count: int) -> None:
         """Wait until this many more are acknowledged."""
-        deadline, goal = time.monotonic() + WAIT_SECONDS, len(self.acknowledged) + count
-        while len(self.acknowledged) < goal:
-            assert time.monotonic() < deadline
+        goal = len(self.acknowledged) + count
+
+        def is_reached() -> bool:
             assert not any(work.done() for work in self._work), [work.exception() for work in self._work if work.done()]
-            time.sleep(0.002)
+            return len(self.acknowledged) >= goal
+
+        until(is_reached, WAIT_SECONDS)
 
     def stop(self) -> None:
         self._stopping.set()

@@ -17,8 +17,8 @@ from tests.idempotency.requests import (
     key,
     titles,
 )
-from tests.support.raw_http import ask, problem, request, violations
-from tests.support.service import Service, token
+from tests.support.raw_http import ask, bearer_field, problem, request, violations
+from tests.support.service import Service
 from tests.support.types import Json, Owner
 
 # The same again
@@ -141,7 +141,7 @@ def test_what_is_no_key_is_refused(service: Service, ada: Owner, bad: bytes) -> 
 def test_a_control_character_in_a_key_is_refused(service: Service, ada: Owner, bad: str) -> None:
     body = b'{"title":"Buy milk"}'
     fields = [
-        ("Authorization", f"Bearer {token(ada[0])}"),
+        bearer_field(ada[0]),
         ("Content-Type", "application/json"),
         ("Content-Length", str(len(body))),
         (FIELD, bad),

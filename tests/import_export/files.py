@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import time
 from collections.abc import Iterable
 
 import httpx2
@@ -11,6 +10,7 @@ import httpx2
 from tests.support.api import TasksApi
 from tests.support.service import Service
 from tests.support.types import Json
+from tests.support.waiting import until
 
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
@@ -103,8 +103,6 @@ def read(content: bytes, format: str) -> list[Json]:  # noqa: A002
 
 
 def logged(service: Service, text: str) -> str:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while text not in (log := service.read_log()):
-        assert time.monotonic() < deadline, log[-3000:]
-        time.sleep(0.05)
-    return log
+    """Wait until the log has the text, and return the log."""
+    until(lambda: text in service.read_log(), WAIT_SECONDS)
+    return service.read_log()

@@ -6,8 +6,8 @@ import pytest
 
 from tests.import_export.files import NDJSON, everything, lines, logged, result, send, wrong
 from tests.support.api import TasksApi
-from tests.support.raw_http import RawConnection, problem, request
-from tests.support.service import Service, token
+from tests.support.raw_http import RawConnection, bearer_field, problem, request
+from tests.support.service import Service
 from tests.support.types import Json
 
 # Import
@@ -129,7 +129,7 @@ def test_an_import_that_ends_early_imports_nothing(service: Service, here: Tasks
     content = lines({"title": str(number)} for number in range(100))
     with RawConnection(service) as raw:
         fields = [
-            ("Authorization", f"Bearer {token(here.subject)}"),
+            bearer_field(here.subject),
             ("Content-Type", NDJSON),
             ("Content-Length", str(len(content) + 1)),
         ]

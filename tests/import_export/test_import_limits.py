@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from tests.import_export.files import CSV, MOST_BYTES, MOST_LINES, NDJSON, WAIT_SECONDS, everything, lines, result, send
-from tests.support.api import TasksApi, both_apis
+from tests.support.api import TasksApi, bearer, both_apis
 from tests.support.raw_http import problem
 from tests.support.service import Service, token
 from tests.support.types import Owner
@@ -63,7 +63,7 @@ class Clock(threading.Thread):
         super().__init__()
         self.worst = 0.0
         self._path = f"{service.url}{api.path(api.create())}"
-        self._headers = {"authorization": f"Bearer {token(api.subject)}"}
+        self._headers = bearer(token(api.subject))
         self._begun = threading.Event()
         self._stopping = threading.Event()
 

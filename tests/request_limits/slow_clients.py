@@ -8,8 +8,8 @@ from typing import Any
 import httpx2
 import psycopg
 
-from tests.support.raw_http import RawConnection, problem, request
-from tests.support.service import Service, token
+from tests.support.raw_http import RawConnection, bearer_field, problem, request
+from tests.support.service import Service
 
 HEAD_SECONDS = 1.0
 BODY_SECONDS = 1.5
@@ -32,7 +32,7 @@ def assert_no_defect(service: Service) -> None:
 
 def post_head(subject: str, length: int | None) -> bytes:
     framing = ("Transfer-Encoding", "chunked") if length is None else ("Content-Length", str(length))
-    fields = [("Authorization", f"Bearer {token(subject)}"), ("Content-Type", "application/json"), framing]
+    fields = [bearer_field(subject), ("Content-Type", "application/json"), framing]
     return request("POST", "/api/tasks", fields)
 
 

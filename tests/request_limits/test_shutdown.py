@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.request_limits.slow_clients import locked, post_head, read_document, waits
-from tests.support.raw_http import RawConnection, problem, request
-from tests.support.service import Service, running_service, token
+from tests.support.raw_http import RawConnection, bearer_field, problem, request
+from tests.support.service import Service, running_service
 from tests.support.waiting import until
 
 # The end
@@ -57,7 +57,7 @@ def test_half_a_request_is_told_that_the_service_ends(database: str, tmp_path: P
 
 
 def test_a_request_under_way_is_finished_in_shutdown(database: str, tmp_path: Path) -> None:
-    fields = [("Authorization", f"Bearer {token('ada')}")]
+    fields = [bearer_field("ada")]
     with _ending(database, tmp_path) as (service, end), RawConnection(service) as one:
         with locked(database) as lock:
             one.send(request("GET", "/api/tasks", fields))
@@ -69,7 +69,7 @@ def test_a_request_under_way_is_finished_in_shutdown(database: str, tmp_path: Pa
 
 
 def test_a_request_that_waits_when_the_time_is_over_is_told_so(database: str, tmp_path: Path) -> None:
-    fields = [("Authorization", f"Bearer {token('ada')}")]
+    fields = [bearer_field("ada")]
     with _ending(database, tmp_path) as (service, end), RawConnection(service) as raw, locked(database) as lock:
         raw.send(request("GET", "/api/tasks", fields))
         until(lambda: waits(lock))

@@ -91,6 +91,7 @@ def test_a_body_that_keeps_coming_may_take_its_time(hasty: Service) -> None:
         raw.send(post_head("ada", len(body)))
         for part in range(0, len(body), 8_000):
             raw.send(body[part : part + 8_000])
+            # The pauses are what is tested: together they last longer than the time for a body that stalls.
             time.sleep(0.3)
         assert raw.read().status_code == 201
     assert time.monotonic() - start > BODY_SECONDS + 0.5
@@ -132,6 +133,7 @@ def test_a_slow_but_steady_reader_gets_the_whole_response(hasty: Service) -> Non
         start = time.monotonic()
         while part := client.recv(16_384):
             received += part
+            # The pace of the reader, which is what is tested.
             time.sleep(len(part) / 400_000)
     assert received.endswith(expected)
     assert time.monotonic() - start > BODY_SECONDS + 0.5

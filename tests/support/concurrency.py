@@ -22,6 +22,11 @@ def connected(service: Service, text: str) -> Iterator[httpx2.Client]:
         yield client
 
 
+def creation(title: str = "t") -> Call:
+    """Return a call that creates a task at `/api/tasks`."""
+    return lambda client: client.post("/api/tasks", json={"title": title})
+
+
 def at_once(service: Service, calls: Sequence[tuple[str, Call]]) -> list[httpx2.Response]:
     """Make every call at the same moment, each with its own token and connection; return the answers in order."""
     start = threading.Barrier(len(calls), timeout=START_SECONDS)

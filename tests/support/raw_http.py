@@ -141,6 +141,12 @@ def json_fields(body: bytes) -> list[tuple[str, str]]:
     return [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
 
 
+def create_request(subject: str, title: str, *fields: tuple[str, str], seconds: int = 600) -> bytes:
+    """A whole request that creates a task, with a token that is valid for `seconds`."""
+    body = json.dumps({"title": title}).encode()
+    return request("POST", "/api/tasks", [bearer_field(subject, seconds=seconds), *fields, *json_fields(body)]) + body
+
+
 def ask(service: Service, *parts: bytes) -> RawAnswer:
     """Send one request on a new connection and return the answer."""
     with RawConnection(service) as raw:

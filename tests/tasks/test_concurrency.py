@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from tests.support.api import updated_at
-from tests.support.concurrency import at_once
+from tests.support.concurrency import at_once, creation
 from tests.support.service import Service, token
 from tests.support.types import Call, Json
 
@@ -16,10 +16,6 @@ from tests.support.types import Call, Json
 def bodies(answers: Sequence[httpx2.Response], status: int) -> list[Json]:
     assert [answer.status_code for answer in answers] == [status] * len(answers)
     return [answer.json() for answer in answers]
-
-
-def create(title: str = "t") -> Call:
-    return lambda client: client.post("/api/tasks", json={"title": title})
 
 
 def get(path: str) -> Call:
@@ -59,7 +55,7 @@ def ada(service: Service, subject: str) -> httpx2.Client:
 @pytest.fixture
 def task(ada: httpx2.Client) -> Json:
     """A pending task of the user `subject`."""
-    created: Json = create("Buy milk")(ada).json()
+    created: Json = creation("Buy milk")(ada).json()
     return created
 
 
@@ -80,7 +76,7 @@ def test_parallel_first_requests_of_a_user_all_succeed(
     service: Service, database_url: str, subject: str, ada: httpx2.Client
 ) -> None:
     titles = {f"task {number}" for number in range(20)}
-    tasks = bodies(at_once(service, [(token(subject), create(title)) for title in titles]), 201)
+    tasks = bodies(at_once(service, [(token(subject), creation(title)) for title in titles]), 201)
     assert {task["title"] for task in tasks} == titles
     assert len({task["id"] for task in tasks}) == 20
     listed = ada.get("/api/tasks").json()
@@ -108,7 +104,7 @@ def test_concurrent_claims_leave_those_of_one_token(
     service: Service, database_url: str, subject: str, ada: httpx2.Client
 ) -> None:
     claims = [(f"ada{number}@example.com", f"Ada {number}") for number in range(20)]
-    calls = [(token(subject, email=email, name=name), create(name)) for email, name in claims]
+    calls = [(token(subject, email=email, name=name), creation(name)) for email, name in claims]
     for _ in range(2):
         tasks = bodies(at_once(service, calls), 201)
         assert {task["title"] for task in tasks} == {name for _, name in claims}
@@ -120,7 +116,7 @@ def test_concurrent_claims_leave_those_of_one_token(
 
 def test_concurrent_partial_claims_are_all_kept(service: Service, database_url: str, subject: str) -> None:
     texts = [token(subject, email="ada@example.com"), token(subject, name="Ada"), token(subject)]
-    bodies(at_once(service, [(texts[number % 3], create()) for number in range(21)]), 201)
+    bodies(at_once(service, [(texts[number % 3], creation()) for number in range(21)]), 201)
     assert rows(database_url, subject) == [(subject, "ada@example.com", "Ada")]
 
 

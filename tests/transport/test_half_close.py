@@ -11,23 +11,14 @@ import psutil
 import psycopg
 import pytest
 
-from tests.support.raw_http import RawConnection, problem, request
+from tests.support.api import bearer
+from tests.support.raw_http import RawConnection, bearer_field, create_request, problem, request
 from tests.support.servers.postgres import fresh_database
 from tests.support.service import Service, running_service, token
 from tests.support.waiting import until
 
 SECONDS = 15
 TASKS = 2_000
-
-
-def bearer(subject: str) -> tuple[str, str]:
-    return "Authorization", f"Bearer {token(subject)}"
-
-
-def create(subject: str, title: str) -> bytes:
-    body = json.dumps({"title": title}).encode()
-    fields = [bearer(subject), ("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-    return request("POST", "/api/tasks", fields) + body
 
 
 def connections(service: Service) -> int:
@@ -72,9 +63,9 @@ def locked(database: str) -> Iterator[Callable[[], bool]]:
 ANSWERED = {
     "without a token": (request("GET", "/health"), [200]),
     "HEAD": (request("HEAD", "/health"), [200]),
-    "from the database": (request("GET", "/api/tasks", [bearer("half")]), [200]),
-    "with a body": (create("half", "a"), [201]),
-    "pipelined": (create("half", "b") * 3 + request("GET", "/nowhere"), [201, 201, 201, 404]),
+    "from the database": (request("GET", "/api/tasks", [bearer_field("half")]), [200]),
+    "with a body": (create_request("half", "a"), [201]),
+    "pipelined": (create_request("half", "b") * 3 + request("GET", "/nowhere"), [201, 201, 201, 404]),
     "HTTP/1.0": (b"GET /health HTTP/1.0\r\n\r\n", [200]),
 }
 
@@ -94,7 +85,7 @@ def test_a_slow_answer_reaches_a_half_closed_client(quiet: Service, database: st
     """The client has closed its side long before the database answers."""
     with RawConnection(quiet) as raw:
         with locked(database) as is_waiting:
-            raw.send(create("half", "slow"))
+            raw.send(create_request("half", "slow"))
             raw.stop()
             until(is_waiting)
             assert connections(quiet) == 1
@@ -108,11 +99,11 @@ def test_a_slow_answer_reaches_a_half_closed_client(quiet: Service, database: st
 CUT = {
     "in its fields": b"GET /health HTTP/1.1\r\nHost: tasks.test\r\n",
     "in its line": b"GET /hea",
-    "in its body": create("half", "cut")[:-1],
+    "in its body": create_request("half", "cut")[:-1],
     "in its chunks": request(
         "POST",
         "/api/tasks",
-        [bearer("half"), ("Content-Type", "application/json"), ("Transfer-Encoding", "chunked")],
+        [bearer_field("half"), ("Content-Type", "application/json"), ("Transfer-Encoding", "chunked")],
     )
     + b"d\r\n{}",
 }
@@ -142,7 +133,7 @@ def test_a_reset_behind_a_half_close_is_noticed(quiet: Service, database: str) -
     """The event loop does not read from such a connection any more. It is gone before its request has ended."""
     with locked(database) as is_waiting:
         with RawConnection(quiet) as raw:
-            raw.send(request("GET", "/api/tasks", [bearer("half")]))
+            raw.send(request("GET", "/api/tasks", [bearer_field("half")]))
             raw.stop()
             until(is_waiting)
             assert connections(quiet) == 1
@@ -152,18 +143,18 @@ def test_a_reset_behind_a_half_close_is_noticed(quiet: Service, database: str) -
 
 def test_an_export_to_a_client_that_has_gone_ends(quiet: Service, database: str) -> None:
     """A client that closes both sides looks like one that closes one side, until the service sends something."""
-    with httpx2.Client(base_url=quiet.url, headers=dict([bearer("far")]), trust_env=False) as client:
+    with httpx2.Client(base_url=quiet.url, headers=bearer(token("far")), trust_env=False) as client:
         lines = "".join(json.dumps({"title": "t" * 200, "description": "d" * 1_000}) + "\n" for _ in range(TASKS))
         imported = client.post(
             "/api/tasks/import", content=lines, headers={"content-type": "application/x-ndjson"}, timeout=60
         )
         assert imported.status_code == 200, imported.text
     with RawConnection(quiet) as raw:
-        raw.send(request("GET", "/api/tasks/export", [bearer("far")]))
+        raw.send(request("GET", "/api/tasks/export", [bearer_field("far")]))
         raw.stop()
         assert raw.read().status_code == 200
     with locked(database), RawConnection(quiet) as raw:
-        raw.send(request("GET", "/api/tasks/export", [bearer("far")]))
+        raw.send(request("GET", "/api/tasks/export", [bearer_field("far")]))
     until_no_connections(quiet)
 
 
@@ -179,8 +170,8 @@ def drained(raw: RawConnection) -> list[int]:
 
 
 PIPELINED = {
-    "in one packet": (create("ahead", "a"), 1),
-    "in many packets": (create("ahead", "b"), 20),
+    "in one packet": (create_request("ahead", "a"), 1),
+    "in many packets": (create_request("ahead", "b"), 20),
     "that are cheap": (request("GET", "/health"), 1),
     "that are refused": (request("GET", "/api/tasks"), 5),
 }

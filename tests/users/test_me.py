@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from server.cli import main
 from tests.hostile.operations import SECURED
-from tests.support.raw_http import RawAnswer, ask, problem, request
+from tests.support.raw_http import RawAnswer, ask, bearer_field, problem, request
 from tests.support.service import SECRET, Service, token
 from tests.support.types import NewUser, Owner
 
@@ -187,7 +187,7 @@ def test_what_paths_mean_for_the_user_tasks(service: Service, method: str, path:
 def authorized(service: Service, user_id: str, method: str, path: str, body: bytes = b"") -> RawAnswer:
     """Send a path as it stands, which other clients would normalise."""
     fields = [
-        ("Authorization", f"Bearer {token(user_id)}"),
+        bearer_field(user_id),
         ("Content-Type", "application/json"),
         ("Content-Length", str(len(body))),
     ]

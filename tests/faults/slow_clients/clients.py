@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import httpx2
 
-from tests.support.raw_http import request
-from tests.support.service import Service, token
+from tests.support.raw_http import bearer_field, request
+from tests.support.service import Service
 from tests.support.types import Connection
 
 RECEIVE_BYTES = 4_096
@@ -42,7 +42,7 @@ def connect(service: Service) -> socket.socket:
 
 def authorized(method: str, path: str, user_id: str, *fields: tuple[str, str]) -> bytes:
     """The head of a request of this user."""
-    return request(method, path, [("Authorization", f"Bearer {token(user_id)}"), *fields])
+    return request(method, path, [bearer_field(user_id), *fields])
 
 
 @contextlib.contextmanager

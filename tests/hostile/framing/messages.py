@@ -1,34 +1,16 @@
 """HTTP/1.1 messages, byte by byte, and the smuggled request behind them that must never be read."""
 
-import json
 import uuid
 
-from tests.support.raw_http import request
+from tests.support.raw_http import create_request, request
 from tests.support.service import token
 
 DAY = 86_400
 SENDER = f"sender-{uuid.uuid4().hex}"
 VICTIM = f"victim-{uuid.uuid4().hex}"
-QUIET_SECONDS = 0.5
 
 
-def bearer(subject: str) -> tuple[str, str]:
-    return "Authorization", f"Bearer {token(subject, seconds=DAY)}"
-
-
-def create(subject: str, title: str, *, request_id: str) -> bytes:
-    """A whole request, fit to be answered with 201."""
-    body = json.dumps({"title": title}).encode()
-    fields = [
-        bearer(subject),
-        ("Content-Type", "application/json"),
-        ("X-Request-ID", request_id),
-        ("Content-Length", str(len(body))),
-    ]
-    return request("POST", "/api/tasks", fields) + body
-
-
-SMUGGLED = create(VICTIM, "smuggled", request_id="smuggled")
+SMUGGLED = create_request(VICTIM, "smuggled", ("X-Request-ID", "smuggled"), seconds=DAY)
 LAST = request("GET", "/health", [("X-Request-ID", "last"), ("Connection", "close")])
 BODY = b'{"title":"a"}'
 LENGTH = b"Content-Length: %d" % len(BODY)

@@ -1,4 +1,4 @@
-"""A cluster of these tests, and an issuer."""
+"""A database whose address has a password, and an issuer."""
 
 from collections.abc import Iterator
 
@@ -7,17 +7,6 @@ import pytest
 from tests.hostile.logs.service import MARK
 from tests.support.servers.issuer import Issuer, running_issuer
 from tests.support.servers.postgres import Postgres, fresh_database
-from tests.support.service import free_port
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    cluster = Postgres(tmp_path_factory.mktemp("cluster"), free_port())
-    cluster.start()
-    try:
-        yield cluster
-    finally:
-        cluster.stop("immediate")
 
 
 @pytest.fixture
