@@ -1,11 +1,5 @@
 """PgBouncer between the service and its database."""
 
-import contextlib
-import os
-import shutil
-import socket
-import subprocess
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,54 +9,13 @@ import psycopg
 import pytest
 
 from persistence import migrations
-from persistence.admin.postgres_programs import give, process_options, server_user
 from tests.faults.probes import assert_nothing_unexpected
+from tests.support.servers.pgbouncer import pgbouncer
 from tests.support.servers.postgres import Postgres
-from tests.support.service import free_port, running_service
-from tests.support.waiting import until
+from tests.support.service import running_service
 
 RECORD = b'{"title":"Imported"}'
 NDJSON = {"content-type": "application/x-ndjson"}
-
-
-@contextlib.contextmanager
-def _pgbouncer(directory: Path, database: str, server_port: int) -> Iterator[str]:
-    """PgBouncer as hosts run it: transactions of many clients share two connections."""
-    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
-    if program is None:
-        reason = "pgbouncer is not installed"
-        if "CI" in os.environ:
-            pytest.fail(reason)
-        pytest.skip(reason)
-    directory.mkdir()
-    user = server_user(directory)
-    port = free_port()
-    (directory / "users").write_text('"postgres" ""\n')
-    settings = directory / "pgbouncer.ini"
-    settings.write_text(
-        f"[databases]\n* = host=127.0.0.1 port={server_port}\n"
-        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
-        f"auth_type = trust\nauth_file = /proc/self/cwd/users\n"
-        "pool_mode = transaction\ndefault_pool_size = 2\nmax_client_conn = 200\n"
-    )
-    give(directory, user)
-    process = subprocess.Popen(  # noqa: S603
-        # Root's directories are closed to the user that it runs as then.
-        [program, "/proc/self/cwd/pgbouncer.ini"],
-        stderr=subprocess.DEVNULL,
-        **process_options(directory, user),
-    )
-    try:
-        until(lambda: _listens(port))
-        yield f"postgresql://postgres@127.0.0.1:{port}/{database.rpartition('/')[2]}"
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def keyed_twice(client: httpx2.Client, path: str, key: str, **arguments: Any) -> list[int]:
@@ -74,7 +27,7 @@ def keyed_twice(client: httpx2.Client, path: str, key: str, **arguments: Any) ->
 
 
 def test_a_pooler_without_prepared_statements_is_supported(postgres: Postgres, database: str, tmp_path: Path) -> None:
-    with _pgbouncer(tmp_path / "pgbouncer", database, postgres.port) as url:
+    with pgbouncer(tmp_path / "pgbouncer", database, postgres.port) as url:
         with psycopg.connect(url, autocommit=True) as one, psycopg.connect(url, autocommit=True) as two:
             # Otherwise the test would prove nothing: two clients are given the same connection to the server.
             one.execute("SELECT 1", prepare=True)
@@ -118,7 +71,7 @@ def test_the_encoding_of_the_session_is_set_through_a_pooler(postgres: Postgres,
     with psycopg.connect(database, autocommit=True) as admin:
         admin.execute(f"ALTER DATABASE {admin.info.dbname} SET client_encoding = 'LATIN1'".encode())
     with (
-        _pgbouncer(tmp_path / "pgbouncer", database, postgres.port) as url,
+        pgbouncer(tmp_path / "pgbouncer", database, postgres.port) as url,
         running_service(tmp_path, DATABASE_URL=url) as service,
     ):
         client = service.as_user("ada")

@@ -1,0 +1,68 @@
+"""PgBouncer on a port of the loopback interface, in front of a PostgreSQL."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from persistence.admin.postgres_programs import give, process_options, server_user
+from tests.support.service import free_port
+from tests.support.waiting import until
+
+
+@contextlib.contextmanager
+def pgbouncer(
+    directory: Path,
+    database: str,
+    server_port: int,
+    *,
+    files: Mapping[str, bytes] = MappingProxyType({}),
+    **settings: str,
+) -> Iterator[str]:
+    """PgBouncer as hosts run it: transactions of many clients share two connections.
+
+    `files` are written to `directory`, which is `/proc/self/cwd` for it.
+    """
+    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        reason = "pgbouncer is not installed"
+        if "CI" in os.environ:
+            pytest.fail(reason)
+        pytest.skip(reason)
+    directory.mkdir()
+    user = server_user(directory)
+    port = free_port()
+    (directory / "users").write_text('"postgres" ""\n')
+    (directory / "pgbouncer.ini").write_text(
+        f"[databases]\n* = host=127.0.0.1 port={server_port}\n"
+        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+        f"auth_type = trust\nauth_file = /proc/self/cwd/users\n"
+        "pool_mode = transaction\ndefault_pool_size = 2\nmax_client_conn = 200\n"
+        + "".join(f"{name} = {value}\n" for name, value in settings.items())
+    )
+    for name, content in files.items():
+        (directory / name).write_bytes(content)
+    give(directory, user)
+    process = subprocess.Popen(  # noqa: S603
+        # Root's directories are closed to the user that it runs as then.
+        [program, "/proc/self/cwd/pgbouncer.ini"],
+        stderr=subprocess.DEVNULL,
+        **process_options(directory, user),
+    )
+    try:
+        until(lambda: _listens(port))
+        yield f"postgresql://postgres@127.0.0.1:{port}/{database.rpartition('/')[2]}"
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
