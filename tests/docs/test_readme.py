@@ -109,7 +109,9 @@ def test_the_table_of_commands_is_that_of_tasks_api() -> None:
 def _paths(group: click.Group) -> list[str]:
     """Every command below the group, as it is typed."""
     found = []
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         if isinstance(command, click.Group):
             found += [f"{name} {below}" for below in _paths(command)]
         else:
