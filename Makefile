@@ -89,7 +89,7 @@ lock: .venv/dev ## Choose the newest versions of all dependencies
 	$(MAKE) docs
 
 release: .venv/dev ## Write the files of the release TAG, such as v1.2.3, to build/release
-	$(BIN)/python -m docs.release "$(TAG)"
+	$(BIN)/python -m docs.release "$$TAG"
 
 clean: ## Remove what the other commands made, but no data
 	rm -rf .venv openapi/lint/node_modules bench/peers/fastify/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis .coverage*

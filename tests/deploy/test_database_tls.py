@@ -5,7 +5,7 @@ import datetime as dt
 import ipaddress
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import psycopg_binary
 import pytest
@@ -14,13 +14,19 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePrivateKey, generate_private_key
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
+from sqlalchemy import text
 
+from persistence.errors import DatabaseUnavailable
+from persistence.postgres.database import Database as Driver
+from persistence.postgres.statement import compile_statement
 from tests.support.servers.pgbouncer import pgbouncer
 from tests.support.servers.postgres import Postgres
 from tests.support.service import free_port, running_service
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
+
+ONE: Final = compile_statement(text("SELECT 1"))
 
 
 class Authority:
@@ -88,41 +94,43 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
         postgres.stop()
 
 
-@pytest.mark.parametrize(
-    ("options", "reason"),
-    [
-        ("sslmode=verify-full&sslrootcert={directory}/ca.pem", None),
-        ("sslmode=prefer", None),
-        ("sslmode=require", None),
-        ("sslmode=verify-full&sslrootcert={directory}/other.pem", "certificate verify failed"),
-        ("sslmode=verify-full&sslrootcert={directory}/ca.pem&host=localhost", "does not match host name"),
-        ("sslmode=disable", "SSL required"),
-    ],
-    ids=["verified", "prefer", "encrypted", "another-authority", "another-host", "plain"],
-)
-def test_a_service_reaches_the_database_over_tls(
-    options: str, reason: str | None, database: Database, tmp_path: Path
+CASES: Final = {
+    "verified": ("sslmode=verify-full&sslrootcert={directory}/ca.pem", None),
+    "preferred": ("sslmode=prefer", None),
+    "encrypted": ("sslmode=require", None),
+    "another authority": ("sslmode=verify-full&sslrootcert={directory}/other.pem", "certificate verify failed"),
+    "another host": ("sslmode=verify-full&sslrootcert={directory}/ca.pem&host=localhost", "does not match host name"),
+    "plain": ("sslmode=disable", "SSL required"),
+}
+
+
+async def connects(url: str) -> bool:
+    """Return True if the service's driver reaches the database; its log has the reason otherwise."""
+    driver = Driver(size=1, wait=1)
+    await driver.open(url)
+    try:
+        await driver.fetch_one(ONE, {})
+    except DatabaseUnavailable:
+        return False
+    finally:
+        await driver.close()
+    return True
+
+
+@pytest.mark.parametrize(("options", "reason"), CASES.values(), ids=CASES)
+async def test_the_driver_connects_as_sslmode_says(
+    options: str, reason: str | None, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    url = f"{database.url}?{options.format(directory=database.directory)}"
-    with running_service(tmp_path, ready=False, output=None, DATABASE_URL=url, DATABASE_WAIT_SECONDS="0.5") as service:
-        client = service.client()
-        if reason is None:
-            until(lambda: client.get("/health/ready").status_code == 200)
-        else:
-            assert client.get("/health/ready").status_code == 503
-            until(lambda: reason in service.read_log())
+    assert await connects(f"{database.url}?{options.format(directory=database.directory)}") is (reason is None)
+    assert (reason or "") in caplog.text
 
 
-@pytest.mark.parametrize(("file", "status"), [("ca.pem", 200), ("other.pem", 503)])
-def test_the_system_store_is_that_of_ssl_cert_file(file: str, status: int, database: Database, tmp_path: Path) -> None:
-    settings = {
-        "DATABASE_URL": f"{database.url}?sslmode=verify-full&sslrootcert=system",
-        "SSL_CERT_FILE": str(database.directory / file),
-        "DATABASE_WAIT_SECONDS": "0.5",
-    }
-    with running_service(tmp_path, ready=False, output=None, **settings) as service:
-        client = service.client()
-        until(lambda: client.get("/health/ready").status_code == status)
+@pytest.mark.parametrize("file", ["ca.pem", "other.pem"])
+async def test_the_system_store_is_that_of_ssl_cert_file(
+    file: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(database.directory / file))
+    assert await connects(f"{database.url}?sslmode=verify-full&sslrootcert=system") is (file == "ca.pem")
 
 
 def test_psycopg_looks_for_the_system_store_elsewhere() -> None:
@@ -131,3 +139,17 @@ def test_psycopg_looks_for_the_system_store_elsewhere() -> None:
     openssl = ctypes.CDLL(str(library))
     openssl.X509_get_default_cert_file.restype = ctypes.c_char_p
     assert openssl.X509_get_default_cert_file() == b"/usr/lib/psycopg-openssl/cert.pem"
+
+
+@pytest.mark.parametrize("case", ["verified", "another authority"])
+def test_a_service_is_ready_if_the_certificate_is_right(case: str, database: Database, tmp_path: Path) -> None:
+    options, reason = CASES[case]
+    url = f"{database.url}?{options.format(directory=database.directory)}"
+    settings = {"DATABASE_URL": url, "DATABASE_WAIT_SECONDS": "0.5"}
+    with running_service(tmp_path, ready=False, output=None, **settings) as service:
+        client = service.client()
+        if reason is None:
+            until(lambda: client.get("/health/ready").status_code == 200)
+        else:
+            assert client.get("/health/ready").status_code == 503
+            until(lambda: reason in service.read_log())
