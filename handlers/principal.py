@@ -12,6 +12,7 @@ class Principal(Owner):
 
     `id` is the claim `sub`. `email` and `name` are the claims of those names, or None where they are not strings. All
     are without NUL and within the lengths of the schemas `UserId`, `UserEmail` and `UserName` of the OpenAPI document.
+    `issued_at` is the claim `iat`, not before 1970, or None.
     """
 
     expires_at: datetime = field(kw_only=True)

@@ -55,6 +55,11 @@ def _timestamp(name: str) -> Column[datetime]:
     return Column(name, DateTime(timezone=True), nullable=False, server_default=func.now())
 
 
+def _as_of(claim: str) -> Column[datetime]:
+    """The `iat` of the token that had this claim. It is compared, and never read."""
+    return Column(f"{claim}_as_of", DateTime(timezone=True), comment=f"The iat of the token with this {claim}.")
+
+
 def _index(*columns: str, trashed: bool = False) -> Index:
     """A partial index on the tasks that are not deleted, or on those in the trash, so that a list scans no others."""
     name = f"ix_tasks_{'trashed_' if trashed else ''}{'_'.join(columns)}"
@@ -77,6 +82,8 @@ users = Table(
     Column("id", Text, nullable=False),
     Column("email", Text),
     Column("name", Text),
+    _as_of("email"),
+    _as_of("name"),
     _timestamp("created_at"),
     _timestamp("updated_at"),
     PrimaryKeyConstraint("id"),

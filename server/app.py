@@ -17,8 +17,7 @@ from handlers import auth, health, tasks, users
 from handlers.types import Services
 from persistence.cursor import parse_cursor
 from persistence.postgres.database import Database
-from server.auth.jwks import KeySet
-from server.auth.tokens import TokenVerifier
+from server.auth.configuration import token_verifier
 from server.contract.document import ContractError, larger_bodies, load_document, operations_with
 from server.contract.fields import field_limits, methods, refused_fields
 from server.contract.schemas import Format, Formats
@@ -41,7 +40,7 @@ from server.pipeline import (
 from server.pipeline.resolver import HandlerResolver
 from server.problems import CURSOR_IN_WORDS
 from server.rate_limit.policies import RateLimits, read_rate
-from server.settings import Settings, SettingsError, load_settings
+from server.settings import Settings, load_settings
 
 HANDLERS: Final[dict[str, ModuleType]] = {
     "My tasks": tasks,
@@ -124,21 +123,6 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
         message = f"the contract is not OpenAPI 3.0: {error.message[:200]} (at {error.json_path})"
         raise ContractError(message) from error
     return stack
-
-
-def token_verifier(settings: Settings) -> TokenVerifier:
-    """The token verifier for the settings. Raises `SettingsError` for an unusable secret."""
-    try:
-        return TokenVerifier(
-            secret=settings.secret(),
-            key_set=KeySet(settings.key_set_url) if settings.key_set_url else None,
-            audience=settings.audience,
-            issuer=settings.issuer,
-            max_age=settings.jwt_max_age,
-        )
-    except ValueError as error:
-        message = f"BETTER_AUTH_SECRET: {error}"
-        raise SettingsError(message) from None
 
 
 def rate_limits(settings: Settings) -> RateLimits:

@@ -47,6 +47,7 @@ MALFORMED_REQUEST = Kind(
     "The request is not valid HTTP, or its body is not valid JSON in UTF-8.",
 )
 UNAUTHENTICATED = Kind("unauthenticated", 401, "Unauthenticated", "A valid bearer token is required.")
+TOKEN_EXPIRED = Kind("token-expired", 401, "Token expired", "The bearer token has expired. Get a new one.")
 FORBIDDEN = Kind("forbidden", 403, "Forbidden", "The user in the path is not the user whom the token names.")
 NOT_FOUND = Kind("not-found", 404, "Not found", "No resource has this path.")
 TASK_NOT_FOUND = Kind("task-not-found", 404, "Task not found", "The user has no task with this id.")

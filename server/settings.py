@@ -26,6 +26,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from server.auth.development_secret import kept_secret
 from server.auth.secret_strength import MIN_STRENGTH_BITS, strength_bits
 from server.auth.tokens import MIN_SECRET_BYTES
+from server.middleware.cors import as_browsers_write
 from server.process_environment import forget_postgresql_variables
 from server.rate_limit.policies import read_rate
 
@@ -85,16 +86,29 @@ class Settings(BaseSettings):
         f"nothing, and zxcvbn must need 2^{MIN_STRENGTH_BITS} guesses for the rest. The estimate cannot know every "
         "published secret: use a random one.",
     )
+    better_auth_secret_previous: SecretStr | None = Field(
+        default=None,
+        description="The secret before `BETTER_AUTH_SECRET`. Tokens signed with it are still accepted while the secret "
+        "is [rotated](operations.md#rotate-the-shared-secret). The same rules apply.",
+    )
     better_auth_url: str | None = Field(
         default=None,
         description="The base URL of the front end with Better Auth. The keys are fetched from `/api/auth/jwks` "
-        "there, and it is the default of `JWT_AUDIENCE` and `JWT_ISSUER`.",
+        "there. Tokens that these keys verify must have it as `aud` and `iss`, unless `JWT_AUDIENCE` and `JWT_ISSUER` "
+        "say otherwise; HS256 tokens may have neither claim, but no other value.",
     )
     jwks_url: str | None = Field(
-        default=None, description="The URL of the JSON Web Key Set, if it is not below `BETTER_AUTH_URL`."
+        default=None,
+        description="The URL of the JSON Web Key Set, if it is not below `BETTER_AUTH_URL`. Its keys verify EdDSA "
+        "(Ed25519), ES256, ES384, ES512, RS256, RS384, RS512, PS256, PS384 and PS512, each key the one algorithm that "
+        "its `alg` names. Without `alg` that is EdDSA, that of the curve, or RS256.",
     )
-    jwt_audience: str | None = Field(default=None, description="The `aud` claim that every token must have.")
-    jwt_issuer: str | None = Field(default=None, description="The `iss` claim that every token must have.")
+    jwt_audience: str | None = Field(
+        default=None, description="The `aud` claim that every token must have, also HS256 tokens."
+    )
+    jwt_issuer: str | None = Field(
+        default=None, description="The `iss` claim that every token must have, also HS256 tokens."
+    )
     jwt_max_age: int | None = Field(
         default=None,
         ge=1,
@@ -207,7 +221,7 @@ class Settings(BaseSettings):
         for origin in value:
             if origin != "*" and re.fullmatch(_ORIGIN, origin) is None:
                 raise ValueError(f"{origin!r} is not an origin such as http://localhost:3000")
-        return tuple(map(_as_browsers_write, value))
+        return tuple(map(as_browsers_write, value))
 
     @field_validator("forwarded_allow_ips", mode="before")
     @classmethod
@@ -220,7 +234,7 @@ class Settings(BaseSettings):
         read_rate(value)
         return value
 
-    @field_validator("better_auth_secret")
+    @field_validator("better_auth_secret", "better_auth_secret_previous")
     @classmethod
     def _is_secret(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if value is not None and len(value.get_secret_value().encode()) < MIN_SECRET_BYTES:
@@ -285,6 +299,8 @@ class Settings(BaseSettings):
     def _can_check_tokens(self) -> Self:
         if self.environment == "production" and self.better_auth_secret is None and self.key_set_url is None:
             raise ValueError("in production, set BETTER_AUTH_SECRET (at least 32 bytes), BETTER_AUTH_URL or JWKS_URL")
+        if self.better_auth_secret_previous is not None and self.better_auth_secret is None:
+            raise ValueError("BETTER_AUTH_SECRET_PREVIOUS: needs BETTER_AUTH_SECRET, the current secret, beside it")
         return self
 
     @property
@@ -293,16 +309,6 @@ class Settings(BaseSettings):
         if self.jwks_url or self.better_auth_url is None:
             return self.jwks_url
         return f"{self.better_auth_url}/api/auth/jwks"
-
-    @property
-    def audience(self) -> str | None:
-        """The required `aud` of every token, if any (RFC 7519, section 4.1.3)."""
-        return self.jwt_audience or self.better_auth_url
-
-    @property
-    def issuer(self) -> str | None:
-        """The required `iss` of every token, if any (RFC 7519, section 4.1.1)."""
-        return self.jwt_issuer or self.better_auth_url
 
     def secret(self) -> str | None:
         """The key of HS256 tokens. In development a missing one is generated and kept.
@@ -323,12 +329,6 @@ class Settings(BaseSettings):
 
 def _is_production(info: ValidationInfo) -> bool:
     return info.data.get("environment") == "production"
-
-
-def _as_browsers_write(origin: str) -> str:
-    """An origin in lower case, without the default port of its scheme (RFC 6454, section 6.1)."""
-    scheme, separator, host = origin.lower().rstrip("/").partition("://")
-    return f"{scheme}{separator}{host.removesuffix(':80' if scheme == 'http' else ':443')}"
 
 
 def load_settings() -> Settings:

@@ -37,14 +37,22 @@ class InvalidToken(Exception):
     """The token is not valid. The message is for the log and never holds the token or its claims."""
 
 
+class MissingToken(InvalidToken):
+    """The request has no bearer token."""
+
+
 class ExpiredToken(InvalidToken):
     """The token is valid in all but its expiry."""
 
 
 class KeysUnavailable(Exception):
-    """The key set cannot be fetched now, so tokens signed with its keys cannot be verified."""
+    """The key set cannot be fetched now, so tokens signed with keys that are not known cannot be verified."""
 
-    def __init__(self, retry_after: int) -> None:
-        """`retry_after` is the number of seconds until the next attempt, at least 1."""
-        super().__init__(f"the key set is unavailable, next attempt in {retry_after} s")
+    def __init__(self, retry_after: int, *, failed: bool = True) -> None:
+        """`retry_after` is the number of seconds until the next attempt, at least 1.
+
+        `failed` is false if the last attempt succeeded, and the token's key was not in the set.
+        """
+        what = "the key set is unavailable" if failed else "the token's key is not in the key set"
+        super().__init__(f"{what}, next attempt in {retry_after} s")
         self.retry_after = retry_after

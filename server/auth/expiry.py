@@ -3,8 +3,8 @@
 import time
 
 from handlers.principal import Principal
+from server.auth.claims import LEEWAY_SECONDS
 from server.auth.errors import ExpiredToken, Reason
-from server.auth.tokens import LEEWAY_SECONDS
 from server.formats.records import Page
 from server.formats.stream import Check
 

@@ -4,6 +4,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -15,14 +16,16 @@ from jwt.utils import base64url_decode
 
 from server.auth.ed25519 import has_small_order
 from server.auth.errors import InvalidToken, KeysUnavailable, Reason
+from server.auth.token_bucket import TokenBucket
 
 MAX_KEY_SET_BYTES: Final = 1_000_000
 
 KEY_TYPES: Final = {
     "EdDSA": ("OKP", "Ed25519"),
     "ES256": ("EC", "P-256"),
-    "RS256": ("RSA", None),
-    "PS256": ("RSA", None),
+    "ES384": ("EC", "P-384"),
+    "ES512": ("EC", "P-521"),
+    **dict.fromkeys(("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"), ("RSA", None)),
 }
 """The `kty` and `crv` of a JWK for each asymmetric algorithm (RFC 7518, RFC 8037)."""
 
@@ -33,60 +36,69 @@ class _Unusable(Exception):
     """The issuer's response is not a key set. The message quotes nothing of it."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchPolicy:
+    """When keys are fetched, in seconds.
+
+    `timeout` bounds a whole fetch. Keys older than `fresh_for` are replaced in the background and used meanwhile; those
+    older than `usable_for` are not used at all. `burst` fetches may succeed in a row, and then one in each `interval`.
+    A fetch that failed is followed by none within `pause`.
+    """
+
+    timeout: float = 5.0
+    fresh_for: float = 300.0
+    usable_for: float = 3600.0
+    burst: int = 4
+    interval: float = 10.0
+    pause: float = 3.0
+
+
 class KeySet:
     """The issuer's public keys, fetched over HTTP when they are needed (RFC 7517).
 
-    One fetch at a time, and none within `cooldown` seconds of the last, or `pause` seconds where that failed,
-    whatever tokens arrive. Keys older than `fresh_for` seconds are replaced in the background and used meanwhile;
-    those older than `usable_for` seconds are not used at all. `timeout` seconds bound a whole fetch. `clock` counts
-    seconds and never goes back. Belongs to one event loop.
+    One fetch at a time, and no more than the policy allows, whatever tokens arrive. `clock` counts seconds and never
+    goes back. Belongs to one event loop.
     """
 
-    def __init__(  # noqa: PLR0913 - all but the address are options
-        self,
-        url: str,
-        *,
-        timeout: float = 5.0,
-        fresh_for: float = 300.0,
-        usable_for: float = 3600.0,
-        cooldown: float = 10.0,
-        pause: float = 3.0,
-        clock: Callable[[], float] = time.monotonic,
+    def __init__(
+        self, url: str, policy: FetchPolicy | None = None, *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         """Nothing is fetched before the first token needs a key."""
         self._url = url
-        self._timeout = timeout
-        self._fresh_for = fresh_for
-        self._usable_for = usable_for
-        self._cooldown = cooldown
-        self._pause = pause
+        self._policy = policy or FetchPolicy()
         self._clock = clock
+        self._permits = TokenBucket(self._policy.burst, self._policy.interval, clock)
         self._keys: tuple[jwt.PyJWK, ...] = ()
+        self._keys_as_of = -math.inf
         self._fetched_at = -math.inf
-        self._tried_at = -math.inf
+        self._paused_until = -math.inf
         self._failed = True
+        self._closed = False
         self._fetching: asyncio.Task[None] | None = None
         self._client: httpx2.AsyncClient | None = None
 
     async def key(self, kid: str | None) -> jwt.PyJWK:
         """Return the key with this id, bound to its algorithm; without an id, the only key of the set.
 
-        Raises `InvalidToken` if the issuer has no such key, `KeysUnavailable` if the issuer cannot be asked.
+        Raises `InvalidToken` if a set that was asked for after the call has no such key, `KeysUnavailable` if the
+        issuer cannot be asked now.
         """
-        if self._age() >= self._fresh_for:
+        called_at = self._clock()
+        if self._age() >= self._policy.fresh_for:
             self._refresh()
-        found = self._find(kid)
-        if found is None:
-            await self._refreshed()
-            found = self._find(kid)
-        if found is not None:
-            return found
-        if self._failed:
-            raise KeysUnavailable(self._retry_after())
-        raise InvalidToken(Reason.UNKNOWN_KEY)
+        while (found := self._find(kid)) is None:
+            if self._keys_as_of >= called_at:
+                raise InvalidToken(Reason.UNKNOWN_KEY)
+            fetch = self._refresh()
+            if fetch is None:
+                raise KeysUnavailable(math.ceil(max(1.0, self._wait())), failed=self._failed)
+            # Unlike `await`, this does not cancel the fetch if one of its waiters is cancelled.
+            await asyncio.wait({fetch})
+        return found
 
     async def aclose(self) -> None:
         """Stop a running fetch and close the connections."""
+        self._closed = True
         if self._fetching is not None:
             self._fetching.cancel()
             await asyncio.wait({self._fetching})
@@ -97,48 +109,46 @@ class KeySet:
     def _age(self) -> float:
         return self._clock() - self._fetched_at
 
-    def _retry_after(self) -> int:
-        return math.ceil(max(1.0, self._next_try() - self._clock()))
-
-    def _next_try(self) -> float:
-        return self._tried_at + (self._pause if self._failed else self._cooldown)
+    def _wait(self) -> float:
+        """The number of seconds until a fetch may start."""
+        return max(self._paused_until - self._clock(), self._permits.wait())
 
     def _find(self, kid: str | None) -> jwt.PyJWK | None:
-        if self._age() >= self._usable_for:
+        if self._age() >= self._policy.usable_for:
             return None
         if kid is None:
             return self._keys[0] if len(self._keys) == 1 else None
         return next((key for key in self._keys if key.key_id == kid), None)
 
-    def _refresh(self) -> None:
-        """Start a fetch, unless one is running or it is too soon after the last one."""
-        running = self._fetching is not None and not self._fetching.done()
-        if not running and self._clock() >= self._next_try():
-            self._fetching = asyncio.create_task(self._fetch())
-
-    async def _refreshed(self) -> None:
-        self._refresh()
-        if self._fetching is not None:
-            # Unlike `await`, this does not cancel the fetch if one of its waiters is cancelled.
-            await asyncio.wait({self._fetching})
+    def _refresh(self) -> asyncio.Task[None] | None:
+        """Return the running fetch, or one that it starts; None if none may start yet."""
+        if self._fetching is not None and not self._fetching.done():
+            return self._fetching
+        if self._closed or self._wait() > 0:
+            return None
+        self._fetching = asyncio.create_task(self._fetch())
+        return self._fetching
 
     async def _fetch(self) -> None:
+        asked_at = self._clock()
         try:
-            async with asyncio.timeout(self._timeout):
+            async with asyncio.timeout(self._policy.timeout):
                 self._keys = _public_keys(await self._download())
         except Exception as error:  # noqa: BLE001 - every failure of a fetch is an outage
             self._failed = True
+            self._paused_until = self._clock() + self._policy.pause
             _log.warning("security.jwks_fetch_failed", url=_shown(self._url), reason=_outage(error))
         else:
             self._failed = False
+            self._keys_as_of = asked_at
             self._fetched_at = self._clock()
-        finally:
-            self._tried_at = self._clock()
+            # Only a success counts: after an outage the next attempt is due when the pause is over.
+            self._permits.take()
 
     async def _download(self) -> bytes:
         if self._client is None:
             # Loading the certificate authorities takes 10-30 ms, too long for the event loop.
-            self._client = await asyncio.to_thread(_http_client, self._timeout)
+            self._client = await asyncio.to_thread(_http_client, self._policy.timeout)
         body = bytearray()
         async with self._client.stream("GET", self._url) as response:
             if response.status_code != httpx2.codes.OK:

@@ -1,7 +1,7 @@
 """Verification of bearer tokens: JSON Web Tokens (RFC 7519, 7515, 8725).
 
-A token is signed either with the shared secret (HS256) or with a key of the issuer's JWKS (EdDSA, ES256,
-RS256, PS256). Every key knows its one algorithm, and a token never chooses.
+A token is signed either with the shared secret (HS256) or with a key of the issuer's JWKS (`KEY_TYPES` has the
+algorithms). Every key knows its one algorithm, and a token never chooses.
 
     InvalidToken        the token proves nothing: 401; ExpiredToken, that it once did
     KeysUnavailable     nobody can tell at the moment, because the JWKS cannot be had: 503
@@ -9,12 +9,11 @@ RS256, PS256). Every key knows its one algorithm, and a token never chooses.
 Messages of both are for the log. They hold neither the token nor anything that was in it.
 """
 
+import contextlib
 import hashlib
-import math
 import re
-import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -22,21 +21,17 @@ import jwt
 from cachetools import TLRUCache
 
 from handlers.principal import Principal
-from persistence.schema import MAX_EMAIL, MAX_NAME, MAX_USER_ID
+from persistence.schema import MAX_USER_ID
 from persistence.users import Owner
-from server.auth.errors import MAX_TOKEN_BYTES, ExpiredToken, InvalidToken, KeysUnavailable, Reason
+from server.auth.claims import ClaimRules, usable_text
+from server.auth.errors import MAX_TOKEN_BYTES, InvalidToken, KeysUnavailable, Reason
 from server.auth.jwks import KEY_TYPES, KeySet, json_object
 
 MIN_SECRET_BYTES: Final = 32
 """RFC 7518, section 3.2: an HS256 key is at least as long as its hash."""
 
-LEEWAY_SECONDS: Final = 30.0
-"""The tolerated difference between the clocks of the issuer and the service."""
-
 _SYMMETRIC: Final = "HS256"
 _TYPES: Final = frozenset({"jwt", "at+jwt"})
-_TIMES: Final = ("exp", "nbf", "iat")
-_COOKIE_AUDIENCE: Final = "better-auth:"
 
 # Without padding (RFC 7515, section 2); five parts would be encrypted, an empty third one unsigned.
 _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
@@ -45,42 +40,32 @@ _COMPACT: Final = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 class TokenVerifier:
     """Verifies tokens.
 
-    `secret` verifies HS256, `key_set` everything else; at least one is needed. `audience` and `issuer` are
-    required of every token if given. A token whose `exp` is more than `max_age` seconds away is refused.
-    `leeway` is the tolerance in seconds for `exp`, `nbf` and `iat`. Verified tokens are cached by
+    `secrets` verify HS256, the current one first and then an older one; `key_set` everything else; at least one key is
+    needed. `rules` are those for the claims; the clock of the cache is theirs. Verified tokens are cached by
     their digest: at most `cache_size`, of which the least recently used go first, for at most `cache_seconds`
-    and never beyond their `exp`, leeway or not. `clock` is the wall clock of the cache and of `max_age`, in
-    seconds since 1970. Belongs to one event loop.
+    and never beyond their `exp`, leeway or not. Belongs to one event loop.
     """
 
-    def __init__(  # noqa: PLR0913 - each is a setting, given by name
+    def __init__(
         self,
         *,
-        secret: str | None,
-        key_set: KeySet | None,
-        audience: str | None,
-        issuer: str | None,
-        max_age: int | None = None,
-        leeway: float = LEEWAY_SECONDS,
+        secrets: Sequence[jwt.PyJWK] = (),
+        key_set: KeySet | None = None,
+        rules: ClaimRules | None = None,
         cache_size: int = 10_000,
         cache_seconds: float = 60.0,
-        clock: Callable[[], float] = time.time,
     ) -> None:
-        """Raise `ValueError` for a missing key and for an unusable secret."""
-        if secret is None and key_set is None:
+        """`shared_key` makes the secrets. Raises `ValueError` for a verifier without any key."""
+        if not secrets and key_set is None:
             message = "a token verifier needs a secret or a key set"
             raise ValueError(message)
-        self._secret = None if secret is None else _secret_key(secret)
+        self._secrets = tuple(secrets)
         self._key_set = key_set
-        self._audience = audience
-        self._issuer = issuer
-        self._max_age = math.inf if max_age is None else max_age
-        self._leeway = leeway
-        self._clock = clock
+        self._rules = rules or ClaimRules()
         self._cache_seconds = cache_seconds
+        clock = self._rules.clock
         self._verified: TLRUCache[bytes, Principal, float] = TLRUCache(cache_size, self._forget_at, timer=clock)
         self._once_verified: TLRUCache[bytes, float, float] = TLRUCache(cache_size, _expiry, timer=clock)
-        self._jwt = _StrictJWT({"require": ["exp", "sub"], "verify_aud": audience is not None})
 
     async def verify(self, token: str, *, admit: Callable[[], Awaitable[None]] | None = None) -> Principal:
         """Return the user that the token identifies.
@@ -107,54 +92,32 @@ class TokenVerifier:
     async def _verify(self, token: str) -> Principal:
         try:
             algorithm, kid = _read_header(token)
-            return self._read(token, await self._key(algorithm, kid))
+            claims = self._signed_claims(token, await self._keys(algorithm, kid))
+            return self._rules.principal(claims, of_key_set=algorithm != _SYMMETRIC)
         except (InvalidToken, KeysUnavailable):
             raise
-        except jwt.ExpiredSignatureError:
-            # PyJWT verifies the signature first.
-            raise ExpiredToken(Reason.EXPIRED) from None
         except Exception as error:  # noqa: BLE001 - every token that cannot be verified is a 401
             # The messages of parsers quote the token.
             raise InvalidToken(_reason(error)) from None
 
-    async def _key(self, algorithm: str, kid: str | None) -> jwt.PyJWK:
-        """Choose the key by kind, then demand that `alg` is the key's own (RFC 8725, section 3.1)."""
+    async def _keys(self, algorithm: str, kid: str | None) -> Sequence[jwt.PyJWK]:
+        """Choose the keys by kind, then demand that `alg` is the key's own (RFC 8725, section 3.1)."""
         if algorithm == _SYMMETRIC:
-            key = self._secret
+            keys: Sequence[jwt.PyJWK] = self._secrets
         else:
-            key = await self._key_set.key(kid) if self._key_set is not None else None
-        if key is None:
+            keys = [await self._key_set.key(kid)] if self._key_set is not None else []
+        if not keys:
             raise InvalidToken(Reason.NO_KEY)
-        if key.algorithm_name != algorithm:
+        if keys[0].algorithm_name != algorithm:
             raise InvalidToken(Reason.ALG_OF_KEY)
-        return key
+        return keys
 
-    def _read(self, token: str, key: jwt.PyJWK) -> Principal:
-        claims = self._jwt.decode(token, key, audience=self._audience, issuer=self._issuer, leeway=self._leeway)
-        # PyJWT also takes strings and booleans for times; RFC 7519, section 2, has numbers only.
-        if any(name in claims and type(claims[name]) not in (int, float) for name in _TIMES):
-            raise InvalidToken(Reason.TIME)
-        if claims["exp"] > self._clock() + self._max_age + self._leeway:
-            raise InvalidToken(Reason.TOO_FAR)
-        if self._is_cookie(claims.get("aud")):
-            raise InvalidToken(Reason.COOKIE)
-        subject = _text(claims["sub"], MAX_USER_ID)
-        if subject is None:
-            raise InvalidToken(Reason.SUB)
-        return Principal(
-            id=subject,
-            email=_text(claims.get("email"), MAX_EMAIL),
-            name=_text(claims.get("name"), MAX_NAME),
-            expires_at=datetime.fromtimestamp(claims["exp"], UTC),
-        )
-
-    def _is_cookie(self, audience: object) -> bool:
-        """True for a session cookie of Better Auth, which is signed with the same secret for another use."""
-        members = audience if isinstance(audience, list) else [audience]
-        return any(
-            isinstance(member, str) and member.startswith(_COOKIE_AUDIENCE) and member != self._audience
-            for member in members
-        )
+    def _signed_claims(self, token: str, keys: Sequence[jwt.PyJWK]) -> dict[str, Any]:
+        """Return the claims, once one of the keys verifies the signature. Checks `nbf` and `iat`, too."""
+        for key in keys[:-1]:
+            with contextlib.suppress(jwt.InvalidSignatureError):
+                return _JWT.decode(token, key, leeway=self._rules.leeway)
+        return _JWT.decode(token, keys[-1], leeway=self._rules.leeway)
 
     def _forget_at(self, _digest: bytes, principal: Principal, now: float) -> float:
         return min(now + self._cache_seconds, principal.expires_at.timestamp())
@@ -163,8 +126,6 @@ class TokenVerifier:
 _REASONS: Final = {
     jwt.InvalidSignatureError: Reason.SIGNATURE,
     jwt.ImmatureSignatureError: Reason.NOT_YET_VALID,
-    jwt.InvalidAudienceError: Reason.AUDIENCE,
-    jwt.InvalidIssuerError: Reason.ISSUER,
 }
 
 
@@ -193,13 +154,13 @@ def issue_token(
 
     Raises `ValueError` for a secret or a subject that would be refused.
     """
-    if _text(user.id, MAX_USER_ID) is None:
+    if usable_text(user.id, MAX_USER_ID) is None:
         message = f"a subject is 1-{MAX_USER_ID} characters without NUL"
         raise ValueError(message)
     now = datetime.now(UTC)
     claims = {"sub": user.id, "email": user.email, "name": user.name, "aud": audience, "iss": issuer}
     present: dict[str, Any] = {claim: value for claim, value in claims.items() if value is not None}
-    return jwt.encode({**present, "iat": now, "exp": now + expires_in}, _secret_key(secret))
+    return jwt.encode({**present, "iat": now, "exp": now + expires_in}, shared_key(secret))
 
 
 class _StrictJWT(jwt.PyJWT):
@@ -207,6 +168,10 @@ class _StrictJWT(jwt.PyJWT):
 
     def _decode_payload(self, decoded: dict[str, Any]) -> dict[str, Any]:
         return json_object(decoded["payload"])
+
+
+# `ClaimRules` checks what is turned off, in an order that PyJWT does not have.
+_JWT: Final = _StrictJWT({"require": ["exp", "sub"], "verify_exp": False, "verify_aud": False, "verify_iss": False})
 
 
 def _read_header(token: str) -> tuple[str, str | None]:
@@ -233,14 +198,7 @@ def _media_type(typ: object) -> str | None:
     return typ.lower().removeprefix("application/") if isinstance(typ, str) else None
 
 
-def _text(value: object, longest: int) -> str | None:
-    """Return a string of 1 to `longest` characters without NUL (PostgreSQL cannot store it), else None."""
-    if isinstance(value, str) and 0 < len(value) <= longest and "\0" not in value:
-        return value
-    return None
-
-
-def _secret_key(secret: str) -> jwt.PyJWK:
+def shared_key(secret: str) -> jwt.PyJWK:
     """Bind the shared secret to HS256. Raises `ValueError`, which does not quote it, for an unusable one."""
     try:
         octets = secret.encode()

@@ -1,12 +1,17 @@
 """`tasks-api token`, and the token that `tasks-api serve` prints in development."""
 
+import asyncio
 from datetime import timedelta
 
 import click
 
 from persistence.users import Owner
+from server.auth.configuration import token_verifier
+from server.auth.errors import InvalidToken
 from server.auth.tokens import issue_token
 from server.commands.errors import OperatorError, explained
+from server.contract.document import load_document
+from server.contract.fields import field_limits
 from server.settings import Settings, load_settings
 
 _DEMO_USER = "demo"
@@ -55,14 +60,33 @@ def demo_token(settings: Settings) -> tuple[str, str]:
 
 
 def _token(settings: Settings, user: Owner, *, expires: int = 3600) -> str:
+    """A token that the service with these settings accepts.
+
+    Raises `OperatorError` and `SettingsError` where there is none, `ValueError` for the user.
+    """
+    verifier = token_verifier(settings)
     secret = settings.secret()
     if secret is None:
         raise AssertionError("development has a secret")
-    return issue_token(
+    made = issue_token(
         secret,
         user,
         # The service would refuse one that is valid for longer.
         expires_in=timedelta(seconds=min(expires, settings.jwt_max_age or expires)),
-        audience=settings.audience,
-        issuer=settings.issuer,
+        audience=settings.jwt_audience or settings.better_auth_url,
+        issuer=settings.jwt_issuer or settings.better_auth_url,
     )
+    longest = _longest_token(settings)
+    if len(made) > longest:
+        raise OperatorError(f"the service would refuse the token: it has {len(made)} bytes, and {longest} are allowed")
+    try:
+        asyncio.run(verifier.verify(made))
+    except InvalidToken as error:
+        raise OperatorError(f"the service would refuse the token: {error}") from None
+    return made
+
+
+def _longest_token(settings: Settings) -> int:
+    """The number of bytes for which the header field `Authorization` has room."""
+    limits = field_limits(load_document(settings.openapi_overlays))
+    return limits.by_name.get(b"authorization", limits.default) - len("Bearer ")

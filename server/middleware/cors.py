@@ -14,6 +14,12 @@ _REQUEST_ID: Final = "X-Request-ID"
 """A header field that every request may have, and that the document names for the responses only."""
 
 
+def as_browsers_write(origin: str) -> str:
+    """An origin in lower case, without the default port of its scheme (RFC 6454, section 6.1)."""
+    scheme, separator, host = origin.lower().rstrip("/").partition("://")
+    return f"{scheme}{separator}{host.removesuffix(':80' if scheme == 'http' else ':443')}"
+
+
 class CrossOriginMiddleware(CORSMiddleware):
     """Encloses the middleware for errors, so that a page can read why its request failed.
 

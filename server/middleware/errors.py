@@ -6,7 +6,7 @@ import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from persistence.errors import DatabaseUnavailable, InvalidCursor, KeyInUse, KeyReused, TaskChanged, TaskNotFound
-from server.auth.errors import InvalidToken, KeysUnavailable
+from server.auth.errors import ExpiredToken, InvalidToken, KeysUnavailable, MissingToken
 from server.formats.content_coding import encode
 from server.logging import describe_error
 from server.problems import (
@@ -17,6 +17,7 @@ from server.problems import (
     REQUEST_IN_PROGRESS,
     SERVICE_UNAVAILABLE,
     TASK_NOT_FOUND,
+    TOKEN_EXPIRED,
     UNAUTHENTICATED,
     Interruption,
     Problem,
@@ -27,9 +28,11 @@ from server.request_context import Headers, RequestContext, current_request
 
 _log = structlog.get_logger()
 
-# RFC 6750, section 3: a request without a token gets no error code, so neither does one with a bad token, which
-# makes every failure the same.
-_CHALLENGE = {"www-authenticate": 'Bearer realm="tasks-api"'}
+# RFC 6750, section 3: a request without a token gets no error code. The description is the same for every refused token
+# but one that is right in all but its expiry, whose client should fetch a new one.
+_REALM = 'Bearer realm="tasks-api"'
+_REFUSED = f'{_REALM}, error="invalid_token", error_description="The token is not valid."'
+_EXPIRED = f'{_REALM}, error="invalid_token", error_description="The token has expired."'
 
 
 def to_problem(error: Exception) -> Problem:
@@ -48,12 +51,22 @@ def to_problem(error: Exception) -> Problem:
         case InvalidCursor():
             problem = validation_failed([Violation("parameter", "cursor", f"must be {CURSOR_IN_WORDS}")])
         case InvalidToken():
-            problem = Problem(UNAUTHENTICATED, headers=_CHALLENGE)
+            problem = _token_problem(error)
         case DatabaseUnavailable() | KeysUnavailable():
             problem = Problem(SERVICE_UNAVAILABLE, retry_after=getattr(error, "retry_after", None))
         case _:
             problem = Problem(INTERNAL_ERROR)
     return problem
+
+
+def _token_problem(error: InvalidToken) -> Problem:
+    match error:
+        case MissingToken():
+            return Problem(UNAUTHENTICATED, headers={"www-authenticate": _REALM})
+        case ExpiredToken():
+            return Problem(TOKEN_EXPIRED, headers={"www-authenticate": _EXPIRED})
+        case _:
+            return Problem(UNAUTHENTICATED, headers={"www-authenticate": _REFUSED})
 
 
 class ProblemMiddleware:

@@ -10,7 +10,7 @@ from connexion.operations import AbstractOperation
 
 from handlers.principal import Principal
 from persistence.schema import MAX_USER_ID
-from server.auth.errors import ExpiredToken, InvalidToken, KeysUnavailable
+from server.auth.errors import ExpiredToken, InvalidToken, KeysUnavailable, MissingToken
 from server.auth.tokens import TokenVerifier
 from server.contract.document import ContractError
 from server.contract.parameters import token_claim
@@ -58,12 +58,8 @@ class _SecurityOperation:
         """The user of the token. Raises `InvalidToken`, `KeysUnavailable` and `Problem` (429)."""
         try:
             token = _bearer_token(request.fields.get(b"authorization"))
-        except InvalidToken:
-            await self.limits.count_anonymous(request)
-            raise
-        try:
             return await self.verifier.verify(token, admit=partial(self.limits.before_verifying, request))
-        except (ExpiredToken, KeysUnavailable):
+        except (MissingToken, ExpiredToken, KeysUnavailable):
             # Not an attack: a page that was left open must not use up the strict limit of its address.
             await self.limits.count_anonymous(request)
             raise
@@ -85,13 +81,13 @@ class _PublicOperation:
 
 
 def _bearer_token(authorization: bytes | None) -> str:
-    """The token of the only `Authorization` header (RFC 6750, section 2.1). Raises `InvalidToken`."""
+    """The token of the only `Authorization` header (RFC 6750, section 2.1). Raises `MissingToken`."""
     if authorization is None:
-        raise InvalidToken("no Authorization header")
+        raise MissingToken("no Authorization header")
     # Several fields are one list here, and a token contains no comma.
     scheme, _, token = authorization.partition(b" ")
-    if scheme.lower() != b"bearer":
-        raise InvalidToken("not a bearer token")
+    if scheme.lower() != b"bearer" or not token.strip(b" "):
+        raise MissingToken("not a bearer token")
     return token.strip(b" ").decode("latin-1")
 
 

@@ -13,7 +13,7 @@ from persistence import users
 from server.auth.tokens import issue_token
 from server.contract.document import load_document, operations
 from tests.support.api import create_task
-from tests.support.problems import forbidden, is_answered, task_not_found, unauthenticated
+from tests.support.problems import forbidden, is_answered, task_not_found, token_expired, unauthenticated
 from tests.support.service import Service, free_port, running_service, token
 from tests.support.types import Json, NewUser, Owner
 
@@ -177,38 +177,76 @@ def test_forbidden_comes_before_any_query(service_without_database: Service, ope
     assert is_answered(operation.ask(client, path), forbidden(path))
 
 
-# No token
+# No token, or none that is valid
 
 GOOD = token("ada")
-CREDENTIALS = [
+REALM = 'Bearer realm="tasks-api"'
+REFUSED = f'{REALM}, error="invalid_token", error_description="The token is not valid."'
+EXPIRED = f'{REALM}, error="invalid_token", error_description="The token has expired."'
+NO_TOKENS = [
     pytest.param([], id="none"),
     pytest.param([("authorization", "")], id="empty"),
     pytest.param([("authorization", "Bearer")], id="no-token"),
-    pytest.param([("authorization", "Bearer garbage")], id="garbage"),
-    pytest.param([("authorization", "Bearer a.b.c")], id="garbage-of-three-parts"),
     pytest.param([("authorization", f"Basic {GOOD}")], id="another-scheme"),
     pytest.param([("authorization", GOOD)], id="no-scheme"),
-    pytest.param([("authorization", f"Bearer {token('ada', seconds=-120)}")], id="expired"),
+    pytest.param([("cookie", f"token={GOOD}")], id="cookie"),
+]
+BAD_TOKENS = [
+    pytest.param([("authorization", "Bearer garbage")], id="garbage"),
+    pytest.param([("authorization", "Bearer a.b.c")], id="garbage-of-three-parts"),
     pytest.param([("authorization", f"Bearer {GOOD[:-8]}AAAAAAAA")], id="tampered-signature"),
     pytest.param([("authorization", f"Bearer {GOOD.rpartition('.')[0]}.")], id="no-signature"),
     pytest.param(
         [("authorization", f"Bearer {issue_token('x' * 32, users.Owner('ada'), expires_in=timedelta(hours=1))}")],
         id="another-secret",
     ),
+    pytest.param(
+        [("authorization", f"Bearer {issue_token('x' * 32, users.Owner('ada'), expires_in=timedelta(hours=-1))}")],
+        id="another-secret-and-expired",
+    ),
     pytest.param([("authorization", f"Bearer {GOOD}"), ("authorization", f"Bearer {GOOD}")], id="two-headers"),
-    pytest.param([("cookie", f"token={GOOD}")], id="cookie"),
 ]
 
 
-@pytest.mark.parametrize("credentials", CREDENTIALS)
+def ask_without_a_good_token(
+    service: Service, operation: Operation, credentials: list[tuple[str, str]]
+) -> httpx2.Response:
+    """Send a request whose path, query and body are invalid, too."""
+    headers = [*credentials, ("content-type", "application/json")]
+    path = operation.path("ada", "not-even-a-uuid")
+    return operation.ask(service.client(), path, headers=headers, content=b"{", params={"unknown": "1"})
+
+
+@pytest.mark.parametrize("credentials", NO_TOKENS)
 @pytest.mark.parametrize("operation", SECURED)
-def test_every_operation_answers_the_same_401(
+def test_without_a_token_every_operation_answers_the_same(
+    service: Service, operation: Operation, credentials: list[tuple[str, str]]
+) -> None:
+    """The challenge has no error (RFC 6750, section 3.1)."""
+    path = operation.path("ada", "not-even-a-uuid")
+    answer = ask_without_a_good_token(service, operation, credentials)
+    assert is_answered(answer, unauthenticated(path))
+    assert answer.headers["www-authenticate"] == REALM
+    assert all_of(operation.ask(service.client(), path)) == all_of(answer)
+
+
+@pytest.mark.parametrize("credentials", BAD_TOKENS)
+@pytest.mark.parametrize("operation", SECURED)
+def test_a_refused_token_does_not_learn_the_reason(
     service: Service, operation: Operation, credentials: list[tuple[str, str]]
 ) -> None:
     path = operation.path("ada", "not-even-a-uuid")
-    headers = [*credentials, ("content-type", "application/json")]
-    answer = operation.ask(service.client(), path, headers=headers, content=b"{", params={"unknown": "1"})
+    answer = ask_without_a_good_token(service, operation, credentials)
     assert is_answered(answer, unauthenticated(path))
-    assert answer.headers["www-authenticate"] == 'Bearer realm="tasks-api"'
-    without = operation.ask(service.client(), path)
-    assert all_of(without) == all_of(answer)
+    assert answer.headers["www-authenticate"] == REFUSED
+    garbage = operation.ask(service.client(authorization="Bearer garbage"), path)
+    assert all_of(garbage) == all_of(answer)
+
+
+@pytest.mark.parametrize("operation", SECURED)
+def test_a_token_that_only_expired_is_told_so(service: Service, operation: Operation) -> None:
+    path = operation.path("ada", "not-even-a-uuid")
+    expired = [("authorization", f"Bearer {token('ada', seconds=-120)}")]
+    answer = ask_without_a_good_token(service, operation, expired)
+    assert is_answered(answer, token_expired(path))
+    assert answer.headers["www-authenticate"] == EXPIRED

@@ -3,10 +3,11 @@
 import json
 from datetime import timedelta
 
-import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt import get_algorithm_by_name
 
 from persistence.users import Owner
 from server.auth.errors import InvalidToken
@@ -15,20 +16,24 @@ from server.auth.tokens import issue_token
 from tests.auth.verifiers import refusal, subject, uncached, verifier
 from tests.support.servers.issuer import (
     ED25519,
+    K256,
     OTHER_ED25519,
     P256,
     P384,
+    P521,
     RSA,
     SECRET,
     SHORT_RSA,
     Issuer,
     Jwk,
     PrivateKey,
+    algorithm_of,
     claims,
     forge,
     hs256,
     jwk,
     private_jwk,
+    seal,
     segment,
     sign,
 )
@@ -71,6 +76,9 @@ async def test_a_verifier_without_any_key_is_a_mistake() -> None:
         verifier(secret=None)
 
 
+RSA_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+
+
 @pytest.mark.parametrize(
     ("key", "members", "algorithm"),
     [
@@ -78,9 +86,12 @@ async def test_a_verifier_without_any_key_is_a_mistake() -> None:
         pytest.param(ED25519, {"alg": None, "use": None}, "EdDSA", id="EdDSA, as older Better Auth has it"),
         pytest.param(P256, {}, "ES256", id="ES256"),
         pytest.param(P256, {"alg": None}, "ES256", id="ES256 by its curve"),
-        pytest.param(RSA, {}, "RS256", id="RS256"),
+        pytest.param(P384, {}, "ES384", id="ES384"),
+        pytest.param(P384, {"alg": None}, "ES384", id="ES384 by its curve"),
+        pytest.param(P521, {}, "ES512", id="ES512"),
+        pytest.param(P521, {"alg": None, "use": None}, "ES512", id="ES512 by its curve, as Better Auth has it"),
         pytest.param(RSA, {"alg": None}, "RS256", id="RS256 by default"),
-        pytest.param(RSA, {"alg": "PS256"}, "PS256", id="PS256"),
+        *(pytest.param(RSA, {"alg": algorithm}, algorithm, id=algorithm) for algorithm in RSA_ALGORITHMS),
     ],
 )
 async def test_a_published_key_verifies_its_algorithm(
@@ -90,20 +101,33 @@ async def test_a_published_key_verifies_its_algorithm(
     assert await subject(verifier(key_set), sign(key, algorithm=algorithm)) == "ada"
 
 
-@pytest.mark.parametrize(
-    ("members", "algorithm"),
-    [
-        pytest.param({}, "PS256", id="PS256 with a key for RS256"),
-        pytest.param({"alg": None}, "PS256", id="PS256 with a key that says nothing"),
-        pytest.param({"alg": "PS256"}, "RS256", id="RS256 with a key for PS256"),
-        pytest.param({}, "RS512", id="RS512"),
-    ],
-)
-async def test_a_key_verifies_no_other_algorithm(issuer: Issuer, key_set: KeySet, members: Jwk, algorithm: str) -> None:
+@pytest.mark.parametrize("of_token", [*RSA_ALGORITHMS, "ES256", "ES384", "ES512", "EdDSA"])
+@pytest.mark.parametrize("of_key", [None, *RSA_ALGORITHMS])
+async def test_a_key_verifies_no_other_algorithm(
+    issuer: Issuer, key_set: KeySet, of_key: str | None, of_token: str
+) -> None:
     """A valid signature by the key itself does not help (RFC 8725, section 3.1)."""
-    issuer.publish(jwk(RSA, **members))
-    with pytest.raises(InvalidToken, match="alg"):
-        await verifier(key_set).verify(sign(RSA, algorithm=algorithm))
+    issuer.publish(jwk(RSA, alg=of_key))
+    signed = of_token if of_token in RSA_ALGORITHMS else "RS256"
+    token = seal({"alg": of_token, "kid": "k1"}, claims(), lambda text: get_algorithm_by_name(signed).sign(text, RSA))
+    if of_token == (of_key or "RS256"):
+        assert await subject(verifier(key_set), token) == "ada"
+    else:
+        assert await refusal(verifier(key_set), token) == "the algorithm is not the one of the key"
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "ES384", "ES512"])
+@pytest.mark.parametrize("key", [P256, P384, P521], ids=lambda key: key.curve.name)
+async def test_an_algorithm_of_ecdsa_is_bound_to_its_curve(
+    issuer: Issuer, key_set: KeySet, key: EllipticCurvePrivateKey, algorithm: str
+) -> None:
+    issuer.publish(jwk(key))
+    own = algorithm_of(key)
+    token = seal({"alg": algorithm, "kid": "k1"}, claims(), lambda text: get_algorithm_by_name(own).sign(text, key))
+    if algorithm == own:
+        assert await subject(verifier(key_set), token) == "ada"
+    else:
+        assert await refusal(verifier(key_set), token) == "the algorithm is not the one of the key"
 
 
 @pytest.mark.parametrize(
@@ -148,13 +172,22 @@ UNUSABLE: dict[str, object] = {
     "RSA of 1024 bits": jwk(SHORT_RSA),
     "RSA without its exponent": {**jwk(RSA), "e": None},
     "RSA for HS256": jwk(RSA, alg="HS256"),
-    "RSA for RS512": jwk(RSA, alg="RS512"),
+    "RSA for ES512": jwk(RSA, alg="ES512"),
     "RSA for EdDSA": jwk(RSA, alg="EdDSA"),
     "RSA of nothing": {"kty": "RSA", "kid": "k1", "n": "", "e": ""},
-    "P-384": {**jwk(P384), "alg": "ES384"},
-    "P-384 for ES256": jwk(P384),
+    "P-384 for ES256": jwk(P384, alg="ES256"),
+    "P-384 for ES512": jwk(P384, alg="ES512"),
+    "P-256 for ES384": jwk(P256, alg="ES384"),
+    "P-256 for ES512": jwk(P256, alg="ES512"),
+    "P-256 for RS256": jwk(P256, alg="RS256"),
+    "P-256 for PS512": jwk(P256, alg="PS512"),
+    "P-521 for ES256": jwk(P521, alg="ES256"),
+    "secp256k1": jwk(K256),
+    "secp256k1 for ES256": jwk(K256, alg="ES256"),
+    "Ed25519 for ES256": jwk(ED25519, alg="ES256"),
+    "RSA of 1024 bits for PS512": jwk(SHORT_RSA, alg="PS512"),
     "a point that is not on the curve": {**jwk(P256), "y": jwk(P256)["x"]},
-    "Ed448": jwt.get_algorithm_by_name("EdDSA").to_jwk(Ed448PrivateKey.generate().public_key(), as_dict=True),
+    "Ed448": get_algorithm_by_name("EdDSA").to_jwk(Ed448PrivateKey.generate().public_key(), as_dict=True),
     "too short for Ed25519": {**jwk(ED25519), "x": "AAAA"},
     "coordinate a number": {**jwk(ED25519), "x": 5},
     "coordinate not base64": {**jwk(ED25519), "x": "A"},
@@ -179,7 +212,7 @@ async def test_an_unusable_key_is_passed_over(issuer: Issuer, key_set: KeySet, m
     issuer.publish(member, jwk(OTHER_ED25519, "k2"))
     keys = uncached(key_set)
     assert await subject(keys, sign(OTHER_ED25519, "k2")) == "ada"
-    for key in (ED25519, P256, RSA, SHORT_RSA):
+    for key in (ED25519, P256, P384, P521, RSA, SHORT_RSA):
         assert await refusal(keys, sign(key)) == "no key of the set has this id"
     assert "no key is configured" in await refusal(keys, hs256({"alg": "HS256", "kid": "k1"}))
 

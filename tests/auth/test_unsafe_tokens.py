@@ -1,5 +1,6 @@
 """Tokens that verify and are refused: signed for a key of small order, or valid for too long."""
 
+import math
 import socket
 import time
 from base64 import urlsafe_b64encode
@@ -14,9 +15,8 @@ import pytest
 from server.auth.ed25519 import has_small_order
 from server.auth.errors import InvalidToken
 from server.auth.jwks import KeySet
-from server.auth.tokens import TokenVerifier
+from tests.auth.verifiers import verifier
 from tests.support.servers.issuer import ED25519, Issuer, claims, hs256, jwk, running_issuer, seal, sign
-from tests.support.servers.issuer import SECRET as ISSUER_SECRET
 from tests.support.service import Service, running_service, token
 
 pytestmark = pytest.mark.slow
@@ -104,16 +104,17 @@ async def test_a_key_of_small_order_is_refused_when_it_is_loaded(encoding: bytes
     The other keys of the set are used.
     """
     issuer.publish(_key(encoding), jwk(ED25519))
-    key_set = KeySet(issuer.url)
-    verifier = TokenVerifier(secret=None, key_set=key_set, audience=None, issuer=None)
+    # No time passes, so the set is as new as each token, and none has to wait for another fetch.
+    key_set = KeySet(issuer.url, clock=lambda: 0.0)
+    tokens = verifier(key_set)
     forged = [
         seal({"alg": "EdDSA", "kid": "small"}, claims(n=n), lambda _: (1).to_bytes(32, "little") + bytes(32))
         for n in range(64)
     ]
     for each in forged:
         with pytest.raises(InvalidToken, match="no key of the set has this id"):
-            await verifier.verify(each)
-    assert (await verifier.verify(sign(ED25519))).id == "ada"
+            await tokens.verify(each)
+    assert (await tokens.verify(sign(ED25519))).id == "ada"
     await key_set.aclose()
 
 
@@ -126,13 +127,13 @@ async def test_a_key_of_small_order_is_refused_when_it_is_loaded(encoding: bytes
     pytest.param(None, 10**9, True, id="off"),
 ])  # fmt: skip
 async def test_a_token_may_not_be_valid_for_too_long(max_age: int | None, away: int, *, accepted: bool) -> None:
-    verifier = TokenVerifier(secret=ISSUER_SECRET, key_set=None, audience=None, issuer=None, max_age=max_age)
+    tokens = verifier(max_age=math.inf if max_age is None else max_age)
     valid = hs256(exp=int(time.time()) + away)
     if accepted:
-        assert (await verifier.verify(valid)).id == "ada"
+        assert (await tokens.verify(valid)).id == "ada"
     else:
         with pytest.raises(InvalidToken, match="exp is further away than JWT_MAX_AGE"):
-            await verifier.verify(valid)
+            await tokens.verify(valid)
 
 
 @pytest.fixture

@@ -1,15 +1,15 @@
 """Token verifiers, and a clock that is moved by hand."""
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
+from server.auth.claims import ClaimRules
 from server.auth.errors import InvalidToken
 from server.auth.jwks import KeySet
-from server.auth.tokens import TokenVerifier
-from tests.support.servers.issuer import (
-    SECRET,
-)
+from server.auth.tokens import TokenVerifier, shared_key
+from tests.support.servers.issuer import SECRET
 
 
 class Clock:
@@ -22,9 +22,15 @@ class Clock:
         return self.now
 
 
+_OF_CLAIMS = {each.name for each in fields(ClaimRules)}
+
+
 def verifier(key_set: KeySet | None = None, **options: Any) -> TokenVerifier:
-    secret = None if key_set else SECRET
-    return TokenVerifier(**{"secret": secret, "key_set": key_set, "audience": None, "issuer": None} | options)
+    """Return a verifier with the secret of the tests, if it has no key set. The options are those of its parts."""
+    rules = ClaimRules(**{name: options.pop(name) for name in _OF_CLAIMS & set(options)})
+    secrets = [options.pop("secret", None if key_set else SECRET), options.pop("older_secret", None)]
+    keys = [shared_key(secret) for secret in secrets if secret is not None]
+    return TokenVerifier(secrets=keys, key_set=key_set, rules=rules, **options)
 
 
 def uncached(key_set: KeySet) -> TokenVerifier:

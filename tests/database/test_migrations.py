@@ -199,3 +199,26 @@ def test_the_command_says_in_one_sentence_why_it_failed(tmp_path: Path) -> None:
     assert "Connection refused" in done.stderr
     assert "Traceback" not in done.stderr
     assert "hunter2" not in done.stdout + done.stderr
+
+
+def test_the_times_of_claims_come_without_a_rewrite(empty: str) -> None:
+    """No row is touched, and a replica of the previous release goes on writing users."""
+    migrations.upgrade(empty)
+    migrations.downgrade(empty, "0003")
+    user = "INSERT INTO users (id, email, name) VALUES ('{}', 'ada@example.com', 'Ada')"
+    with psycopg.connect(empty) as connection:
+        connection.execute(user.format("before").encode())
+    stored = "SELECT pg_relation_filenode('users'), xmin, ctid FROM users WHERE id = 'before'"
+    before = _rows(empty, stored)
+    migrations.upgrade(empty)
+    assert _rows(empty, stored) == before
+    with psycopg.connect(empty) as connection:
+        connection.execute(user.format("after").encode())
+    assert _rows(empty, "SELECT id, email_as_of, name_as_of FROM users ORDER BY 1") == [
+        ("after", None, None),
+        ("before", None, None),
+    ]
+    migrations.downgrade(empty, "0003")
+    assert _rows(empty, "SELECT id, email, name FROM users ORDER BY 1") == [
+        (name, "ada@example.com", "Ada") for name in ("after", "before")
+    ]

@@ -196,6 +196,9 @@ def test_a_read_only_database_still_serves_reads(database: str, tmp_path: Path) 
         assert ada.get("/api/ada/tasks").json() == [created.json()]
         assert ada.get(task).json() == created.json()
         assert ada.get("/api/ada").json()["tasks"] == {"total": 1, "completed": 0, "pending": 1}
+        # What a new token says cannot be recorded.
+        renamed = service.as_user("ada", name="Ada").get("/api/ada")
+        assert (renamed.status_code, renamed.json()["name"]) == (httpx2.codes.OK, None)
         assert ada.get("/health/ready").status_code == httpx2.codes.OK
         assert_unavailable(ada.post("/api/ada/tasks", json={"title": "Buy bread"}))
         assert_unavailable(ada.put(task, json={"completed": True}))

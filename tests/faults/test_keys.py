@@ -92,21 +92,21 @@ def test_keys_that_are_known_outlive_their_issuer(
 
 
 def test_a_new_key_is_found_at_once(issuer: Issuer, database: str, tmp_path: Path, figures: Figures) -> None:
-    """More than ten seconds after the last fetch; tokens of the old key are refused within a minute."""
+    """As the first token of the new key arrives; tokens of the old key are refused within a minute."""
     with running_service(tmp_path, DATABASE_URL=database, JWKS_URL=issuer.url) as service:
         assert _list(service, "eve", _signed("eve")).status_code == httpx2.codes.OK
-        fetched_at = time.monotonic()
         load = Load(service)
         with load.running():
             load.goes_on()
-            until(lambda: time.monotonic() - fetched_at > 10)
             issuer.publish(jwk(OTHER_ED25519, "k2"))
             rotated = [
                 _list(service, f"bob-{n}", f"Bearer {sign(OTHER_ED25519, 'k2', sub=f'bob-{n}')}") for n in range(50)
             ]
             load.goes_on()
         assert [answer.status_code for answer in rotated] == [200] * 50
-        assert _list(service, "zoe", _signed("zoe")).status_code == httpx2.codes.UNAUTHORIZED
         assert issuer.fetches == 2
+        # The set is fetched once more: the old key may be back.
+        assert _list(service, "zoe", _signed("zoe")).status_code == httpx2.codes.UNAUTHORIZED
+        assert issuer.fetches == 3
         load.record(figures, "JWKS rotated")
         assert_nothing_unexpected(service)

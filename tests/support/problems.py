@@ -44,6 +44,11 @@ def unauthenticated(path: str) -> Json:
     return problem_members(path, 401, "unauthenticated", "Unauthenticated", "A valid bearer token is required.")
 
 
+def token_expired(path: str) -> Json:
+    detail = "The bearer token has expired. Get a new one."
+    return problem_members(path, 401, "token-expired", "Token expired", detail)
+
+
 def task_not_found(path: str) -> Json:
     return problem_members(path, 404, "task-not-found", "Task not found", "The user has no task with this id.")
 

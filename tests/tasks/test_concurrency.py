@@ -94,6 +94,7 @@ def test_parallel_first_reads_of_a_profile_all_tell_of_one_user(
         "email": "ada@example.com",
         "name": "Ada",
         "created_at": first["created_at"],
+        "updated_at": first["created_at"],
         "tasks": {"total": 0, "completed": 0, "pending": 0},
     }
     assert others == [first] * 19

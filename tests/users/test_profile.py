@@ -24,6 +24,7 @@ def profile(client: httpx2.Client, subject: str) -> Json:
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
     read: Json = answer.json()
     assert MOMENT.fullmatch(read["created_at"])
+    assert MOMENT.fullmatch(read["updated_at"])
     return read
 
 
@@ -36,6 +37,7 @@ def test_a_user_is_known_from_the_first_request_on(ada: Owner) -> None:
         "email": None,
         "name": None,
         "created_at": first["created_at"],
+        "updated_at": first["created_at"],
         "tasks": {"total": 0, "completed": 0, "pending": 0},
     }
     assert before <= datetime.fromisoformat(first["created_at"]) <= datetime.now(UTC)
@@ -50,6 +52,7 @@ def test_a_user_is_made_with_the_first_task(service: Service, new_user: Callable
         "id": subject,
         **NAMED,
         "created_at": task["created_at"],
+        "updated_at": task["created_at"],
         "tasks": {"total": 1, "completed": 0, "pending": 1},
     }
 
@@ -103,6 +106,7 @@ def test_the_row_of_a_user_follows_the_claims_of_their_tokens(  # noqa: PLR0913,
         "id": subject,
         **kept,
         "created_at": found["created_at"],
+        "updated_at": found["updated_at"],
         "tasks": {"total": total, "completed": 0, "pending": total},
     }
 
@@ -110,7 +114,10 @@ def test_the_row_of_a_user_follows_the_claims_of_their_tokens(  # noqa: PLR0913,
 def test_a_change_of_claims_leaves_created_at(service: Service, new_user: Callable[[str], str]) -> None:
     subject = new_user("ada")
     first = profile(service.as_user(subject, **NAMED), subject)
-    assert profile(service.as_user(subject, **OTHER), subject) == {**first, **OTHER}
+    later = profile(service.as_user(subject, **OTHER), subject)
+    assert later == {**first, **OTHER, "updated_at": later["updated_at"]}
+    assert first["updated_at"] == first["created_at"] < later["updated_at"]
+    assert profile(service.as_user(subject, **OTHER), subject) == later
 
 
 # Tokens

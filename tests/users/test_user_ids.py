@@ -62,6 +62,7 @@ def test_any_text_can_be_the_id_of_a_user(service: Service, user_id: str) -> Non
         "email": None,
         "name": None,
         "created_at": profile["created_at"],
+        "updated_at": profile["created_at"],
         "tasks": {"total": 2, "completed": 0, "pending": 2},
     }
     done = client.patch(f"{paths[0]}/complete").json()

@@ -22,13 +22,15 @@ from tests.support.servers.issuer import (
     FRONT_END,
     SECRET,
     Issuer,
+    hs256,
 )
 from tests.support.service import Service, running_service
 
 PATH = "/api/ada/tasks"
 # Fields that may differ between two refusals: request id, date, and remaining requests.
 _OF_ONE_ANSWER = {"x-request-id", "date", "ratelimit", "ratelimit-policy"}
-_REFUSED = "security.token_refused"
+_REFUSED = '"security.token_refused"'
+_UNDECIDED = '"unavailable"'
 # About ten times the cost of the dearest token here, and a hundredth of the cost of a token that needs a bound.
 _CPU_SECONDS = 0.01
 _ROUNDS = 10
@@ -110,6 +112,21 @@ class Canary:
         self._listener.close()
 
 
+@dataclass(frozen=True)
+class Refusals:
+    """The answers to a token that is refused, to a request without one, and to a token that has only expired."""
+
+    token: RawAnswer
+    missing: RawAnswer
+    expired: RawAnswer
+
+    def to(self, reason: str) -> RawAnswer:
+        """Return the answer for a reason in the log."""
+        if reason == "expired":
+            return self.expired
+        return self.missing if reason in {"no Authorization header", "not a bearer token"} else self.token
+
+
 @dataclass
 class Target:
     """A service under attack, and everything that watches it."""
@@ -119,7 +136,7 @@ class Target:
     canary: Canary
     algorithms: tuple[str, ...]
     issuer: Issuer | None
-    refusal: RawAnswer
+    refusals: Refusals
     read: int = 0
 
     def new_log(self) -> str:
@@ -131,22 +148,27 @@ class Target:
         return text
 
     def assert_refused(self, lines: Lines, secrets: list[str], *, target: str = PATH) -> str:
-        """Send a request with these header lines and check the answer, the database and the log for the one 401.
+        """Send a request with these header lines and check the answer, the database and the log for the 401.
 
-        Returns the reason that the log gives.
+        A token whose key is unknown may get a 503 instead. Returns the reason that the log gives.
         """
         before = self.relay.seen
         self.new_log()
         start = time.monotonic()
         answer = ask(self.service, head(lines, target))
         assert time.monotonic() - start < _SECONDS
-        assert same(answer) == same(self.refusal)
         assert self.relay.seen == before
         text = self.new_log()
-        (line,) = [line for line in text.splitlines() if _REFUSED in line]
-        assert answer.headers["x-request-id"] in line
         assert [secret for secret in secrets if len(secret) > 7 and secret in text] == []
+        (line,) = [line for line in text.splitlines() if (_REFUSED in line or _UNDECIDED in line) and "reason" in line]
+        assert answer.headers["x-request-id"] in line
         reason: str = json.loads(line)["reason"]
+        if _UNDECIDED in line:
+            problem(self.service, answer, "service-unavailable")
+            assert self.issuer is not None
+            assert reason.startswith("the token's key is not in the key set, next attempt in ")
+        else:
+            assert same(answer) == same(self.refusals.to(reason))
         return reason
 
     def assert_token_refused(self, token: str) -> str:
@@ -195,10 +217,16 @@ def attacked(database_url: str, directory: Path, issuer: Issuer | None) -> Itera
     relay, canary = Relay(database_url), Canary()
     try:
         with running_service(directory, DATABASE_URL=relay.url, **settings) as running:
-            refusal = ask(running, head([]))
+            refusal = ask(running, head([b"Authorization: Bearer e30.e30.e30"]))
             problem(running, refusal, "unauthenticated")
+            missing, expired = (
+                ask(running, head([])),
+                ask(running, head([f"Authorization: Bearer {hs256(exp=1)}".encode()])),
+            )
+            problem(running, missing, "unauthenticated")
+            problem(running, expired, "token-expired")
             algorithms = tuple(SIGNERS) if issuer is not None else ("HS256",)
-            target = Target(running, relay, canary, algorithms, issuer, refusal)
+            target = Target(running, relay, canary, algorithms, issuer, Refusals(refusal, missing, expired))
             # Work that the start left over: statements are prepared and keys are fetched.
             for algorithm in algorithms:
                 assert accepts(target, good(algorithm))

@@ -107,7 +107,7 @@ def test_a_good_token_in_a_form_is_none(target: Target) -> None:
     body = f"access_token={hs256()}".encode()
     lines = [b"Content-Type: application/x-www-form-urlencoded", b"Content-Length: %d" % len(body)]
     answer = ask(target.service, head(lines, method="POST"), body)
-    assert same(answer) == same(target.refusal)
+    assert same(answer) == same(target.refusals.missing)
 
 
 def test_a_token_beyond_what_headers_may_hold_is_not_looked_at(target: Target) -> None:
@@ -126,9 +126,9 @@ def test_every_secured_operation_refuses_alike(figures: Figures, target: Target)
             named = path.replace("{user_id}", "ada").replace("{task_id}", "0198a5d0-0000-7000-8000-000000000000")
             before = target.relay.seen
             answer = ask(target.service, head([b"Authorization: Bearer e30.e30.e30"], named, method.upper()))
-            members = json.loads(target.refusal.content) | {"instance": named}
+            members = json.loads(target.refusals.token.content) | {"instance": named}
             assert (answer.status_code, json.loads(answer.content)) == (401, members)
-            assert answer.headers["www-authenticate"] == target.refusal.headers["www-authenticate"]
+            assert answer.headers["www-authenticate"] == target.refusals.token.headers["www-authenticate"]
             assert target.relay.seen == before
             count += 1
     assert count > 10

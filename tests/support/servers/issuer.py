@@ -12,7 +12,13 @@ from typing import Any
 
 import anyio
 import jwt
-from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, SECP384R1, EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ec import (
+    SECP256K1,
+    SECP256R1,
+    SECP384R1,
+    SECP521R1,
+    EllipticCurvePrivateKey,
+)
 from cryptography.hazmat.primitives.asymmetric.ec import generate_private_key as generate_ec_key
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -31,14 +37,19 @@ ED25519 = Ed25519PrivateKey.generate()
 OTHER_ED25519 = Ed25519PrivateKey.generate()
 P256 = generate_ec_key(SECP256R1())
 P384 = generate_ec_key(SECP384R1())
+P521 = generate_ec_key(SECP521R1())
+K256 = generate_ec_key(SECP256K1())
 RSA = generate_rsa_key(65537, 2048)
 SHORT_RSA = generate_rsa_key(65537, 1024)  # noqa: S505 - to be refused
+
+
+_OF_CURVES = {"secp256r1": "ES256", "secp384r1": "ES384", "secp521r1": "ES512", "secp256k1": "ES256K"}
 
 
 def algorithm_of(key: PrivateKey) -> str:
     if isinstance(key, Ed25519PrivateKey):
         return "EdDSA"
-    return "ES256" if isinstance(key, EllipticCurvePrivateKey) else "RS256"
+    return _OF_CURVES[key.curve.name] if isinstance(key, EllipticCurvePrivateKey) else "RS256"
 
 
 def jwk(key: PrivateKey, kid: str | None = "k1", **members: object) -> Jwk:

@@ -1,0 +1,37 @@
+"""The token verifier that the settings ask for."""
+
+import math
+
+from jwt import PyJWK
+
+from server.auth.claims import ClaimRules
+from server.auth.jwks import KeySet
+from server.auth.tokens import TokenVerifier, shared_key
+from server.settings import Settings, SettingsError
+
+
+def token_verifier(settings: Settings) -> TokenVerifier:
+    """The token verifier for the settings. Raises `SettingsError` for an unusable secret."""
+    older = settings.better_auth_secret_previous
+    secrets = {
+        "BETTER_AUTH_SECRET": settings.secret(),
+        "BETTER_AUTH_SECRET_PREVIOUS": older.get_secret_value() if older else None,
+    }
+    return TokenVerifier(
+        secrets=[_shared_key(name, secret) for name, secret in secrets.items() if secret is not None],
+        key_set=KeySet(settings.key_set_url) if settings.key_set_url else None,
+        rules=ClaimRules(
+            audience=settings.jwt_audience,
+            issuer=settings.jwt_issuer,
+            front_end=settings.better_auth_url,
+            max_age=settings.jwt_max_age or math.inf,
+        ),
+    )
+
+
+def _shared_key(name: str, secret: str) -> PyJWK:
+    try:
+        return shared_key(secret)
+    except ValueError as error:
+        message = f"{name}: {error}"
+        raise SettingsError(message) from None

@@ -1,0 +1,1 @@
+"""Tokens as a running service takes them, with the settings of an operator."""
