@@ -49,6 +49,9 @@ async def update_task(context: Context, task_id: str, body: dict[str, Any], if_m
     return _tagged(await tasks.change(context.database, context.user.id, task_id, body, versions))
 
 
+patch_task = update_task
+
+
 async def delete_task(context: Context, task_id: str, if_match: str | None, *, permanent: bool) -> Answer:
     """Move a task to the trash, or delete it permanently."""
     delete = tasks.delete_permanently if permanent or not context.services.keeps_trash else tasks.soft_delete

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -218,11 +218,13 @@ async def change(
     changes: Mapping[str, Any],
     versions: Versions = None,
 ) -> Row:
-    """Set the members in `changes` (title, description, completed; at least one) and return the task.
+    """Set the members in `changes` (title, description, completed) and return the task.
 
     If no member gets another value, `updated_at` stays. Raises `TaskNotFound`, `TaskChanged` and
     `DatabaseUnavailable`.
     """
+    if not changes:
+        return await _unchanged(database, user_id, task_id, versions)
     parameters = {f"new_{name}": value for name, value in changes.items()}
     if "title" in changes:
         parameters["title_key"] = title_key(changes["title"])
@@ -262,6 +264,13 @@ async def _fetch(database: Database, statement: Statement, user_id: str, task_id
     row = await database.fetch_first(statement, {"user_id": user_id, "id": task_id})
     if row is None:
         raise TaskNotFound
+    return row
+
+
+async def _unchanged(database: Database, user_id: str, task_id: str, versions: Versions) -> Row:
+    row = await _fetch(database, _SELECT, user_id, task_id)
+    if versions is not None and row["updated_at"].replace(tzinfo=UTC) not in versions:
+        raise TaskChanged
     return row
 
 

@@ -16,6 +16,9 @@ _log = structlog.get_logger()
 JSON: Final = "application/json"
 """The media type of JSON bodies other than errors."""
 
+JSON_TYPES: Final = frozenset((JSON, "application/merge-patch+json"))
+"""The media types of request bodies that are one JSON text."""
+
 METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 """The members of a Path Item that are operations (OpenAPI 3.0.3, section 4.7.9)."""
 

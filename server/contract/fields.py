@@ -80,3 +80,9 @@ def refused_fields(document: Mapping[str, Any]) -> frozenset[str]:
                 raise ContractError(f"x-refused-elsewhere of {parameter['name']} must be true, and it must be a header")
             found.add(parameter["name"])
     return frozenset(found)
+
+
+def accept_patch(document: Mapping[str, Any], operation: Mapping[str, Any]) -> str | None:
+    """Return the value of `Accept-Patch` (RFC 5789, section 3.1) for a PATCH operation; None if it takes no body."""
+    body = resolved(document, operation.get("requestBody") or {})
+    return ", ".join(body["content"]) if body else None

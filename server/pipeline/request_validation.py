@@ -10,8 +10,9 @@ from connexion.middleware.abstract import RoutedMiddleware
 from connexion.operations import AbstractOperation
 
 from persistence.postgres.cooperative import Cooperative
-from server.contract.document import JSON, ContractError
+from server.contract.document import JSON, JSON_TYPES, ContractError
 from server.contract.parameters import Parameter, compile_parameter, token_claim
+from server.contract.read_only import ReadOnlyMembers, compile_read_only, writable
 from server.contract.schemas import Formats, Validator, shown
 from server.formats import RECORD_FORMATS
 from server.formats.content_coding import without_codings
@@ -47,14 +48,23 @@ class _Body(Protocol):
 class _JsonBody:
     """A JSON request body."""
 
+    media_types: tuple[str, ...]
+    read_only: ReadOnlyMembers
     validator: Validator
+    """The validator of the other members."""
+    refusal: Mapping[str, str]
+    """The header fields of a 415."""
     uploads: Uploads
 
     async def read(self, request: RequestContext, violations: list[Violation]) -> Any:
-        """The value."""
-        if _media_type(request.fields) != JSON:
-            raise Problem(UNSUPPORTED_MEDIA_TYPE)
+        """The value without its `readOnly` members."""
+        if _media_type(request.fields) not in self.media_types:
+            detail = f"The body must be {' or '.join(self.media_types)} in UTF-8, without a content coding."
+            raise Problem(UNSUPPORTED_MEDIA_TYPE, detail, headers=self.refusal)
         value = parse_json(await self.uploads.read(request))
+        if isinstance(value, dict) and not self.read_only.names.isdisjoint(value):
+            subject = request.user.id if request.user else ""
+            value = self.read_only.removed_from(value, subject, request.path_parameters, violations)
         violations += self.validator.violations(value, "pointer")
         return value
 
@@ -232,17 +242,25 @@ def _compile_body(operation: AbstractOperation, formats: Formats, uploads: Uploa
         return None
     media_types = tuple(body["content"])
     schema, *others = [media["schema"] for media in body["content"].values()]
-    if body.get("required") and media_types == (JSON,):
-        return _JsonBody(_body_validator(schema, formats), uploads)
-    if (
-        not body.get("required")
-        or not RECORD_FORMATS.keys() >= set(media_types)
-        or any(other != schema for other in others)
-    ):
+    is_enforced = body.get("required") and all(other == schema for other in others)
+    if is_enforced and set(media_types) <= JSON_TYPES:
+        return _json_body(operation, schema, formats, uploads)
+    if not is_enforced or not RECORD_FORMATS.keys() >= set(media_types):
         raise ContractError("the request body is not enforced: it must be required, and JSON, NDJSON or CSV")
     record = schema["items"]
     max_records = schema["maxItems"]
     return _RecordsBody(record, _body_validator(record, formats), max_records, media_types, uploads)
+
+
+def _json_body(
+    operation: AbstractOperation, schema: Mapping[str, Any], formats: Formats, uploads: Uploads
+) -> _JsonBody:
+    media_types = tuple(operation.request_body["content"])
+    path_parameters = [item["name"] for item in unique_parameters(operation) if item["in"] == "path"]
+    read_only = compile_read_only(schema, path_parameters, secured=bool(operation.security))
+    # RFC 5789, section 2.2.
+    refusal = {"accept-patch": ", ".join(media_types)} if operation.method == "patch" else {}
+    return _JsonBody(media_types, read_only, _body_validator(writable(schema), formats), refusal, uploads)
 
 
 def _body_validator(schema: Mapping[str, Any], formats: Formats) -> Validator:

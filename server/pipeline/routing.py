@@ -12,6 +12,7 @@ from connexion.spec import Specification
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from server.contract.document import compile_path, operations
+from server.contract.fields import accept_patch
 from server.middleware.security_headers import permit_page
 from server.pipeline.sending import Sender, in_pieces
 from server.pipeline.stage import Operation, find_operation
@@ -30,13 +31,22 @@ class _Resource:
     """The value of the `Allow` header field (RFC 9110, section 10.2.1)."""
     page: ASGIApp | None = None
     """The application of a path that is not in the document."""
+    accept_patch: str | None = None
+    """The value of `Accept-Patch` (RFC 5789, section 3.1), if there is a PATCH with a body."""
 
 
-def _resource(operations: Mapping[str, tuple[str, Operation]]) -> _Resource:
+def _resource(operations: Mapping[str, tuple[str, Operation]], accept_patch: str | None) -> _Resource:
     methods = dict(operations)
     if "GET" in methods:
         methods["HEAD"] = methods["GET"]
-    return _Resource(methods, ", ".join(sorted({*methods, "OPTIONS"})))
+    return _Resource(methods, ", ".join(sorted({*methods, "OPTIONS"})), accept_patch=accept_patch)
+
+
+def _answer_options(resource: _Resource) -> Response:
+    headers = [(b"allow", resource.allow.encode())]
+    if resource.accept_patch is not None:
+        headers.append((b"accept-patch", resource.accept_patch.encode()))
+    return Response(204, headers, b"")
 
 
 class RoutingMiddleware(SpecMiddleware):
@@ -58,17 +68,20 @@ class RoutingMiddleware(SpecMiddleware):
     def add_api(self, specification: Specification, **_: Any) -> None:
         """Compile the paths. Those without a parameter are looked at first (OpenAPI 3.0.3, section 4.7.8)."""
         resources: dict[str, dict[str, tuple[str, Operation]]] = {}
+        patches: dict[str, str | None] = {}
         for path, method, item in operations(specification):
             operation_id = item["operationId"]
+            if method == "patch":
+                patches[path] = accept_patch(specification, item)
             resources.setdefault(path, {})[method.upper()] = (operation_id, find_operation(self.app, operation_id))
         # The service itself, which OPTIONS can ask about (RFC 9110, section 9.3.7).
         every_method = {method for methods in resources.values() for method in methods} | {"HEAD", "OPTIONS"}
         self._exact[b"*"] = _Resource({}, ", ".join(sorted(every_method)))
         for path, methods in resources.items():
             if "{" in path:
-                self._templates[path.count("/")].append((compile_path(path), _resource(methods)))
+                self._templates[path.count("/")].append((compile_path(path), _resource(methods, patches.get(path))))
             else:
-                self._exact[path.encode()] = _resource(methods)
+                self._exact[path.encode()] = _resource(methods, patches.get(path))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the operation and send its response, or raise `Problem` for 404 and 405."""
@@ -86,7 +99,7 @@ class RoutingMiddleware(SpecMiddleware):
             request.operation_id, operation = found
             await self._sender.send(await operation(request), request, send)
         elif method == "OPTIONS":
-            await self._sender.send(Response(204, [(b"allow", resource.allow.encode())], b""), request, send)
+            await self._sender.send(_answer_options(resource), request, send)
         elif resource.page is not None and method in ("GET", "HEAD"):
             await self.limits.count_anonymous(request)
             permit_page(request.response_headers)

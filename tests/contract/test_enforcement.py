@@ -116,7 +116,7 @@ SOME_SCHEMA = {"schema": {"type": "string"}}
             id="unknown security",
         ),
         pytest.param(
-            [{"target": "$.security", "remove": True}],
+            [update("$.paths['/api/{user_id}'].get", {"security": []})],
             "getUser is public, so it has no token to compare ['user_id'] with",
             id="no security",
         ),
@@ -124,6 +124,26 @@ SOME_SCHEMA = {"schema": {"type": "string"}}
             [update("$.components.parameters.PathUserId", {"x-token-claim": "email"})],
             "x-token-claim of user_id must be sub",
             id="parameter compared with another claim",
+        ),
+        pytest.param(
+            [update("$.components.schemas.SameUserId", {"x-token-claim": "email"})],
+            "createMyTask: x-token-claim of user_id must be sub",
+            id="member compared with another claim",
+        ),
+        pytest.param(
+            [update("$.components.schemas.SameTaskId", {"x-path-parameter": "id"})],
+            "updateMyTask: x-path-parameter names id, which the path does not have",
+            id="member compared with no parameter",
+        ),
+        pytest.param(
+            [update("$.components.schemas.SameTaskId", {"readOnly": False})],
+            "updateMyTask: the member id must be readOnly to be compared",
+            id="compared member that is not readOnly",
+        ),
+        pytest.param(
+            [update("$.paths['/api/tasks'].post", {"security": []})],
+            "createMyTask: the operation is public, so it has no token to compare user_id with",
+            id="member compared without a token",
         ),
         pytest.param(
             [update("$.components.parameters.Limit", {"in": "cookie"})],

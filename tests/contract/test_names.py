@@ -47,4 +47,4 @@ def test_the_operations_of_both_families_have_the_same_names() -> None:
         for tag in ("My tasks", "Tasks")
     )
     assert {operation_id.replace("My", "", 1) for operation_id in mine} == named
-    assert len(named) == 12
+    assert len(named) == 13

@@ -61,7 +61,7 @@ class Operation:
     @property
     def _members(self) -> dict[str, Schema]:
         members: dict[str, Schema] = next(iter(self.bodies.values()))["properties"]
-        return members
+        return {name: schema for name, schema in members.items() if not schema.get("readOnly")}
 
     def limit(self, member: str) -> int:
         limit: int = self._members[member]["maxLength"]

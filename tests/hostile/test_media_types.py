@@ -163,8 +163,8 @@ def declared(operation: Operation) -> Iterator[tuple[str, bool]]:
                 yield spelling + parameters, True
             for parameters in PARAMETERS_REFUSED:
                 yield spelling + parameters, False
-    others = {JSON, NDJSON, CSV} - set(operation.bodies)
-    for media_type in (*others, *OTHER_TYPES):
+    others = {JSON, NDJSON, CSV, *OTHER_TYPES} - set(operation.bodies)
+    for media_type in sorted(others):
         for parameters in PARAMETERS_TAKEN:
             yield media_type + parameters, False
 

@@ -170,7 +170,7 @@ def test_violations_in_path_query_and_body_are_told_at_once(service: Service, me
     assert violations(service, answer) == [
         ("/completed", "must be a boolean"),
         ("/title", "must contain more than white space and no NUL character"),
-        ("/user_id", "is not a known member"),
+        ("/user_id", "must be the user whom the token names"),
         ("force", "is not a known parameter"),
         ("task_id", "must be a UUID such as 01a1f83c-da9b-7d52-9c0e-3f6a1b8d2e47"),
     ]

@@ -81,6 +81,7 @@ def test_every_operation_without_an_id_works(emptied: httpx2.Client, user_id: st
     page = do("listMyTasks", params={"limit": 1})
     assert (page.json(), emptied.get(page.links["next"]["url"]).json()) == ([first], [second])
     assert do("updateMyTask", first["id"], json={"title": "new"}).json()["title"] == "new"
+    assert do("patchMyTask", first["id"], json={"title": "newer"}).json()["title"] == "newer"
     assert do("toggleMyTask", first["id"]).json()["completed"] is True
     assert do("toggleMyTaskCompletion", second["id"]).json()["completed"] is True
     do("toggleMyTask", second["id"])

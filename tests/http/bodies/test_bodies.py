@@ -66,11 +66,11 @@ def under_title(value: bytes) -> bytes:
             id="a name that a pointer escapes",
         ),
         pytest.param(
-            b'{"title": "", "description": 1, "completed": "%b", "id": 1}' % MARKER.encode(),
+            b'{"title": "", "description": 1, "completed": "%b", "ids": 1}' % MARKER.encode(),
             [
                 ("/completed", "must be a boolean"),
                 ("/description", "must be a string or null"),
-                ("/id", "is not a known member"),
+                ("/ids", "is not a known member"),
                 ("/title", "must be at least 1 character long"),
             ],
             id="all at once",
