@@ -19,7 +19,7 @@ NOT_COPIED = (".venv", ".git", "node_modules", "data", ".*_cache", "__pycache__"
 
 
 def masked(output: str) -> str:
-    return re.sub(r"in \d+\.\d\ds", "in <time>", output)
+    return re.sub(r"in \d+\.\d\ds(?: \(\S+\))?", "in <time>", output)
 
 
 def apply(diff: str, checkout: Path) -> None:
