@@ -1,5 +1,6 @@
 """Fixtures of all tests: a real service on a real socket, with a real PostgreSQL behind it."""
 
+import os
 import resource
 import uuid
 from collections.abc import Callable, Iterator
@@ -16,6 +17,11 @@ from tests.support.service import Service, free_port, running_service
 from tests.support.types import Connection, Owner
 
 pytest_plugins = ["tests.support.figures", "tests.support.sampling"]
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Half as many workers again as cores, because many tests wait for a deadline or for a process to start."""
+    return (os.cpu_count() or 1) * 3 // 2
 
 
 @pytest.fixture(scope="session")

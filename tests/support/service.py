@@ -116,5 +116,5 @@ def _wait(service: Service, path: str) -> None:
         with contextlib.suppress(httpx2.TransportError):
             if client.get(path).status_code == httpx2.codes.OK:
                 return
-        time.sleep(0.1)
+        time.sleep(0.02)
     pytest.fail(f"the service did not start:\n{service.log.read_text()}")
