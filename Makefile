@@ -7,7 +7,7 @@ ROUNDS ?= 3
 OPERATION ?= get
 SECONDS ?= 10
 SAMPLE ?= 1
-PARALLEL = $(BIN)/python -m pytest --numprocesses auto --dist loadscope
+PARALLEL = $(BIN)/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test test-fast docs coverage torture fuzz lint lint-workflows types lint-contract audit check release bench bench-all bench-report bench-check profile lock clean

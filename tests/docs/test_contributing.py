@@ -11,11 +11,11 @@ import pytest
 
 from tests.support.service import ROOT
 
-pytestmark = pytest.mark.exhaustive(0)
+pytestmark = pytest.mark.slow
 
 TUTORIAL = (ROOT / "CONTRIBUTING.md").read_text().split("\n### Tutorial")[1].split("\n### ")[0]
 STEPS = re.findall(r"^```(diff|console)\n(.*?)^```$", TUTORIAL, re.MULTILINE | re.DOTALL)
-NOT_COPIED = (".venv", ".git", "node_modules", "data", ".*_cache", "__pycache__", ".hypothesis")
+NOT_COPIED = (".venv", ".git", "node_modules", "data", ".*_cache", ".hypothesis")
 
 
 def masked(output: str) -> str:
@@ -32,7 +32,7 @@ def run(command: str, checkout: Path) -> str:
     done = subprocess.run(  # noqa: S603  the commands of the tutorial
         ["bash", "-c", command],  # noqa: S607  the reader's bash
         cwd=checkout,
-        env={**environment, "PYTHONPATH": str(checkout), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**environment, "PYTHONPATH": str(checkout)},
         stdout=subprocess.PIPE,
         timeout=180,
         check=False,
