@@ -92,7 +92,7 @@ class Package:
 
 def packages() -> list[Package]:
     """Return the packages of the lock, sorted by name. Raises `UnexpectedLicence`."""
-    return [Package(name, version, licence_of(name)) for name, version in sorted(locked())]
+    return [Package(name, version, find_licence(name)) for name, version in sorted(locked())]
 
 
 def locked() -> Iterator[tuple[str, str]]:
@@ -103,7 +103,7 @@ def locked() -> Iterator[tuple[str, str]]:
         yield requirement.name, specifier.version
 
 
-def licence_of(name: str) -> str:
+def find_licence(name: str) -> str:
     """Return the SPDX expression of a package's licence. Raises `UnexpectedLicence` unless all of it is allowed."""
     licence = _declared(name) or _READ.get(name)
     if licence is None:

@@ -1,4 +1,4 @@
-"""The composition root: which stages a request passes, in which order, and what they are made of."""
+"""The composition root: the stages that a request passes, in their order, and their parts."""
 
 import os
 from functools import partial

@@ -61,7 +61,7 @@ _PUBLISHED: Final = frozenset(
 )
 
 
-def _pattern_of(word: str) -> str:
+def _word_pattern(word: str) -> str:
     """The word, also with digits for letters; then with a letter that hexadecimal digits do not have ("k3y")."""
     substituted = "".join(f"[{re.escape(_SUBSTITUTES.get(letter, letter))}]" for letter in word)
     return f"{word}|(?=.{{0,{len(word) - 1}}}[g-z]){substituted}"
@@ -71,7 +71,7 @@ def _pattern_of(word: str) -> str:
 def _telling() -> re.Pattern[str]:
     """The words. Takes 60 ms to compile, which only production needs."""
     words = sorted(_TELLING_WORDS, key=len, reverse=True)
-    return re.compile("|".join(map(_pattern_of, words)), re.IGNORECASE)
+    return re.compile("|".join(map(_word_pattern, words)), re.IGNORECASE)
 
 
 _SEPARATORS: Final = re.compile(r"[\s_.=-]+")

@@ -1,4 +1,4 @@
-"""What the commands do with errors and signals."""
+"""Errors and signals of the commands."""
 
 import contextlib
 import signal

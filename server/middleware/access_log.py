@@ -115,7 +115,7 @@ class AccessLog:
             self.write()
 
     def add_refusal(self, request_id: str, status: int) -> None:
-        """Add a response to what was not a valid request."""
+        """Add the response to a malformed request."""
         self.add(_Entry(time.time(), 0.0, request_id, _OTHER_METHOD, None, status, None))
 
     def write(self) -> None:

@@ -36,7 +36,7 @@ _EXPIRED = f'{_REALM}, error="invalid_token", error_description="The token has e
 
 
 def to_problem(error: Exception) -> Problem:
-    """The problem that an error of any room is to a client. What is not known is an opaque 500."""
+    """The problem that describes an error of any package to the client. An unknown error is an opaque 500."""
     match error:
         case Problem():
             problem = error
@@ -120,7 +120,7 @@ def _render(problem: Problem, request: RequestContext) -> tuple[int, Headers, by
 
 
 def _report(error: Exception, problem: Problem, request_id: str) -> None:
-    """Log what an operator must know of."""
+    """Log an error that the operator must know of."""
     if isinstance(error, DatabaseUnavailable | KeysUnavailable):
         _log.warning("unavailable", request_id=request_id, reason=str(error))
     elif isinstance(error, InvalidToken):

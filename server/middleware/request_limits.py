@@ -21,7 +21,7 @@ BYTES_PER_SECOND: Final = 32_768
 
 
 class RequestLimitsMiddleware:
-    """Refuses what no operation could want, before anything looks at what it means."""
+    """Refuses requests that are too large or malformed, before any other stage reads them."""
 
     def __init__(
         self,

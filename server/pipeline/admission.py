@@ -84,7 +84,7 @@ class Share:
         self.user = user
         self.amount = 0
         self.due = math.inf
-        """When the client becomes slow, in seconds of `time.monotonic()`. Infinite while nothing waits for it."""
+        """The time at which the client becomes slow, by `time.monotonic()`. Infinite while nothing waits for it."""
         self._budget = budget
         self._end = end
 

@@ -35,7 +35,7 @@ class _Success:
     headers: Mapping[bytes, Validator]
 
     def check(self, body: bytes) -> None:
-        """Raise `ResponseError` where the content is not what the document says, or should not be there."""
+        """Raise `ResponseError` if the content breaks the document, or the document has none."""
         if self.validator is None:
             if body:
                 _refuse("there is a body")
@@ -43,12 +43,12 @@ class _Success:
             self.check_value(orjson.loads(body))
 
     def check_value(self, value: Any) -> None:
-        """Raise `ResponseError` where the content is not what the document says."""
+        """Raise `ResponseError` if the content breaks the document."""
         if self.validator is not None and (found := self.validator.violations(value, "pointer")):
             _refuse("; ".join(f"{violation.where} {violation.detail}" for violation in found[:3]))
 
     def check_headers(self, headers: Headers) -> None:
-        """Raise `ResponseError` where one is missing or not what the document says."""
+        """Raise `ResponseError` if one is missing or breaks the document."""
         if not self.headers and not self.required_headers:
             return
         present = dict(headers)

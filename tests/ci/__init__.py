@@ -1,1 +1,1 @@
-"""What CI calls, and that it calls what exists."""
+"""The commands of CI, which all exist."""

@@ -1,4 +1,4 @@
-"""What generated clients need of the document: names, types and examples that survive the generators."""
+"""Names, types and examples of the document that generated clients need."""
 
 import re
 import unicodedata

@@ -1,1 +1,1 @@
-"""What deploy/ says is valid, and agrees with the document and the settings."""
+"""The files of deploy/ are valid, and agree with the document and the settings."""

@@ -34,7 +34,7 @@ def test_an_unexpected_licence_fails(licence: str, tmp_path: Path, monkeypatch: 
         licences.UnexpectedLicence,
         match=f"strange has the licence {licence}" if licence else "strange names no licence",
     ):
-        licences.licence_of("strange")
+        licences.find_licence("strange")
 
 
 def test_what_a_person_has_read_contradicts_no_metadata() -> None:
