@@ -45,6 +45,9 @@ class ClaimRules:
         if any(name in claims and type(claims[name]) not in (int, float) for name in _TIMES):
             raise InvalidToken(Reason.TIME)
         now = self.clock()
+        # `int` raises for an infinity.
+        if any(int(claims.get(name, 0)) > now + self.leeway for name in ("nbf", "iat")):
+            raise InvalidToken(Reason.NOT_YET_VALID)
         if claims["exp"] > now + self.max_age + self.leeway:
             raise InvalidToken(Reason.TOO_FAR)
         if self._is_cookie(claims.get("aud")):

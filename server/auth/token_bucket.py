@@ -1,5 +1,6 @@
 """A token bucket: a few actions at once, and then one in each interval."""
 
+import math
 from collections.abc import Callable
 
 
@@ -8,23 +9,15 @@ class TokenBucket:
 
     def __init__(self, size: int, seconds: float, clock: Callable[[], float]) -> None:
         """The bucket is full."""
-        self._size = size
         self._seconds = seconds
         self._clock = clock
-        self._left = float(size)
-        self._counted_at = clock()
+        self._others = (size - 1) * seconds
+        self._full_at = -math.inf
 
     def wait(self) -> float:
         """Return the number of seconds until there is a permit: 0 if there is one."""
-        self._refill()
-        return max(0.0, (1 - self._left) * self._seconds)
+        return max(0.0, self._full_at - self._others - self._clock())
 
     def take(self) -> None:
         """Take a permit, which must be there."""
-        self._refill()
-        self._left -= 1
-
-    def _refill(self) -> None:
-        now = self._clock()
-        self._left = min(float(self._size), self._left + (now - self._counted_at) / self._seconds)
-        self._counted_at = now
+        self._full_at = max(self._full_at, self._clock()) + self._seconds

@@ -112,28 +112,23 @@ class TokenVerifier:
             raise InvalidToken(Reason.ALG_OF_KEY)
         return keys
 
-    def _signed_claims(self, token: str, keys: Sequence[jwt.PyJWK]) -> dict[str, Any]:
-        """Return the claims, once one of the keys verifies the signature. Checks `nbf` and `iat`, too."""
+    @staticmethod
+    def _signed_claims(token: str, keys: Sequence[jwt.PyJWK]) -> dict[str, Any]:
+        """Return the claims, once one of the keys verifies the signature."""
         for key in keys[:-1]:
             with contextlib.suppress(jwt.InvalidSignatureError):
-                return _JWT.decode(token, key, leeway=self._rules.leeway)
-        return _JWT.decode(token, keys[-1], leeway=self._rules.leeway)
+                return _JWT.decode(token, key)
+        return _JWT.decode(token, keys[-1])
 
     def _forget_at(self, _digest: bytes, principal: Principal, now: float) -> float:
         return min(now + self._cache_seconds, principal.expires_at.timestamp())
-
-
-_REASONS: Final = {
-    jwt.InvalidSignatureError: Reason.SIGNATURE,
-    jwt.ImmatureSignatureError: Reason.NOT_YET_VALID,
-}
 
 
 def _reason(error: Exception) -> str:
     """The reason for the log, without a word of the token."""
     if isinstance(error, jwt.MissingRequiredClaimError):
         return f"claim {error.claim} is missing"
-    return next((reason for kind, reason in _REASONS.items() if isinstance(error, kind)), Reason.MALFORMED)
+    return Reason.SIGNATURE if isinstance(error, jwt.InvalidSignatureError) else Reason.MALFORMED
 
 
 def _digest(token: str) -> bytes:
@@ -171,7 +166,16 @@ class _StrictJWT(jwt.PyJWT):
 
 
 # `ClaimRules` checks what is turned off, in an order that PyJWT does not have.
-_JWT: Final = _StrictJWT({"require": ["exp", "sub"], "verify_exp": False, "verify_aud": False, "verify_iss": False})
+_JWT: Final = _StrictJWT(
+    {
+        "require": ["exp", "sub"],
+        "verify_exp": False,
+        "verify_nbf": False,
+        "verify_iat": False,
+        "verify_aud": False,
+        "verify_iss": False,
+    }
+)
 
 
 def _read_header(token: str) -> tuple[str, str | None]:
