@@ -74,6 +74,14 @@ def combine_fields(headers: Headers) -> dict[bytes, bytes]:
     return {name: b", ".join(parts) for name, parts in values.items()}
 
 
+def join_vary(headers: Headers) -> Headers:
+    """The header fields with all `Vary` fields in one, the last."""
+    values = [value for name, value in headers if name == b"vary"]
+    if len(values) <= 1:
+        return headers
+    return [*(field for field in headers if field[0] != b"vary"), (b"vary", b", ".join(values))]
+
+
 def attach(request: RequestContext) -> None:
     """Attach the context to the scope of its request."""
     request.scope[_KEY] = request

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from contextvars import ContextVar
 from typing import Any, Final
 
 import psycopg
@@ -23,6 +24,22 @@ _ATTEMPTS = 3
 _GRACE = 1.0
 # A bulk operation may take this many times as long as another statement.
 _BULK_FACTOR = 6
+
+
+class DatabaseTime:
+    """The time that the statements of one task have taken, in seconds: the wait for a connection, and retries too."""
+
+    seconds = 0.0
+
+
+_database_time: ContextVar[DatabaseTime | None] = ContextVar("database_time", default=None)
+
+
+def measure_database() -> DatabaseTime:
+    """Begin to measure the statements of the current task and of those that it starts."""
+    measured = DatabaseTime()
+    _database_time.set(measured)
+    return measured
 
 
 class Database:
@@ -85,6 +102,16 @@ class Database:
 
         Raises `Locked` if the statement sets `lock_timeout` and waits longer for a lock.
         """
+        measured = _database_time.get()
+        if measured is None:
+            return await self._repeat(statement, parameters, bulk=bulk)
+        started_at = time.perf_counter()
+        try:
+            return await self._repeat(statement, parameters, bulk=bulk)
+        finally:
+            measured.seconds += time.perf_counter() - started_at
+
+    async def _repeat(self, statement: Statement, parameters: Mapping[str, Any], *, bulk: bool) -> list[Row]:
         seconds = self._statement_timeout * (_BULK_FACTOR if bulk else 1)
         for attempt in range(1, _ATTEMPTS + 1):
             try:

@@ -14,8 +14,9 @@ from prometheus_client import Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils import uuid7
 
+from persistence.postgres.database import DatabaseTime, measure_database
 from server.logging import output
-from server.request_context import Headers, RequestContext, attach, combine_fields
+from server.request_context import Headers, RequestContext, attach, combine_fields, join_vary
 
 # Long enough for a UUID, a ULID or a W3C trace id, without characters that could break a log line or a header.
 _SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}", re.ASCII)
@@ -57,11 +58,14 @@ class AccessLogMiddleware:
         headers = [(b"x-request-id", request_id.encode()), *self.headers]
         request = RequestContext(scope, receive, self.root_path, request_id, fields, headers)
         attach(request)
+        database_time = measure_database()
 
         async def observed_send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 request.status = message["status"]
-                message["headers"] = [*message["headers"], *headers]
+                message["headers"] = join_vary(
+                    [*message["headers"], *headers, _server_timing(started_at, database_time)]
+                )
             await send(message)
 
         try:
@@ -78,6 +82,13 @@ class AccessLogMiddleware:
                     request.user.id if request.user is not None else None,
                 )
             )
+
+
+def _server_timing(started_at: float, database_time: DatabaseTime) -> tuple[bytes, bytes]:
+    """The header field of the W3C's Server Timing: the milliseconds of the service without the database, and of it."""
+    seconds = time.perf_counter() - started_at - database_time.seconds
+    # Concurrent statements of one request could take longer than the request.
+    return b"server-timing", b"app;dur=%.2f, db;dur=%.2f" % (max(seconds, 0) * 1000, database_time.seconds * 1000)
 
 
 class _Entry(NamedTuple):

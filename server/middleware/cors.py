@@ -13,6 +13,14 @@ from server.request_context import current_request
 _REQUEST_ID: Final = "X-Request-ID"
 """A header field that every request may have, and that the document names for the responses only."""
 
+IGNORED_FIELDS: Final = (
+    # Added to each request of a page by tracing (W3C Trace Context and Baggage, Sentry) and by libraries such as axios.
+    *("traceparent", "tracestate", "baggage", "sentry-trace", "X-Requested-With"),
+    # Fields that a page may set although no operation honours them (RFC 7240; RFC 9111; RFC 9110, section 13.1.3).
+    *("Prefer", "Cache-Control", "If-Modified-Since"),
+)
+"""Header fields that a request may have without an effect."""
+
 
 def as_browsers_write(origin: str) -> str:
     """An origin in lower case, without the default port of its scheme (RFC 6454, section 6.1)."""
@@ -32,8 +40,10 @@ class CrossOriginMiddleware(CORSMiddleware):
             app,
             allow_origins=origins,
             allow_methods=methods(document),
-            allow_headers=[*request_fields(document), _REQUEST_ID],
+            allow_headers=[*request_fields(document), _REQUEST_ID, *IGNORED_FIELDS],
             expose_headers=response_fields(document),
+            # Pages may send cookies, which the service does not read. Browsers do not accept that with any origin.
+            allow_credentials="*" not in origins,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -23,7 +23,7 @@ from server.pipeline.content_negotiation import check_accept
 from server.pipeline.stage import Operation, StageApi, unique_parameters
 from server.request_context import Headers, RequestContext, Response
 
-_NOT_KEPT: Final = (b"cache-control", b"no-store")
+_VARY: Final = (b"vary", b"Authorization")
 _CONTENT_TYPE: Final = (b"content-type", JSON.encode())
 _OF_CONTENT: Final = (b"content-type", b"content-length", b"content-encoding")
 _OPAQUE_TAG: Final = re.compile(rb'"[^"]*"')
@@ -35,13 +35,14 @@ Handler = Callable[..., Awaitable[Answer]]
 class _DispatchOperation:
     """Calls the handler and writes its answer."""
 
-    def __init__(self, handler: Handler, services: Services) -> None:
+    def __init__(self, handler: Handler, services: Services, headers: Headers) -> None:
         self.handler = handler
         self.services = services
+        self.headers = headers
 
     async def __call__(self, request: RequestContext) -> Response:
         answer = await self.handler(Context(self.services, request.path, request.user), **request.arguments)
-        headers = _headers(answer)
+        headers = [*self.headers, *_encoded(answer.headers)]
         if answer.body is None:
             return Response(answer.status, headers, b"")
         body = orjson.dumps(answer.body, option=ORJSON_OPTIONS)
@@ -52,9 +53,10 @@ class _DispatchOperation:
 class _StreamOperation:
     """Calls the handler, and writes the records of its answer while they are sent."""
 
-    def __init__(self, handler: Handler, services: Services, media_types: "_MediaTypes") -> None:
+    def __init__(self, handler: Handler, services: Services, headers: Headers, media_types: "_MediaTypes") -> None:
         self.handler = handler
         self.services = services
+        self.headers = headers
         self.media_types = media_types
 
     async def __call__(self, request: RequestContext) -> Response:
@@ -64,14 +66,12 @@ class _StreamOperation:
         stream = Stream(answer.body, RECORD_FORMATS[media_type], self.media_types.names)
         if request.user is not None:
             stream.add_check(expiry_check(request.user))
-        return Response(answer.status, [*_headers(answer), (b"content-type", media_type.encode())], stream)
+        headers = [*self.headers, *_encoded(answer.headers), (b"content-type", media_type.encode())]
+        return Response(answer.status, headers, stream)
 
 
-def _headers(answer: Answer) -> Headers:
-    headers = [_NOT_KEPT]
-    for name, value in answer.headers.items():
-        headers.append((name.encode(), value.encode()))
-    return headers
+def _encoded(headers: Mapping[str, str]) -> Headers:
+    return [(name.encode(), value.encode()) for name, value in headers.items()]
 
 
 class _ConditionalOperation:
@@ -120,13 +120,33 @@ class DispatchApi(StageApi):
 
     def make_operation(self, operation: AbstractOperation) -> Operation:
         """The handler, ready to be called."""
+        headers = _cache_headers(operation)
         media_types = _media_types(operation)
         if media_types is not None:
-            return _StreamOperation(operation.function, self.services, media_types)
-        dispatch = _DispatchOperation(operation.function, self.services)
+            return _StreamOperation(operation.function, self.services, headers, media_types)
+        dispatch = _DispatchOperation(operation.function, self.services, headers)
         if any(parameter["name"] == IF_NONE_MATCH for parameter in unique_parameters(operation)):
             return _ConditionalOperation(dispatch)
         return dispatch
+
+
+def _cache_headers(operation: AbstractOperation) -> Headers:
+    """The header fields for caches: the only value that the document allows for `Cache-Control`, or `no-store`.
+
+    What a cache may store depends on the token (RFC 9111, section 4.1). Raises `ContractError` for several values.
+    """
+    described = (response.get("headers", {}) for status, response in operation.responses.items() if status < "4")
+    values = {
+        value
+        for headers in described
+        if "Cache-Control" in headers
+        for value in headers["Cache-Control"]["schema"].get("enum", ("",))
+    } or {"no-store"}
+    if len(values) > 1 or "" in values:
+        raise ContractError(f"{operation.operation_id}: Cache-Control must have an enum of one value")
+    (value,) = values
+    field = (b"cache-control", value.encode())
+    return [field] if value == "no-store" else [field, _VARY]
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,11 @@ def test_the_request_chooses_the_coding(
     assert answer.status_code == 200
     assert answer.headers.get("content-encoding") == coding
     assert decoded(answer) == plain.content
-    assert "Accept-Encoding" in answer.headers.get_list("vary") == plain.headers.get_list("vary")
+    assert (
+        "Accept-Encoding"
+        in answer.headers.get_list("vary", split_commas=True)
+        == plain.headers.get_list("vary", split_commas=True)
+    )
     if coding is not None:
         assert len(answer.content) < len(plain.content) / 2
 
@@ -88,7 +92,7 @@ def test_small_content_has_no_coding(service: Service, new_user: NewUser) -> Non
     client.put(path, json={"description": "b" * missing}).raise_for_status()
     below = fetch(service, subject, LIST, "gzip")
     assert (len(below.content), below.headers.get("content-encoding")) == (SMALLEST_BYTES - 1, None)
-    assert "Accept-Encoding" not in below.headers.get_list("vary")
+    assert "Accept-Encoding" not in below.headers.get_list("vary", split_commas=True)
     client.put(path, json={"description": "b" * (missing + 1)}).raise_for_status()
     assert fetch(service, subject, LIST, "gzip").headers["content-encoding"] == "gzip"
 
@@ -101,7 +105,7 @@ def test_a_large_problem_has_a_coding_too(service: Service, owner: str, coding: 
     answer = ask(service, request("POST", "/api/tasks/import", [*fields, *accepted]), body)
     assert (answer.status_code, answer.headers.get("content-encoding")) == (422, coding)
     assert len(value(answer)["errors"]) == 400
-    assert "Accept-Encoding" in answer.headers.get_list("vary")
+    assert "Accept-Encoding" in answer.headers.get_list("vary", split_commas=True)
     assert answer.headers["content-length"] == str(len(answer.content))
 
 

@@ -51,7 +51,7 @@ def test_a_tag_gets_304_with_the_coding_it_came_with(service: Service, owner: st
             answer = fetch(service, owner, "/api/tasks", accepted, If_None_Match=tag)
             assert answer.status_code == (304 if coding == accepted else 200)
             assert answer.headers["etag"] == found[accepted]
-            assert "Accept-Encoding" in answer.headers.get_list("vary")
+            assert "Accept-Encoding" in answer.headers.get_list("vary", split_commas=True)
             if answer.status_code == 304:
                 assert answer.content == b""
                 assert not {"content-encoding", "content-length", "content-type"} & set(answer.headers)

@@ -18,6 +18,7 @@ MARK = "the owner's secret"
 
 OF_A_TASK = [each for each in SECURED if "{task_id}" in each.template]
 OF_A_USER = [each for each in SECURED if "{user_id}" in each.template]
+VARYING = {"date", "server-timing", "x-request-id"}
 READING = [each for each in SECURED if each.method == "GET"]
 
 Fields = list[tuple[str, str]]
@@ -73,7 +74,7 @@ def ask(caller: Caller, operation: Operation, *fields: tuple[str, str], user_id:
 
 def said(answer: RawAnswer, task_id: str) -> tuple[int, list[tuple[str, str]], bytes]:
     """All of an answer except its request id, its date and the id that was asked for."""
-    told = [(name, value) for name, value in answer.headers.multi_items() if name not in {"date", "x-request-id"}]
+    told = [(name, value) for name, value in answer.headers.multi_items() if name not in VARYING]
     return answer.status_code, told, answer.content.replace(task_id.encode(), b"the id")
 
 

@@ -1,18 +1,24 @@
 """Cross-origin requests: which pages may read answers, and preflights."""
 
 import uuid
+from pathlib import Path
 
 import pytest
 
 from tests.http.answers import DOCUMENT, ORIGIN, allowed, answers_of_every_kind, filled
 from tests.http.bodies.test_bodies import JSON
 from tests.support.raw_http import ask, problem, request
-from tests.support.service import Service
+from tests.support.service import Service, running_service
 from tests.support.types import Owner
 
 # Origins
 
-EXPOSED = {"ETag", "Link", "Location", "Retry-After", "X-Request-ID"}
+EXPOSED = {
+    *("Content-Disposition", "ETag", "Idempotent-Replayed", "Link", "Location", "RateLimit", "RateLimit-Policy"),
+    *("Retry-After", "Server-Timing", "WWW-Authenticate", "X-Request-ID"),
+}
+IGNORED = "baggage,cache-control,if-modified-since,prefer,sentry-trace,traceparent,tracestate,x-requested-with"
+"""Header fields of front ends that have no effect, as a browser lists them in a preflight."""
 
 
 @answers_of_every_kind
@@ -22,7 +28,7 @@ def test_a_page_of_an_allowed_origin_may_read_every_answer(
 ) -> None:
     answer = ask(service, request(method, target, {**headers, "origin": origin}.items()))
     assert answer.headers.get_list("access-control-allow-origin") == [origin]
-    assert "access-control-allow-credentials" not in answer.headers
+    assert answer.headers.get_list("access-control-allow-credentials") == ["true"]
     assert "Origin" in answer.headers["vary"]
     if "access-control-request-method" not in headers:
         assert set(answer.headers["access-control-expose-headers"].split(", ")) >= EXPOSED
@@ -84,7 +90,7 @@ def test_a_preflight_permits_what_the_contract_needs(service: Service, member: O
         headers = {
             "origin": ORIGIN,
             "access-control-request-method": method,
-            "access-control-request-headers": "authorization,content-type,x-request-id",
+            "access-control-request-headers": f"authorization,content-type,x-request-id,{IGNORED}",
         }
         answer = service.client().options(target, headers=headers)
         assert (answer.status_code, answer.content) == (204, b"")
@@ -92,7 +98,8 @@ def test_a_preflight_permits_what_the_contract_needs(service: Service, member: O
         assert answer.headers["access-control-allow-origin"] == ORIGIN
         assert method in answer.headers["access-control-allow-methods"].split(", ")
         permitted = answer.headers["access-control-allow-headers"].lower().split(", ")
-        assert {"authorization", "content-type", "x-request-id"} <= set(permitted)
+        assert {"authorization", "content-type", "x-request-id", *IGNORED.split(",")} <= set(permitted)
+        assert answer.headers["access-control-allow-credentials"] == "true"
 
 
 @pytest.mark.parametrize(
@@ -109,3 +116,15 @@ def test_a_preflight_for_anything_else_permits_nothing(service: Service, headers
     answer = service.client().options("/api/tasks", headers={"origin": ORIGIN, **headers})
     assert (answer.status_code, answer.headers["allow"]) == (204, "DELETE, GET, HEAD, OPTIONS, PATCH, POST")
     assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+def test_any_origin_gets_no_credentials(database_url: str, tmp_path: Path) -> None:
+    """Browsers refuse credentials with `*` (Fetch standard, section 3.3.5), and so would any page's cookies be sent."""
+    with running_service(tmp_path, DATABASE_URL=database_url, CORS_ORIGINS="*") as service:
+        preflight = {"origin": ORIGIN, "access-control-request-method": "GET"}
+        for answer in (
+            service.client().get("/api/tasks", headers={"origin": ORIGIN}),
+            service.client().options("/api/tasks", headers=preflight),
+        ):
+            assert answer.headers["access-control-allow-origin"] == "*"
+            assert "access-control-allow-credentials" not in answer.headers

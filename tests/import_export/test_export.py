@@ -70,7 +70,7 @@ def test_an_export_is_of_one_user_and_ndjson_by_default(here: TasksApi, there: T
     there.create()
     answer = here.client.get(f"{here.tasks}/export")
     assert (answer.headers["content-type"], read(answer.content, "ndjson")) == (NDJSON, [task])
-    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["cache-control"] == "private, no-cache"
 
 
 @pytest.mark.parametrize("format", MEDIA_TYPES)

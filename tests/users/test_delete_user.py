@@ -30,6 +30,7 @@ def kept_of(connection: Connection, subject: str) -> Counter[str]:
 def fill_every_table(api: TasksApi) -> None:
     create_in_every_state(api)
     api.client.post(api.tasks, json={"title": "t"}, headers={"Idempotency-Key": "k"}).raise_for_status()
+    api.client.patch(api.tasks, json={"completed": True}, headers={"Idempotency-Key": "l"}).raise_for_status()
 
 
 def test_nothing_is_kept_of_a_user_who_is_deleted(ada: Owner, bob: Owner, connection: Connection) -> None:

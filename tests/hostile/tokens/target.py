@@ -28,7 +28,7 @@ from tests.support.service import Service, running_service
 
 PATH = "/api/ada/tasks"
 # Fields that may differ between two refusals: request id, date, and remaining requests.
-_OF_ONE_ANSWER = {"x-request-id", "date", "ratelimit", "ratelimit-policy"}
+_OF_ONE_ANSWER = {"x-request-id", "date", "server-timing", "ratelimit", "ratelimit-policy"}
 _REFUSED = '"security.token_refused"'
 _UNDECIDED = '"unavailable"'
 # About ten times the cost of the dearest token here, and a hundredth of the cost of a token that needs a bound.
