@@ -50,6 +50,11 @@ class Operation:
         return {each["name"]: example(each["schema"]) for each in self.parameters if needs(each, "query")}
 
     @property
+    def names(self) -> set[str]:
+        """The names of the parameters."""
+        return {each["name"] for each in self.parameters}
+
+    @property
     def strings(self) -> list[str]:
         """The members of the body that are text."""
         return [name for name, schema in self._members.items() if schema.get("type") == "string"]

@@ -102,7 +102,8 @@ def test_another_users_task_looks_exactly_like_a_missing_one(
     never = str(uuid.uuid4())
     for fields in conditions(ada):
         missing = ask(bob, operation, *fields, user_id=bob.subject, task_id=never)
-        problem(service, missing, "task-not-found")
+        refused = "Idempotency-Key" in dict(fields) and "Idempotency-Key" not in operation.names
+        problem(service, missing, "validation-failed" if refused else "task-not-found")
         assert not {"etag", "last-modified", "location"} & set(missing.headers)
         for task in (ada.live, ada.trashed):
             for task_id in (task["id"], task["id"].upper()):
