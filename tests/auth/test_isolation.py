@@ -38,7 +38,7 @@ class Operation:
         return client.request(self.method, path, **options)
 
     def _valid_input(self) -> dict[str, Any]:
-        if self.name.startswith(("create", "update")):
+        if self.name.startswith(("create", "update", "patch")):
             return {"json": {"title": "of an intruder", "completed": True}}
         if self.name.startswith("complete"):
             return {"json": {"completed": True}}
