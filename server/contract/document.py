@@ -108,6 +108,24 @@ def resolved(document: Mapping[str, Any], item: Mapping[str, Any]) -> Mapping[st
     return document
 
 
+def record_array(content: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the schema of the array that each media type of a content has in its own form; None for JSON only.
+
+    Raises `ContractError` unless JSON has the array, and the other media types, which no schema describes, are files.
+    """
+    files_ = [media["schema"] for media_type, media in content.items() if media_type != JSON]
+    if not files_:
+        return None
+    array: Mapping[str, Any] = content.get(JSON, {}).get("schema", {})
+    if array.get("type") != "array" or any((file.get("type"), file.get("format")) != _FILE for file in files_):
+        raise ContractError("media types other than JSON must be binary, beside an array in JSON")
+    return array
+
+
+_FILE: Final = ("string", "binary")
+"""Type and format of a file (OpenAPI 3.0.3, section 4.7.14.2)."""
+
+
 def larger_bodies(document: Mapping[str, Any]) -> list[tuple[re.Pattern[bytes], int]]:
     """Return the paths whose request bodies have an `x-max-bytes`, and its value."""
     bodies = (

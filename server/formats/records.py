@@ -18,9 +18,10 @@ RECORD_TOO_LONG: Final = f"must be at most {RECORD_BYTES} bytes long"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A record of a request body: the number of its first line, from 1, and its value, or else the violation."""
+    """A record of a request body: its place, and its value, or else the violation."""
 
-    line: int
+    place: int | str
+    """The number of its first line, from 1, or its JSON Pointer (RFC 6901)."""
     value: Any = None
     error: str | None = None
 
@@ -47,8 +48,11 @@ class RecordFormat(ABC):
 
     @abstractmethod
     def read(self, content: bytes, schema: Mapping[str, Any]) -> Iterator[Record | None]:
-        """Read the content, given the schema of a record. Yields None for a blank line. Never raises."""
+        """Read the content, given the schema of a record. Yields None for a blank line.
+
+        Raises `Problem` (400) for content that has no records because it is not of the media type.
+        """
 
     @abstractmethod
     def write(self, page: Page, names: Sequence[str], *, first: bool) -> bytes:
-        """Write a page of records with members of these names. The first page may be empty."""
+        """Write a page of records with members of these names. Only the first page may be empty."""

@@ -4,6 +4,7 @@ The time that it takes grows with the length of the field and no faster: what it
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from server.problems import NOT_ACCEPTABLE, Problem
@@ -23,6 +24,26 @@ def check_accept(field: bytes | None, media_type: str) -> None:
     raise Problem(NOT_ACCEPTABLE, f"The response is available as {media_type} only.")
 
 
+def choose_media_type(field: bytes | None, media_types: Sequence[str]) -> str:
+    """Return the media type that an `Accept` field prefers, or the first of those that it prefers alike.
+
+    A type that the field names is preferred to one that a range such as `*/*` matches. Raises `Problem` (406) if the
+    field excludes all of them.
+    """
+    if not field or field == b"*/*" or not field.strip(b", \t"):
+        return media_types[0]
+    ranges = _media_ranges(field.decode("latin-1"))
+    preferred = max(media_types, key=lambda media_type: _preference(ranges, media_type))
+    if _preference(ranges, preferred)[0] > 0:
+        return preferred
+    raise Problem(NOT_ACCEPTABLE, f"The response is available as {one_of(media_types)} only.")
+
+
+def one_of(media_types: Sequence[str]) -> str:
+    """Return a list of media types in words."""
+    return " or ".join(filter(None, (", ".join(media_types[:-1]), media_types[-1])))
+
+
 def accepts(field: str, media_type: str) -> bool:
     """Return whether the field allows the media type: the most specific range that matches it decides.
 
@@ -32,25 +53,29 @@ def accepts(field: str, media_type: str) -> bool:
     """
     if field == media_type or not field.strip(", \t"):
         return True
-    ranges = _media_ranges(field)
-    for media_range in (media_type, media_type.partition("/")[0] + "/*", "*/*"):
+    return _preference(_media_ranges(field), media_type)[0] > 0
+
+
+def _preference(ranges: Mapping[str, float], media_type: str) -> tuple[float, int]:
+    """Return the weight of the most specific range that matches the media type, and how specific it is."""
+    for specificity, media_range in ((2, media_type), (1, media_type.partition("/")[0] + "/*"), (0, "*/*")):
         if media_range in ranges:
-            return ranges[media_range]
-    return False
+            return ranges[media_range], specificity
+    return 0, 0
 
 
-def _media_ranges(field: str) -> dict[str, bool]:
-    """Return the media ranges in lower case, each with whether it is wanted: its weight is not 0.
+def _media_ranges(field: str) -> dict[str, float]:
+    """Return the media ranges in lower case with their weights.
 
-    A range that is given several times, such as with different parameters, is wanted if it is wanted once.
+    A range that is given several times, such as with different parameters, has the highest of its weights.
     """
-    ranges: dict[str, bool] = {}
+    ranges: dict[str, float] = {}
     for element in _QUOTED.sub('""', field.lower()).split(","):
         media_range, *parameters = element.split(";")
         weight = _weight(parameters)
         if weight is not None:
             name = media_range.strip(_WHITE_SPACE)
-            ranges[name] = ranges.get(name, False) or weight > 0
+            ranges[name] = max(ranges.get(name, 0), weight)
     return ranges
 
 

@@ -4,8 +4,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from connexion.operations import AbstractOperation
@@ -13,17 +12,18 @@ from starlette.routing import Router
 
 from handlers.types import Answer, Context, Services
 from server.auth.expiry import expiry_check
-from server.contract.document import JSON, ContractError
+from server.contract.document import JSON, ContractError, record_array
 from server.contract.parameters import IF_NONE_MATCH
 from server.formats import RECORD_FORMATS
 from server.formats.content_coding import described
 from server.formats.stream import Stream
 from server.formats.strict_json import ORJSON_OPTIONS
-from server.pipeline.content_negotiation import check_accept
+from server.pipeline.content_negotiation import choose_media_type
 from server.pipeline.stage import Operation, StageApi, unique_parameters
 from server.request_context import Headers, RequestContext, Response
 
 _VARY: Final = (b"vary", b"Authorization")
+_VARY_ACCEPT: Final = (b"vary", b"Accept")
 _CONTENT_TYPE: Final = (b"content-type", JSON.encode())
 _OF_CONTENT: Final = (b"content-type", b"content-length", b"content-encoding")
 _OPAQUE_TAG: Final = re.compile(rb'"[^"]*"')
@@ -60,14 +60,23 @@ class _StreamOperation:
         self.media_types = media_types
 
     async def __call__(self, request: RequestContext) -> Response:
-        media_type = self.media_types.by_value[request.arguments[self.media_types.parameter]]
-        check_accept(request.fields.get(b"accept"), media_type)
+        media_type = self._choose(request)
         answer = await self.handler(Context(self.services, request.path, request.user), **request.arguments)
         stream = Stream(answer.body, RECORD_FORMATS[media_type], self.media_types.names)
         if request.user is not None:
             stream.add_check(expiry_check(request.user))
-        headers = [*self.headers, *_encoded(answer.headers), (b"content-type", media_type.encode())]
+        headers = [*self.headers, _VARY_ACCEPT, *_encoded(answer.headers), (b"content-type", media_type.encode())]
         return Response(answer.status, headers, stream)
+
+    def _choose(self, request: RequestContext) -> str:
+        """The media type that the parameter chooses, or without it `Accept`. Raises `Problem` (406)."""
+        parameter, by_value, _ = self.media_types
+        given = request.arguments[parameter]
+        if given is not None:
+            return by_value[given]
+        media_type = choose_media_type(request.fields.get(b"accept"), list(by_value.values()))
+        request.arguments[parameter] = next(value for value, of_value in by_value.items() if of_value == media_type)
+        return media_type
 
 
 def _encoded(headers: Mapping[str, str]) -> Headers:
@@ -121,7 +130,11 @@ class DispatchApi(StageApi):
     def make_operation(self, operation: AbstractOperation) -> Operation:
         """The handler, ready to be called."""
         headers = _cache_headers(operation)
-        media_types = _media_types(operation)
+        try:
+            media_types = _media_types(operation)
+        except ContractError as error:
+            message = f"{operation.operation_id}: {error}"
+            raise ContractError(message) from error
         if media_types is not None:
             return _StreamOperation(operation.function, self.services, headers, media_types)
         dispatch = _DispatchOperation(operation.function, self.services, headers)
@@ -149,12 +162,12 @@ def _cache_headers(operation: AbstractOperation) -> Headers:
     return [field] if value == "no-store" else [field, _VARY]
 
 
-@dataclass(frozen=True, slots=True)
-class _MediaTypes:
+class _MediaTypes(NamedTuple):
     """The media types of a response of records, of which a parameter of the query chooses one (`x-media-types`)."""
 
     parameter: str
     by_value: Mapping[str, str]
+    """The media types by the value of the parameter, the preferred one first."""
     names: Sequence[str]
     """The names of the members of a record."""
 
@@ -165,24 +178,20 @@ def _media_types(operation: AbstractOperation) -> _MediaTypes | None:
     Raises `ContractError` unless these are the media types of the response and the values of the parameter.
     """
     content = {
-        media_type: media["schema"]
+        media_type: media
         for status, response in operation.responses.items()
         if status < "4"
         for media_type, media in response.get("content", {}).items()
         if media_type in RECORD_FORMATS
     }
+    array = record_array(content)
     by_value: dict[str, str] = {}
     chooser = ""
     for parameter in unique_parameters(operation):
         if parameter["in"] == "query" and (media_types := parameter["schema"].get("x-media-types")):
             chooser, by_value = parameter["name"], media_types
             if by_value.keys() != set(parameter["schema"].get("enum", ())):
-                raise ContractError(f"{operation.operation_id}: x-media-types must name the values of enum")
-    if set(by_value.values()) != (content.keys() if by_value else content.keys() - {JSON}):
-        raise ContractError(f"{operation.operation_id}: x-media-types must name the media types of the response")
-    if not by_value:
-        return None
-    schema, *others = content.values()
-    if any(other != schema for other in others):
-        raise ContractError(f"{operation.operation_id}: the media types of the response must have the same schema")
-    return _MediaTypes(chooser, by_value, list(schema["items"]["properties"]))
+                raise ContractError("x-media-types must name the values of enum")
+    if set(by_value.values()) != (set() if array is None else content.keys()):
+        raise ContractError("x-media-types must name the media types of the response")
+    return None if array is None else _MediaTypes(chooser, by_value, list(array["items"]["properties"]))

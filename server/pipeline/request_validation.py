@@ -10,7 +10,7 @@ from connexion.middleware.abstract import RoutedMiddleware
 from connexion.operations import AbstractOperation
 
 from persistence.postgres.cooperative import Cooperative
-from server.contract.document import JSON, JSON_TYPES, ContractError
+from server.contract.document import JSON, JSON_TYPES, ContractError, record_array
 from server.contract.parameters import Parameter, compile_parameter, token_claim
 from server.contract.read_only import ReadOnlyMembers, compile_read_only, writable
 from server.contract.schemas import Formats, Validator, shown
@@ -18,7 +18,7 @@ from server.formats import RECORD_FORMATS
 from server.formats.content_coding import without_codings
 from server.formats.records import Record
 from server.formats.strict_json import parse_json
-from server.pipeline.content_negotiation import check_accept
+from server.pipeline.content_negotiation import check_accept, one_of
 from server.pipeline.stage import Operation, StageApi, unique_parameters
 from server.pipeline.uploads import ImportOperation, Uploads, has_content
 from server.problems import (
@@ -71,7 +71,7 @@ class _JsonBody:
 
 @dataclass(frozen=True, slots=True)
 class _RecordsBody:
-    """A body in a tabular format: a sequence of records."""
+    """A body of records, in one of several media types."""
 
     schema: Mapping[str, Any]
     """The schema of a record."""
@@ -84,7 +84,7 @@ class _RecordsBody:
         """The values of all records. Raises `Problem` (422) with every invalid record."""
         media_type = _media_type(request.fields)
         if media_type not in self.media_types:
-            raise Problem(UNSUPPORTED_MEDIA_TYPE, f"The body must be {' or '.join(self.media_types)} in UTF-8.")
+            raise Problem(UNSUPPORTED_MEDIA_TYPE, f"The body must be {one_of(self.media_types)} in UTF-8.")
         content = await self.uploads.read(request)
         values: list[Any] = []
         work = Cooperative()
@@ -102,13 +102,21 @@ class _RecordsBody:
         return values
 
     def _value(self, record: Record, violations: list[Violation]) -> Any:
-        error = record.error
-        if error is None and (found := self.validator.violations(record.value, "pointer")):
-            error = _in_one(found)
-        if error is not None:
-            violations.append(Violation("line", record.line, error))
-            return None
-        return record.value
+        if record.error is None and self.validator.is_valid(record.value):
+            return record.value
+        # The response has no more.
+        if len(violations) < self.max_records:
+            violations += self._violations(record)
+        return None
+
+    def _violations(self, record: Record) -> list[Violation]:
+        """Those of an item of an array with their pointers, or those of a line in one."""
+        if isinstance(record.place, str):
+            if record.error is not None:
+                return [Violation("pointer", record.place, record.error)]
+            return self.validator.violations(record.value, "pointer", record.place)[:_MAX_VIOLATIONS_PER_RECORD]
+        error = record.error or _in_one(self.validator.violations(record.value, "pointer"))
+        return [Violation("line", record.place, error)]
 
 
 def _in_one(violations: Sequence[Violation]) -> str:
@@ -242,14 +250,15 @@ def _compile_body(operation: AbstractOperation, formats: Formats, uploads: Uploa
         return None
     media_types = tuple(body["content"])
     schema, *others = [media["schema"] for media in body["content"].values()]
-    is_enforced = body.get("required") and all(other == schema for other in others)
-    if is_enforced and set(media_types) <= JSON_TYPES:
+    is_required = body.get("required", False)
+    if is_required and set(media_types) <= JSON_TYPES and all(other == schema for other in others):
         return _json_body(operation, schema, formats, uploads)
-    if not is_enforced or not RECORD_FORMATS.keys() >= set(media_types):
+    is_known = is_required and RECORD_FORMATS.keys() >= set(media_types)
+    array = record_array(body["content"]) if is_known else None
+    if array is None:
         raise ContractError("the request body is not enforced: it must be required, and JSON, NDJSON or CSV")
-    record = schema["items"]
-    max_records = schema["maxItems"]
-    return _RecordsBody(record, _body_validator(record, formats), max_records, media_types, uploads)
+    record = array["items"]
+    return _RecordsBody(record, _body_validator(record, formats), array["maxItems"], media_types, uploads)
 
 
 def _json_body(
@@ -278,7 +287,7 @@ def _media_type_of_success(operation: AbstractOperation) -> str | None:
         if status < "4"
         for media_type in item.get("content", ())
     }
-    if not {JSON, *RECORD_FORMATS} >= types:
+    if not RECORD_FORMATS.keys() >= types:
         raise ContractError("a success is neither JSON, NDJSON nor CSV")
     return types.pop() if len(types) == 1 else None
 

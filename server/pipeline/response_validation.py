@@ -10,6 +10,7 @@ import structlog
 from connexion.middleware.abstract import RoutedMiddleware
 from connexion.operations import AbstractOperation
 
+from server.contract.document import JSON
 from server.contract.schemas import Validator
 from server.formats.records import Page
 from server.formats.stream import Stream
@@ -115,11 +116,11 @@ class _ResponseApi(StageApi):
 
 def _compile_success(response: Mapping[str, Any]) -> _Success:
     content = response.get("content")
-    # A response with several media types has one schema for all of them, which the dispatch stage checks.
     headers = {name.lower().encode(): header for name, header in response.get("headers", {}).items()}
     headers.pop(_ADDED_LATER, None)
     return _Success(
-        Validator(next(iter(content.values()))["schema"]) if content else None,
+        # The schema of JSON is that of the records in the other media types too.
+        Validator(content[JSON]["schema"]) if content else None,
         frozenset(name for name, header in headers.items() if header.get("required")),
         {name: Validator(header["schema"]) for name, header in headers.items() if header["schema"]["type"] == "string"},
     )

@@ -99,8 +99,18 @@ SOME_SCHEMA = {"schema": {"type": "string"}}
                 {"target": "$.components.responses.TaskExport.content['text/csv'].schema", "remove": True},
                 update("$.components.responses.TaskExport.content['text/csv']", SOME_SCHEMA),
             ],
-            "exportMyTasks: the media types of the response must have the same schema",
+            "exportMyTasks: media types other than JSON must be binary, beside an array in JSON",
             id="format with its own schema",
+        ),
+        pytest.param(
+            [{"target": "$.components.responses.TaskExport.content['application/json']", "remove": True}],
+            "exportMyTasks: media types other than JSON must be binary, beside an array in JSON",
+            id="response with files only",
+        ),
+        pytest.param(
+            [update("$.components.requestBodies.NewTask.content", {"text/csv": SOME_SCHEMA})],
+            "createMyTask: media types other than JSON must be binary, beside an array in JSON",
+            id="body with an object and a file",
         ),
         pytest.param(
             [update(GET_HEALTH, {"security": [{}]})],
@@ -273,6 +283,7 @@ def breaching(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> It
         pytest.param("PATCH", "/api/tasks/{}/toggle", "there is a body", id="body where there is none"),
         pytest.param("GET", "/api/tasks/export", "/0/created_at must be at most 5", id="record"),
         pytest.param("GET", "/api/tasks/export?format=csv", "/0/created_at must be at most 5", id="record of CSV"),
+        pytest.param("GET", "/api/tasks/export?format=json", "/0/created_at must be at most 5", id="item of an array"),
     ],
 )
 @pytest.mark.slow

@@ -78,6 +78,11 @@ class Operation:
         names = schema.get("required") or [self.a_member]
         return {name: example(self._members[name]) for name in names} | members
 
+    def content(self, media_type: str) -> str:
+        """The content of a request with a valid body, in any media type but CSV."""
+        body = self.valid()
+        return json.dumps([body] if media_type.lower().startswith(JSON) and NDJSON in self.bodies else body) + "\n"
+
     def takes(self, member: str, value: Any) -> bool:
         """Return True if the contract lets the member of the body have this value."""
         return _validator(json.dumps(to_json_schema(self._members[member]))).is_valid(value)
@@ -99,6 +104,13 @@ def example(schema: Schema) -> Any:
     return {"string": "a", "boolean": True, "integer": 1}[schema["type"]]
 
 
+def _body_schema(content: Mapping[str, Any]) -> Schema:
+    """The schema of a body, or of each record in it."""
+    schema: Schema = content[JSON]["schema"] if content else {}
+    items: Schema = schema.get("items", schema)
+    return items
+
+
 def _all() -> Iterator[Operation]:
     for path, method, item in operations(DOCUMENT):
         operation = resolved(item)
@@ -108,7 +120,7 @@ def _all() -> Iterator[Operation]:
             method.upper(),
             path,
             resolved(DOCUMENT["paths"][path].get("parameters", [])) + operation.get("parameters", []),
-            {name: media["schema"].get("items", media["schema"]) for name, media in content.items()},
+            dict.fromkeys(content, _body_schema(content)),
             frozenset(described_responses(DOCUMENT, item)),
             operation.get("security") != [],
         )
@@ -116,7 +128,7 @@ def _all() -> Iterator[Operation]:
 
 OPERATIONS = list(_all())
 SECURED = [operation for operation in OPERATIONS if operation.is_secured]
-WITH_JSON = [operation for operation in OPERATIONS if JSON in operation.bodies]
+WITH_JSON = [operation for operation in OPERATIONS if operation.bodies.keys() == {JSON}]
 WITH_LINES = [operation for operation in OPERATIONS if NDJSON in operation.bodies]
 
 

@@ -63,7 +63,8 @@ def parts(operation: Operation) -> tuple[Fields, bytes | None]:
     """Return the header fields and the body that an operation needs besides its path."""
     if not operation.bodies:
         return [], None
-    return [("Content-Type", next(iter(operation.bodies)))], json.dumps(operation.valid()).encode() + b"\n"
+    media_type = next(iter(operation.bodies))
+    return [("Content-Type", media_type)], operation.content(media_type).encode()
 
 
 def ask(caller: Caller, operation: Operation, *fields: tuple[str, str], user_id: str, task_id: str) -> RawAnswer:

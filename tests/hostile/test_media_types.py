@@ -188,7 +188,8 @@ def test_a_media_type_is_taken_in_utf_8_or_not_at_all(
 
     titles = listed(caller)
     for content_type, is_taken in tally.part_of(declared(operation)):
-        text = "title\r\n\u00e9\r\n" if content_type.lower().startswith(CSV) else json.dumps(operation.valid()) + "\n"
+        is_csv = content_type.lower().startswith(CSV)
+        text = "title\r\n\u00e9\r\n" if is_csv else operation.content(content_type)
         answer = caller.ask(operation, in_charset(text, content_type), content_type, task_id=task_id)
         check = check_taken if is_taken else check_refused
         tally.add(content_type[:100], check_too_long if len(content_type) > CONTENT_TYPE_BYTES else check, answer)
@@ -262,8 +263,9 @@ def test_a_content_coding_is_unsupported(
     service: Service, caller: Caller, task_id: str, operation: Operation, tally: Tally
 ) -> None:
     target = operation.target(user_id=caller.subject, task_id=task_id)
-    body = json.dumps(operation.valid()).encode()
-    given = [("Content-Type", next(iter(operation.bodies)))]
+    media_type = next(iter(operation.bodies))
+    body = operation.content(media_type).encode()
+    given = [("Content-Type", media_type)]
     for coding, encode in CODINGS.items():
         answer = caller.send(operation.method, target, [*given, ("Content-Encoding", coding)], encode(body))
         tally.add(coding, lambda answer: problem(service, answer, "unsupported-media-type"), answer)

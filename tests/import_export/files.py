@@ -1,4 +1,4 @@
-"""Exported and imported files: NDJSON and CSV."""
+"""Exported and imported content: NDJSON, CSV and JSON arrays."""
 
 import csv
 import io
@@ -14,7 +14,8 @@ from tests.support.waiting import until
 
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
-MEDIA_TYPES = {"ndjson": NDJSON, "csv": CSV}
+JSON = "application/json"
+MEDIA_TYPES = {"ndjson": NDJSON, "csv": CSV, "json": JSON}
 MEMBERS = ["id", "user_id", "title", "description", "completed", "created_at", "updated_at"]
 MOST_BYTES = 10 * 1024 * 1024
 MOST_LINES = 50_000
@@ -90,6 +91,9 @@ def read(content: bytes, format: str) -> list[Json]:  # noqa: A002
     """The tasks in an export, as JSON has them."""
     if format == "ndjson":
         return [json.loads(line) for line in content.split(b"\n")[:-1]]
+    if format == "json":
+        items: list[Json] = json.loads(content)
+        return items
     records = csv.DictReader(io.StringIO(content.decode(), newline=""), strict=True)
     assert records.fieldnames == MEMBERS
     return [

@@ -85,25 +85,42 @@ def test_head_tells_the_type_of_an_export_without_its_content(here: TasksApi, fo
 
 
 @pytest.mark.parametrize(
-    ("accept", "format", "status"),
+    ("accept", "format"),
     [
-        ("*/*", "ndjson", 200),
-        ("*/*", "csv", 200),
-        ("application/x-ndjson", "ndjson", 200),
-        ("Text/CSV", "csv", 200),
-        ("application/*", "ndjson", 200),
-        ("text/csv, application/x-ndjson;q=0.5", "ndjson", 200),
-        ("text/html", "csv", 406),
-        ("application/json", "ndjson", 406),
-        ("text/csv", "ndjson", 406),
-        ("application/*, text/csv;q=0", "csv", 406),
+        ("*/*", "ndjson"),
+        ("", "ndjson"),
+        ("Text/CSV", "csv"),
+        ("application/json", "json"),
+        ("application/*", "ndjson"),
+        ("text/*, application/x-ndjson;q=0.5", "csv"),
+        ("text/csv;q=0.5, application/json;q=0.6, */*;q=0.1", "json"),
+        ("application/json, text/plain, */*", "json"),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "ndjson"),
+        ("*/*, application/x-ndjson;q=0", "csv"),
     ],
 )
-def test_an_export_honours_accept(service: Service, here: TasksApi, accept: str, format: str, status: int) -> None:  # noqa: A002
+def test_accept_chooses_the_format_of_an_export(here: TasksApi, accept: str, format: str) -> None:  # noqa: A002
+    task = here.create()
+    answer = here.client.get(f"{here.tasks}/export", headers={"accept": accept})
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == MEDIA_TYPES[format]
+    assert answer.headers["content-disposition"] == f'attachment; filename="tasks.{format}"'
+    assert "Accept" in answer.headers["vary"]
+    assert read(answer.content, format) == [task]
+
+
+@pytest.mark.parametrize("format", MEDIA_TYPES)
+@pytest.mark.parametrize("accept", ["text/csv", "application/json", "text/html", "*/*;q=0"])
+def test_the_parameter_wins_over_accept(here: TasksApi, accept: str, format: str) -> None:  # noqa: A002
     answer = here.client.get(f"{here.tasks}/export", params={"format": format}, headers={"accept": accept})
-    assert answer.status_code == status
-    if status == 406:
-        problem(service, answer, "not-acceptable")
+    assert (answer.status_code, answer.headers["content-type"]) == (200, MEDIA_TYPES[format])
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/*;q=0, text/csv;q=0"])
+def test_an_export_that_accept_excludes_is_refused(service: Service, here: TasksApi, accept: str) -> None:
+    answer = here.client.get(f"{here.tasks}/export", headers={"accept": accept})
+    detail = problem(service, answer, "not-acceptable")["detail"]
+    assert detail == "The response is available as application/x-ndjson, text/csv or application/json only."
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,18 @@ from typing import Self
 import httpx2
 import pytest
 
-from tests.import_export.files import CSV, MOST_BYTES, MOST_LINES, NDJSON, WAIT_SECONDS, everything, lines, result, send
+from tests.import_export.files import (
+    CSV,
+    JSON,
+    MOST_BYTES,
+    MOST_LINES,
+    NDJSON,
+    WAIT_SECONDS,
+    everything,
+    lines,
+    result,
+    send,
+)
 from tests.support.api import TasksApi, bearer, both_apis
 from tests.support.raw_http import problem
 from tests.support.service import Service, token
@@ -91,10 +102,20 @@ def _good() -> bytes:
     return content[:MOST_BYTES].rpartition(b"\n")[0]
 
 
+def _array(items: list[bytes]) -> bytes:
+    return b"[" + b",".join(items) + b"]"
+
+
 @pytest.mark.parametrize(
     ("make", "media_type", "status"),
     [
         (_good, NDJSON, 200),
+        (lambda: _array(_good().splitlines()), JSON, 200),
+        (lambda: _array([b"[" + b"[]," * 21_000 + b"1]"] * 160), JSON, 422),
+        (lambda: b"[" + b" " * (MOST_BYTES - 3) + b"1]", JSON, 422),
+        (lambda: b"[" + b"1," * 5_000_000 + b"1]", JSON, 422),
+        (lambda: _array([b"{" + b",".join(b'"%d":1' % number for number in range(7_000)) + b"}"] * 150), JSON, 422),
+        (lambda: b"{" + b",".join(b'"%d":1' % number for number in range(900_000)) + b"}", JSON, 422),
         (lambda: b"title\n" + b"\n" * (MOST_BYTES - 6), CSV, 422),
         (lambda: b"[" + b"1," * 5_000_000 + b"1]", NDJSON, 422),
         (lambda: b"{" + b",".join(b'"%d":1' % number for number in range(900_000)) + b"}", NDJSON, 422),
@@ -104,6 +125,12 @@ def _good() -> bytes:
     ],
     ids=[
         "tasks",
+        "an array of tasks",
+        "an array of arrays",
+        "an array with white space",
+        "an array of numbers",
+        "an array of objects with many members",
+        "an object instead of an array",
         "blank records",
         "a long array",
         "an object of many members",

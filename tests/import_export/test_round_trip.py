@@ -27,7 +27,7 @@ def as_of(task: Json, subject: str, format: str) -> Json:  # noqa: A002
     return {
         **task,
         "user_id": subject,
-        "description": task["description"] if format == "ndjson" else task["description"] or None,
+        "description": (task["description"] or None) if format == "csv" else task["description"],
     }
 
 
