@@ -18,6 +18,7 @@ from handlers.types import Services
 from persistence.cursor import parse_cursor
 from persistence.postgres.database import Database
 from server.auth.configuration import token_verifier
+from server.commands.token import demo_token
 from server.contract.document import ContractError, larger_bodies, load_document, operations_with
 from server.contract.fields import field_limits, methods, refused_fields
 from server.contract.schemas import Format, Formats
@@ -29,7 +30,7 @@ from server.middleware.cors import CrossOriginMiddleware
 from server.middleware.errors import ProblemMiddleware
 from server.middleware.request_limits import RequestLimitsMiddleware
 from server.middleware.security_headers import security_headers
-from server.pages import pages
+from server.pages.routes import pages
 from server.pipeline import (
     DispatchApi,
     RequestValidationMiddleware,
@@ -72,7 +73,8 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
     verifier = token_verifier(settings)
     limits = rate_limits(settings)
     metrics = None if "PROMETHEUS_MULTIPROC_DIR" in os.environ else REGISTRY
-    documentation = pages(document, metrics=metrics)
+    demo = partial(demo_token, settings) if settings.environment == "development" else None
+    documentation = pages(document, metrics=metrics, demo_token=demo)
 
     lag = EventLoopLag()
     app = AsyncApp(

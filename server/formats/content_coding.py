@@ -55,6 +55,12 @@ CODINGS: Final[Mapping[str, Callable[[], Compressor]]] = {
 }
 """The codings, the preferred one first, and what makes a compressor."""
 
+THOROUGH: Final[Mapping[str, Callable[[bytes], bytes]]] = {
+    "zstd": partial(zstd.compress, level=9),
+    "gzip": partial(zlib.compress, level=6, wbits=16 + zlib.MAX_WBITS),
+}
+"""What compresses content once that is sent often: about 80 ms for the 1.9 MB of Swagger UI."""
+
 # RFC 9110, section 12.4.2.
 _WEIGHT: Final = re.compile(r"[ \t]*q=([01](?:\.[0-9]{0,3})?)[ \t]*", re.IGNORECASE)
 _TAG_OF_CODING: Final = re.compile(rf'\.(?:{"|".join(CODINGS)})(?=")')

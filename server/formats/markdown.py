@@ -19,6 +19,11 @@ def render(text: str) -> str:
     return html.replace("</h1>", f"</h1>\n<nav><ul>{links}</ul></nav>", 1)
 
 
+def render_inline(text: str) -> str:
+    """Render the words of one paragraph, without an element around them."""
+    return str(MarkdownIt("commonmark", {"html": False}).renderInline(text))
+
+
 def _identify(tokens: Sequence[Token]) -> list[tuple[str, str]]:
     """Give each heading of the second level an id, and return ids and titles."""
     entries = []

@@ -1,8 +1,5 @@
 """The innermost stage: it calls the handler and writes its answer."""
 
-import base64
-import hashlib
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -16,6 +13,7 @@ from server.contract.document import JSON, ContractError, record_array
 from server.contract.parameters import IF_NONE_MATCH
 from server.formats import RECORD_FORMATS
 from server.formats.content_coding import described
+from server.formats.entity_tags import entity_tag, is_listed
 from server.formats.stream import Stream
 from server.formats.strict_json import ORJSON_OPTIONS
 from server.pipeline.content_negotiation import choose_media_type
@@ -26,7 +24,6 @@ _VARY: Final = (b"vary", b"Authorization")
 _VARY_ACCEPT: Final = (b"vary", b"Accept")
 _CONTENT_TYPE: Final = (b"content-type", JSON.encode())
 _OF_CONTENT: Final = (b"content-type", b"content-length", b"content-encoding")
-_OPAQUE_TAG: Final = re.compile(rb'"[^"]*"')
 
 Handler = Callable[..., Awaitable[Answer]]
 """A function of `handlers/`: it takes a `Context` and the parameters of its operation, by name."""
@@ -95,27 +92,16 @@ class _ConditionalOperation:
             raise TypeError("a stream has no entity tag")
         tag = dict(response.headers).get(b"etag")
         if tag is None:
-            tag = _entity_tag(response.body, response.headers)
+            # Of where the list goes on, too.
+            tag = entity_tag(response.body, dict(response.headers).get(b"link", b""))
             response.headers.append((b"etag", tag))
         known = request.fields.get(b"if-none-match")
         if known is None:
             return response
         headers = described(response.headers, response.body, request.fields)
-        if not _matches(known, dict(headers)[b"etag"]):
+        if not is_listed(dict(headers)[b"etag"], known):
             return response
         return Response(304, [field for field in headers if field[0] not in _OF_CONTENT], b"")
-
-
-def _entity_tag(content: bytes, headers: Headers) -> bytes:
-    """A strong entity tag of the content, and of where it goes on."""
-    digest = hashlib.blake2b(content, digest_size=15)
-    digest.update(dict(headers).get(b"link", b""))
-    return b'"%s"' % base64.urlsafe_b64encode(digest.digest())
-
-
-def _matches(known: bytes, tag: bytes) -> bool:
-    """The comparison is weak: a `W/` makes no difference."""
-    return known in (tag, b"*") or tag in _OPAQUE_TAG.findall(known)
 
 
 class DispatchApi(StageApi):

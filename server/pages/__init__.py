@@ -1,0 +1,1 @@
+"""The pages outside the contract, for readers and for operators, and the files of Swagger UI."""
