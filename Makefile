@@ -8,9 +8,10 @@ OPERATION ?= get
 SECONDS ?= 10
 SAMPLE ?= 1
 PARALLEL = $(BIN)/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
+SWAGGER_UI = LICENSE NOTICE favicon-32x32.png swagger-ui.css swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast docs coverage torture fuzz lint lint-workflows types lint-contract audit check release bench bench-all bench-report bench-check profile lock clean
+.PHONY: help install run test test-fast docs coverage torture fuzz lint lint-workflows types lint-contract audit check release bench bench-all bench-report bench-check profile lock swagger-ui clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,6 +92,9 @@ lock: .venv/dev ## Choose the newest versions of all dependencies
 release: .venv/dev ## Write the files of the release TAG, such as v1.2.3, to build/release
 	$(BIN)/python -m docs.release "$$TAG"
 
+swagger-ui: server/pages/swagger_ui/node_modules ## Copy the files of Swagger UI from the package that server/pages/swagger_ui pins (needs npm)
+	cd server/pages/swagger_ui && cp $(addprefix node_modules/swagger-ui-dist/,$(SWAGGER_UI)) .
+
 clean: ## Remove what the other commands made, but no data
 	rm -rf .venv openapi/lint/node_modules bench/peers/fastify/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis .coverage*
 
@@ -116,6 +120,10 @@ clean: ## Remove what the other commands made, but no data
 bench/peers/fastify/node_modules: bench/peers/fastify/package-lock.json
 	! command -v npm >/dev/null || npm ci --silent --prefix $(@D)
 	@test ! -d $@ || touch $@
+
+server/pages/swagger_ui/node_modules: server/pages/swagger_ui/package-lock.json
+	npm ci --silent --ignore-scripts --prefix $(@D)
+	@touch $@
 
 openapi/lint/node_modules: openapi/lint/package-lock.json
 	npm ci --silent --prefix openapi/lint

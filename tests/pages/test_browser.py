@@ -5,7 +5,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
 from server.contract.document import load_document, operations
-from tests.pages.browser import SIZES, block, find, open_reference, prefer, resize
+from tests.pages.browser import SIZES, block, find, open_reference, prefer, resize, until
 from tests.support.service import Service
 
 DOCUMENT = load_document()
@@ -103,4 +103,4 @@ def test_a_change_of_the_colour_scheme_is_followed(service: Service, browser: Ch
     dark = brightness(browser, ".info", "backgroundColor")
     prefer(browser, "light")
     assert dark < 60
-    assert brightness(browser, ".info", "backgroundColor") > 200
+    until(browser, lambda _: brightness(browser, ".info", "backgroundColor") > 200)

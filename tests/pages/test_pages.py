@@ -9,6 +9,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 
 from server.contract.document import load_document
+from server.pages.problem_types import advice
 from server.problems import KINDS
 from tests.support.raw_http import RawConnection
 from tests.support.service import Service, running_service
@@ -91,6 +92,9 @@ def test_every_response_has_hsts_in_production(database_url: str, tmp_path: Path
         ("/docs", "text/html; charset=utf-8"),
         ("/docs/start.js", "text/javascript; charset=utf-8"),
         ("/docs/swagger-ui.css", "text/css; charset=utf-8"),
+        ("/docs/page.css", "text/css; charset=utf-8"),
+        ("/pages.css", "text/css; charset=utf-8"),
+        ("/favicon.ico", "image/png"),
         ("/docs/swagger-ui-bundle.js", "text/javascript; charset=utf-8"),
         ("/docs/favicon-32x32.png", "image/png"),
         ("/openapi.json", "application/json"),
@@ -100,7 +104,7 @@ def test_every_response_has_hsts_in_production(database_url: str, tmp_path: Path
     ],
 )
 def test_a_page_is_served_with_its_type_and_to_head_too(service: Service, path: str, media_type: str) -> None:
-    client = service.client()
+    client = service.client(**{"accept-encoding": "identity"})
     page, head = client.get(path), client.head(path)
     assert (page.status_code, page.headers["content-type"]) == (200, media_type)
     assert (head.status_code, head.content) == (200, b"")
@@ -124,12 +128,30 @@ def test_the_first_page_links_to_everything(service: Service) -> None:
     }
 
 
-def test_the_type_of_every_problem_leads_to_its_row(service: Service) -> None:
+def test_the_type_of_every_problem_leads_to_its_section(service: Service) -> None:
+    """It says what the problem means, and what to do about it."""
     assert addresses(service, "/problems").ids == [kind.code for kind in KINDS]
     text = service.client().get("/problems").text
-    for kind in KINDS:
-        assert f"<code>{kind.code}</code></td><td>{kind.status}</td><td>{kind.title}</td>" in text
+    _, *sections = text.split("<section ")
+    for kind, section in zip(KINDS, sections, strict=True):
+        assert section.startswith(f'id="{kind.code}">')
+        assert f"<code>{kind.code}</code>" in section
+        assert f">{kind.status}</span>" in section
+        assert f"<strong>{kind.title}.</strong>" in section
+        (what_to_do,) = re.findall(r"<strong>What to do:</strong> (.+?)</p>", section, re.DOTALL)
+        assert len(what_to_do) > 30
     assert "`" not in text
+
+
+def test_there_is_advice_about_each_problem() -> None:
+    assert advice().keys() == {kind.code for kind in KINDS}
+
+
+def test_header_fields_in_the_advice_are_those_of_the_document() -> None:
+    named = set(re.findall(r"`((?:[A-Z][A-Za-z]*-)+[A-Za-z]+)`", "\n".join(advice().values())))
+    parameters = {item["name"] for item in DOCUMENT["components"]["parameters"].values()}
+    known = parameters | DOCUMENT["components"]["headers"].keys() | {"Content-Type", "Content-Encoding", "X-Request-ID"}
+    assert {"Retry-After", "If-Match", "Idempotency-Key"} <= named <= known
 
 
 def count(metrics: str, **labels: str) -> float:

@@ -1,14 +1,11 @@
 """Swagger UI's "Try it out": what it fills in works as it stands. `test_browser.py` has how the pages look."""
 
-from typing import Any
-
-import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
-from server.contract.document import load_document, operations
-from tests.pages.browser import authorize, authorize_as_demo, block, execute, find, open_reference, press, until
+from server.contract.document import load_document
+from tests.pages.browser import authorize, authorize_as_demo, execute, find, open_reference, press, until
 from tests.support.document import OPERATIONS, parameters
 from tests.support.service import Service, token
 from tests.support.types import NewUser
@@ -19,50 +16,6 @@ OPTIONAL = ("Idempotency-Key", "If-Match", "If-None-Match")
 
 def user_id(browser: Chrome, selector: str) -> WebElement:
     return find(browser, f"{selector} tr[data-param-name='user_id'] input")
-
-
-def expected_status(operation: dict[str, Any]) -> str:
-    """The first success of an operation."""
-    return min(status for status in operation["responses"] if status.startswith("2"))
-
-
-def in_order() -> list[dict[str, Any]]:
-    """Return all operations, each after those that it needs: the import makes the task whose id all examples have.
-
-    A task is deleted last and restored first, for the other family; the user is deleted after everything else.
-    """
-
-    def rank(path: str, method: str) -> int:
-        if path.endswith(("/import", "/restore")):
-            return 0 if path.endswith("/import") else 1
-        if method != "delete":
-            return 2
-        return 3 if path.endswith("/{task_id}") else 4 if path.endswith("/tasks") else 5
-
-    found = [(rank(path, method), path, operation) for path, method, operation in operations(DOCUMENT)]
-    families = [lambda path: path.startswith("/api/tasks"), lambda path: path.startswith("/api/{user_id}/tasks")]
-    ranked: list[dict[str, Any]] = []
-    for family in families:
-        ranked += [operation for _, path, operation in sorted(found, key=lambda item: item[:2]) if family(path)]
-    others = [item for item in found if not any(family(item[1]) for family in families)]
-    return ranked + [operation for _, _, operation in sorted(others, key=lambda item: item[:2])]
-
-
-@pytest.mark.slow
-def test_every_operation_succeeds_as_filled_in(service: Service, browser: Chrome) -> None:
-    """With the demo token, by pressing *Execute* and nothing else."""
-    service.as_user("demo").delete("/api/me").raise_for_status()
-    open_reference(browser, service)
-    authorize_as_demo(browser)
-    ordered = in_order()
-    assert {operation["operationId"] for operation in ordered} == OPERATIONS.keys()
-    found = {}
-    for operation in ordered:
-        selector = block(operation)
-        press(browser, f"{selector} .opblock-summary-control")
-        found[operation["operationId"]] = execute(browser, selector)
-        press(browser, f"{selector} .opblock-summary-control")
-    assert found == {operation["operationId"]: expected_status(operation) for operation in ordered}
 
 
 def test_no_optional_header_field_has_an_example() -> None:
