@@ -65,8 +65,8 @@ all platforms:
 
 ## Swagger UI
 
-The files of Swagger UI in [server/pages/swagger_ui](../server/pages/swagger_ui) are copied from the npm package `swagger-ui-dist`.
-It has the Apache licence; its `LICENSE` and `NOTICE`, and the licences of what the bundle contains, are beside the files.
+The files in [server/pages/swagger_ui](../server/pages/swagger_ui) are copied from the npm package `swagger-ui-dist`,
+which has the Apache licence. Its `LICENSE` and `NOTICE`, and the licences of what it contains, are beside them.
 
 ## The wheel of the embedded PostgreSQL
 

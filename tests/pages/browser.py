@@ -1,6 +1,7 @@
 """Chromium, as Debian packages it with its driver, and what the tests do with Swagger UI in it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
@@ -73,10 +74,10 @@ def authorize_as_demo(browser: Chrome) -> None:
     find(browser, ".scheme-container .btn.authorize.locked")
 
 
-def block(operation: dict[str, object]) -> str:
+def block(operation: Mapping[str, Any]) -> str:
     """The selector of an operation."""
-    (tag,) = operation["tags"]  # type: ignore[misc]
-    return f"#operations-{str(tag).replace(' ', '_')}-{operation['operationId']}"
+    (tag,) = operation["tags"]
+    return f"#operations-{tag.replace(' ', '_')}-{operation['operationId']}"
 
 
 def execute(browser: Chrome, selector: str) -> str:

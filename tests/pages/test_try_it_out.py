@@ -1,21 +1,25 @@
 """Swagger UI's "Try it out": what it fills in works as it stands. `test_browser.py` has how the pages look."""
 
+from functools import partial
+
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
-from server.contract.document import load_document
 from tests.pages.browser import authorize, authorize_as_demo, execute, find, open_reference, press, until
 from tests.support.document import OPERATIONS, parameters
 from tests.support.service import Service, token
 from tests.support.types import NewUser
 
-DOCUMENT = load_document()
 OPTIONAL = ("Idempotency-Key", "If-Match", "If-None-Match")
 
 
 def user_id(browser: Chrome, selector: str) -> WebElement:
     return find(browser, f"{selector} tr[data-param-name='user_id'] input")
+
+
+def _has_value(selector: str, value: str, browser: Chrome) -> bool:
+    return user_id(browser, selector).get_attribute("value") == value
 
 
 def test_no_optional_header_field_has_an_example() -> None:
@@ -58,7 +62,7 @@ def test_user_id_follows_the_token_that_is_entered(service: Service, browser: Ch
     field.send_keys("typed")
     for subject in ("first", "second"):
         authorize(browser, token(subject))
-        until(browser, lambda _, subject=subject: user_id(browser, opened).get_attribute("value") == subject)
+        until(browser, partial(_has_value, opened, subject))
         assert user_id(browser, typed).get_attribute("value") == "typed"
     for selector in (shut, later):
         press(browser, f"{selector} .opblock-summary-control")
