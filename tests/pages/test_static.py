@@ -44,7 +44,7 @@ def test_text_is_compressed_as_the_client_asks(service: Service, path: str) -> N
         assert page.headers.get("content-encoding") == coding
         assert DECODERS[coding](page.content) == plain.content
         assert page.headers["content-length"] == str(len(page.content))
-        assert "Accept-Encoding" in page.headers.get_list("vary")
+        assert "Accept-Encoding" in page.headers.get_list("vary", split_commas=True)
         assert page.headers["cache-control"] == "no-cache"
         names = ("etag", "content-length", "content-encoding", "content-type", "vary")
         assert [head.headers.get_list(name) for name in names] == [page.headers.get_list(name) for name in names]
@@ -62,7 +62,7 @@ def test_an_image_is_not_compressed_again(service: Service, path: str) -> None:
     page = fetch(service, path, "gzip, zstd")
     assert page.content.startswith(b"\x89PNG")
     assert "content-encoding" not in page.headers
-    assert "Accept-Encoding" not in page.headers.get_list("vary")
+    assert "Accept-Encoding" not in page.headers.get_list("vary", split_commas=True)
 
 
 @pytest.mark.parametrize("path", [*TEXTS, *IMAGES])
@@ -77,7 +77,9 @@ def test_who_has_a_page_gets_a_304(service: Service, path: str) -> None:
                 answer = fetch(service, path, coding, ("If-None-Match", value), method=method)
                 assert (answer.status_code, answer.content) == (304, b"")
                 assert answer.headers["etag"] == tag
-                assert answer.headers.get_list("vary") == page.headers.get_list("vary")
+                assert answer.headers.get_list("vary", split_commas=True) == page.headers.get_list(
+                    "vary", split_commas=True
+                )
                 assert answer.headers["cache-control"] == page.headers["cache-control"]
                 assert not {"content-type", "content-length", "content-encoding"} & answer.headers.keys()
         again = fetch(service, path, coding, ("If-None-Match", '"x"'))
