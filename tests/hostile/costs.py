@@ -1,5 +1,6 @@
 """Requests that could take more than linear time to parse: header fields and parameters filled with 40 patterns."""
 
+import functools
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -8,8 +9,8 @@ from urllib.parse import quote
 
 from server.contract.document import operations, resolved
 from tests.support.document import FIELD_BYTES, SHORT_FIELD_BYTES
-from tests.support.raw_http import RawConnection, request
-from tests.support.service import Service, token
+from tests.support.raw_http import RawConnection, bearer_field, request
+from tests.support.service import Service
 
 FILLERS = (
     *(" ", "\t", " \t", ",", ", ", ";", "; ", ",;", "a", "0", "9", "é", "\xff", '"', '\\"', "\\", "'", "=", "a="),
@@ -151,11 +152,17 @@ def field_cases() -> Iterator[Case]:
             yield Case(f"name of {filler!r}", request("GET", "/health", [(filled(filler, LENGTH), "a")]))
 
 
+@functools.cache
+def _authorization() -> tuple[str, str]:
+    """The field with a token. Thousands of cases share it, because signing one for each takes seconds."""
+    return bearer_field(USER, seconds=7_200)
+
+
 def field_request(method: str, path: str, name: str, text: str, *, secured: bool = False) -> bytes:
     """Return a request with this field, and with the fields that let the service come to read it."""
     fields = {name: text}
     if secured:
-        fields = {"Authorization": f"Bearer {token(USER)}", **fields}
+        fields = dict([_authorization()]) | fields
     if name.startswith("Access-Control"):
         fields = {"Origin": FIELDS["Origin"], "Access-Control-Request-Method": "PUT", **fields}
     if method in ("POST", "PUT") and name not in ("Content-Length", "Transfer-Encoding"):
@@ -169,15 +176,16 @@ def parameter_cases(document: Mapping[str, Any]) -> Iterator[Case]:
         items = [*document["paths"][path].get("parameters", ()), *operation.get("parameters", ())]
         parameters = [resolved(document, item) for item in items]
         names = [(item["name"], item["in"]) for item in parameters if item["in"] in ("path", "query")]
-        for name, place in {*names, ("unknown", "query"), ("", "query")}:
+        for name, place in dict.fromkeys([*names, ("unknown", "query"), ("", "query")]):
             for length in (LENGTH, 7_900):
                 for filler in FILLERS:
                     for spelt in spellings(filler, length):
                         target = _target(path, name, place, spelt)
                         label = f"{method} {path} {name!r} in {place}: {length} of {filler!r} as {spelt[:8]!r}"
-                        yield Case(label, request(method.upper(), target, [("Authorization", f"Bearer {token(USER)}")]))
+                        yield Case(label, request(method.upper(), target, [_authorization()]))
 
 
+@functools.cache
 def spellings(filler: str, length: int) -> list[str]:
     """Return the text percent-encoded, and as it is if a request line can hold it."""
     text = filled(filler, length)

@@ -18,6 +18,7 @@ CASES_OF_A_FUNCTION = 8
 SCENARIOS_OF_A_MODULE = 1
 SHARE_OF_A_CORPUS = 0.05
 _LEAST_OF_A_CORPUS = 8
+_MOST_OF_A_CORPUS = 300
 
 _HOSTILE = Path("tests", "hostile")
 _FAULTS = Path("tests", "faults")
@@ -94,7 +95,8 @@ def sampled(request: pytest.FixtureRequest) -> Sampled:
         found = list(cases)
         if seed is None:
             return found
-        size = max(_LEAST_OF_A_CORPUS, round(len(found) * SHARE_OF_A_CORPUS))
+        share = round(len(found) * SHARE_OF_A_CORPUS)
+        size = min(max(_LEAST_OF_A_CORPUS, share), _MOST_OF_A_CORPUS)
         return part(found, size, f"{seed} {request.node.nodeid}")
 
     return choose
