@@ -79,7 +79,7 @@ async def test_failed_fetches_take_no_permits(issuer: Issuer, key_set: KeySet, c
     assert (await outcome(key_set, sign(ED25519)), issuer.fetches) == ("ada", 21)
 
 
-async def test_a_fetch_that_began_before_a_token_came_does_not_refuse_it(
+async def test_a_fetch_begun_before_a_token_came_does_not_refuse_it(
     issuer: Issuer, key_set: KeySet, clock: Clock
 ) -> None:
     """The issuer may have made its response before it made the key."""
