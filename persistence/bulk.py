@@ -88,7 +88,8 @@ def _added(condition: ColumnElement[bool]) -> CTE:
         func.decode(given.c.title_key, literal_column("'base64'")),
         given.c.description,
         given.c.completed,
-        func.coalesce(given.c.created_at, func.now()),
+        # LEAST ignores a null: a task is not created after its last change.
+        func.coalesce(given.c.created_at, func.least(given.c.updated_at, func.now())),
         func.coalesce(given.c.updated_at, given.c.created_at, func.now()),
         # Sorted, so that concurrent imports lock rows in the same order and cannot deadlock.
     ).order_by(given.c.id)

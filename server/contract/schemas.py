@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 import jsonschema_rs
 
 from server.contract.document import ContractError
+from server.contract.time_rules import compile_time_rules
 from server.problems import MOST_VIOLATIONS, Violation
 
 Schema = Mapping[str, Any]
@@ -82,16 +83,19 @@ class Validator:
         self._schema = to_json_schema(schema)
         self._formats = formats
         self._compiled = _compiled(self._schema, formats)
+        self._times = compile_time_rules(schema)
 
     def is_valid(self, value: Any) -> bool:
         """Return whether the value satisfies the schema."""
-        return self._compiled.is_valid(value)
+        return self._compiled.is_valid(value) and (self._times is None or not self._times.broken(value))
 
     def violations(self, value: Any, place: str, where: str = "") -> list[Violation]:
         """Return all violations of a value; the pointers of its members start with `where`."""
+        found = [
+            Violation(place, where + more, rule) for more, rule in (self._times.broken(value) if self._times else ())
+        ]
         if self._compiled.is_valid(value):
-            return []
-        found = []
+            return found
         errors = list(self._compiled.iter_errors(value))
         implied = {(name, *error.instance_path) for error in errors for name in _IMPLIED.get(error.kind.name, ())}
         for error in errors:

@@ -59,7 +59,6 @@ def test_a_moment_that_is_none_is_refused(here: TasksApi, member: str, text: str
     [
         "1970-01-01T00:00:00Z",
         "1970-01-01T00:00:00.000001Z",
-        "2099-12-31T23:59:59.999999Z",
         "2024-02-29T12:00:00.5Z",
         # The clients that openapi-generator and openapi-python-client make write UTC so.
         "2026-11-20T09:15:00.123456+00:00",
