@@ -69,7 +69,7 @@ REQUEST_IN_PROGRESS = Kind(
     retry_after=1,
 )
 PRECONDITION_FAILED = Kind(
-    "precondition-failed", 412, "Precondition failed", "The task has changed since the version in `If-Match`."
+    "precondition-failed", 412, "Precondition failed", "The resource does not satisfy `If-Match` or `If-None-Match`."
 )
 CONTENT_TOO_LARGE = Kind("content-too-large", 413, "Content too large", "The body is larger than the service accepts.")
 URI_TOO_LONG = Kind("uri-too-long", 414, "URI too long", "The path and query are longer than the service accepts.")

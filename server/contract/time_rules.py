@@ -83,8 +83,9 @@ def _places(schema: Any) -> Iterator[str]:
 
 
 def _time(text: Any) -> datetime | None:
-    """Return the time of a text as RFC 3339 has it, in UTC; None for anything else."""
+    """Return the time of a text with an offset, as RFC 3339 has it; None for anything else."""
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=UTC) if isinstance(text, str) and text[-1:] == "Z" else None
+        time = datetime.fromisoformat(text) if isinstance(text, str) else None
     except ValueError:
         return None
+    return time if time is not None and time.tzinfo is not None else None

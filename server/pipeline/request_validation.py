@@ -19,6 +19,7 @@ from server.formats.content_coding import without_codings
 from server.formats.records import Record
 from server.formats.strict_json import parse_json
 from server.pipeline.content_negotiation import check_accept, one_of
+from server.pipeline.preconditions import with_preconditions
 from server.pipeline.stage import Operation, StageApi, unique_parameters
 from server.pipeline.uploads import ImportOperation, Uploads, has_content
 from server.problems import (
@@ -231,7 +232,8 @@ class _ValidationApi(StageApi):
             body = _compile_body(operation, self.formats, self.uploads)
             media_type = _media_type_of_success(operation)
             refused = self.refused_fields - {parameter.name for parameter in parameters}
-            validation = _ValidationOperation(self.next_operation(operation), parameters, body, media_type, refused)
+            next_operation = with_preconditions(operation, self.next_operation(operation))
+            validation = _ValidationOperation(next_operation, parameters, body, media_type, refused)
             return ImportOperation(validation, self.uploads) if isinstance(body, _RecordsBody) else validation
         except ContractError as error:
             message = f"{operation.operation_id}: {error}"

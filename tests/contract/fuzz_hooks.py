@@ -69,21 +69,27 @@ def described_status(_context: CheckContext, response: Response, case: Case[Any]
 
 @schemathesis.hook
 def before_call(_context: HookContext, case: Case[Any], _kwargs: dict[str, Any]) -> None:
-    """Give a request that is meant to be valid a cursor of its sort order, a new key, and a file with a record."""
+    """Give a request that is meant to be valid a cursor of its sort order, a new key, a file with a record, and times."""
     if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
         return
     if "cursor" in (case.query or {}):
         sort = case.query.get("sort", "created")
         if sort in SORTS:
             case.query["cursor"] = str(cursor_after(sort, b"m" if "title" in sort else _MOMENT, _LAST_ID))
-    if case.media_type in FILES and case.meta.phase.name == "fuzzing":
-        case.body = _file_with(str(case.body), case.media_type)
+    """Give a request that is meant to be valid a cursor of its sort order, a new key, a file with a record, and times."""
     for name, value in (case.headers or {}).items():
         if name == "Idempotency-Key":
             case.headers[name] = str(uuid.uuid4())
         elif name.startswith("If-") and value == "0":
             # Values that Schemathesis tries besides the schema, quoted as necessary.
             case.headers[name] = '"0"'
+
+
+def _order_times(record: Any) -> None:
+    """Give a record of an import times as `x-max-seconds-ahead` and `x-not-before` ask for."""
+    for name, time in (("created_at", "2026-01-01T00:00:00Z"), ("updated_at", "2026-01-02T00:00:00+00:00")):
+        if isinstance(record, dict) and isinstance(record.get(name), str):
+            record[name] = time
 
 
 @schemathesis.hook
