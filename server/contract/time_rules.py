@@ -49,21 +49,38 @@ class TimeRules:
         return {*self.not_before, *self.not_before.values()}
 
 
-def compile_time_rules(schema: Any) -> TimeRules | None:
-    """Compile the rules of an object, or return None if there are none.
+@dataclass(frozen=True, slots=True)
+class ArrayTimeRules:
+    """The rules about the times of the objects in an array."""
 
-    Raises `ContractError` for a rule that is not enforced: with another value or for something that is no time, or
-    below the members of the object.
+    items: TimeRules
+
+    def broken(self, value: Any) -> list[tuple[str, str]]:
+        """Return the same for an array."""
+        items = enumerate(value) if isinstance(value, list) else ()
+        return [(f"/{index}{where}", rule) for index, item in items for where, rule in self.items.broken(item)]
+
+
+def compile_time_rules(schema: Mapping[str, Any]) -> TimeRules | ArrayTimeRules | None:
+    """Compile the rules of an object, or of an array of objects; return None if there are none.
+
+    Raises `ContractError` for a rule that is not enforced: with another value, for something that is no time, or
+    deeper in the schema.
     """
-    places = list(_places(schema))
-    if not places:
+    if not any(True for _ in _places(schema)):
         return None
+    if "items" in schema:
+        return ArrayTimeRules(_compile_object(schema["items"]))
+    return _compile_object(schema)
+
+
+def _compile_object(schema: Mapping[str, Any]) -> TimeRules:
     members = schema.get("properties", {})
     ahead = {name: member[_AHEAD] for name, member in members.items() if _AHEAD in member}
     not_before = schema.get(_ORDER, {})
     named = {*ahead, *not_before, *not_before.values()}
     if (
-        len(places) != len(ahead) + (_ORDER in schema)
+        len(list(_places(schema))) != len(ahead) + (_ORDER in schema)
         or not all(type(seconds) is int for seconds in ahead.values())
         or not all(members.get(name, {}).get("format") == "date-time" for name in named)
     ):

@@ -10,6 +10,7 @@ import pytest
 
 from server.contract.document import ContractError
 from server.contract.schemas import Validator
+from server.problems import Violation
 from tests.import_export.files import CSV, NDJSON, everything, lines, result, send, wrong
 from tests.support.api import TasksApi
 from tests.support.types import Json
@@ -115,7 +116,7 @@ TIME = {"type": "string", "format": "date-time"}
         pytest.param({"properties": {"a": {**TIME, "x-max-seconds-ahead": "60"}}}, id="no number"),
         pytest.param({"properties": {"a": {"type": "string", "x-max-seconds-ahead": 60}}}, id="no time"),
         pytest.param({"properties": {"a": TIME}, "x-not-before": {"a": "b"}}, id="no such member"),
-        pytest.param({"items": {"properties": {"a": TIME}, "x-not-before": {"a": "a"}}}, id="deeper"),
+        pytest.param({"properties": {"a": {"properties": {"b": TIME}, "x-not-before": {"b": "b"}}}}, id="deeper"),
     ],
 )
 def test_a_rule_that_is_not_enforced_stops_the_start(schema: dict[str, Any]) -> None:
@@ -129,3 +130,11 @@ def test_values_without_times_break_no_rule() -> None:
     for text in ('"2099-01-01T00:00:00Z"', "null", "[]", "{}", '{"c": "2099-01-01T00:00:00Z"}'):
         assert validator.is_valid(json.loads(text))
     assert not validator.is_valid({"a": "2099-01-01T00:00:00Z"})
+
+
+def test_the_rules_hold_for_the_objects_of_an_array() -> None:
+    validator = Validator({"items": {"properties": {"a": TIME, "b": TIME}, "x-not-before": {"a": "b"}}})
+    wrong_order = {"a": "2026-01-01T00:00:00Z", "b": "2026-01-02T00:00:00Z"}
+    assert validator.is_valid([{}, {"a": wrong_order["a"], "b": wrong_order["a"]}])
+    found = validator.violations([{}, wrong_order], "pointer", "/tasks")
+    assert found == [Violation("pointer", "/tasks/1/a", "must not be before b")]
