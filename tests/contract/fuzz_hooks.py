@@ -69,14 +69,20 @@ def described_status(_context: CheckContext, response: Response, case: Case[Any]
 
 @schemathesis.hook
 def before_call(_context: HookContext, case: Case[Any], _kwargs: dict[str, Any]) -> None:
-    """Give a request that is meant to be valid a cursor of its sort order, a new key, a file with a record, and times."""
+    """Give a request that is meant to be valid a cursor of its sort order, a new key, a file with a record, or times.
+
+    The times are in the order that `x-not-before` asks for.
+    """
     if case.meta is None or case.meta.generation.mode is not GenerationMode.POSITIVE:
         return
     if "cursor" in (case.query or {}):
         sort = case.query.get("sort", "created")
         if sort in SORTS:
             case.query["cursor"] = str(cursor_after(sort, b"m" if "title" in sort else _MOMENT, _LAST_ID))
-    """Give a request that is meant to be valid a cursor of its sort order, a new key, a file with a record, and times."""
+    if case.media_type in FILES and case.meta.phase.name == "fuzzing":
+        case.body = _file_with(str(case.body), case.media_type)
+    for record in case.body if isinstance(case.body, list) else ():
+        _order_times(record)
     for name, value in (case.headers or {}).items():
         if name == "Idempotency-Key":
             case.headers[name] = str(uuid.uuid4())
