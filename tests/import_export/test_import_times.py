@@ -13,6 +13,8 @@ from server.contract.schemas import Validator
 from server.problems import Violation
 from tests.import_export.files import CSV, NDJSON, everything, lines, result, send, wrong
 from tests.support.api import TasksApi
+from tests.support.raw_http import violations
+from tests.support.service import Service
 from tests.support.types import Json
 
 ORDER = "/updated_at must not be before created_at"
@@ -138,3 +140,18 @@ def test_the_rules_hold_for_the_objects_of_an_array() -> None:
     assert validator.is_valid([{}, {"a": wrong_order["a"], "b": wrong_order["a"]}])
     found = validator.violations([{}, wrong_order], "pointer", "/tasks")
     assert found == [Violation("pointer", "/tasks/1/a", "must not be before b")]
+
+
+def test_the_records_of_an_array_have_the_same_rules(service: Service, api: TasksApi) -> None:
+    """Their violations are named by JSON Pointer."""
+    rows = [
+        {"title": "a"},
+        {"title": "b", "created_at": "2026-01-02T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"},
+        {"title": "c", "updated_at": in_seconds(120)},
+    ]
+    answer = api.client.post(f"{api.tasks}/import", json=rows)
+    assert violations(service, answer) == [
+        ("/1/updated_at", "must not be before created_at"),
+        ("/2/updated_at", AHEAD),
+    ]
+    assert everything(api) == []
