@@ -11,9 +11,9 @@ import pytest
 from psycopg.sql import SQL, Identifier
 
 from tests.import_export.files import (
+    JSON,
     MEDIA_TYPES,
     MEMBERS,
-    NDJSON,
     TITLES,
     WAIT_SECONDS,
     everything,
@@ -65,11 +65,11 @@ def test_an_export_can_be_of_some_tasks(here: TasksApi, format: str, status: str
     assert read(export(here, format, status), format) == expected
 
 
-def test_an_export_is_of_one_user_and_ndjson_by_default(here: TasksApi, there: TasksApi) -> None:
+def test_an_export_is_of_one_user_and_an_array_by_default(here: TasksApi, there: TasksApi) -> None:
     task = here.create()
     there.create()
     answer = here.client.get(f"{here.tasks}/export")
-    assert (answer.headers["content-type"], read(answer.content, "ndjson")) == (NDJSON, [task])
+    assert (answer.headers["content-type"], read(answer.content, "json")) == (JSON, [task])
     assert answer.headers["cache-control"] == "private, no-cache"
 
 
@@ -87,16 +87,17 @@ def test_head_tells_the_type_of_an_export_without_its_content(here: TasksApi, fo
 @pytest.mark.parametrize(
     ("accept", "format"),
     [
-        ("*/*", "ndjson"),
-        ("", "ndjson"),
+        ("*/*", "json"),
+        ("", "json"),
+        ("application/x-ndjson", "ndjson"),
         ("Text/CSV", "csv"),
         ("application/json", "json"),
-        ("application/*", "ndjson"),
+        ("application/*", "json"),
         ("text/*, application/x-ndjson;q=0.5", "csv"),
         ("text/csv;q=0.5, application/json;q=0.6, */*;q=0.1", "json"),
         ("application/json, text/plain, */*", "json"),
-        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "ndjson"),
-        ("*/*, application/x-ndjson;q=0", "csv"),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "json"),
+        ("*/*, application/json;q=0", "ndjson"),
     ],
 )
 def test_accept_chooses_the_format_of_an_export(here: TasksApi, accept: str, format: str) -> None:  # noqa: A002
@@ -120,7 +121,7 @@ def test_the_parameter_wins_over_accept(here: TasksApi, accept: str, format: str
 def test_an_export_that_accept_excludes_is_refused(service: Service, here: TasksApi, accept: str) -> None:
     answer = here.client.get(f"{here.tasks}/export", headers={"accept": accept})
     detail = problem(service, answer, "not-acceptable")["detail"]
-    assert detail == "The response is available as application/x-ndjson, text/csv or application/json only."
+    assert detail == "The response is available as application/json, application/x-ndjson or text/csv only."
 
 
 @pytest.mark.parametrize(
@@ -224,7 +225,7 @@ def test_an_export_whose_database_goes_away_has_no_proper_end(lonely: tuple[Serv
             for piece in pieces:
                 received += piece
     # The first tasks were on their way before the last ones were read.
-    assert 100 < received.count(b"\n") < 20_000
+    assert 100 < received.count(b'"title"') < 20_000
     log = (
         logged(service, "export.broken_off")
         if "export.broken_off" in service.read_log()
