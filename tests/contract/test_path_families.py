@@ -59,6 +59,7 @@ def test_differences_of_a_pair_are_reported(lint: Lint) -> None:
         "GET /api/{user_id} and /api/me differ in deprecated.",
         "GET /api/{user_id}/tasks and /api/tasks differ in parameters.",
         "GET /api/{user_id}/tasks/{task_id} and /api/tasks/{task_id} differ in parameters.",
+        "PATCH /api/{user_id}/tasks/{task_id} and /api/tasks/{task_id} differ in parameters.",
         "PATCH /api/{user_id}/tasks/{task_id}/toggle and /api/tasks/{task_id}/toggle differ in responses.",
         "POST /api/{user_id}/tasks and /api/tasks differ in requestBody.",
         "PUT /api/{user_id}/tasks/{task_id} and /api/tasks/{task_id} differ in parameters.",
