@@ -23,12 +23,14 @@ def complaints(browser: Chrome) -> list[str]:
 
 def find(browser: Chrome, selector: str) -> WebElement:
     """The element, once it is there and can be used."""
-    return WebDriverWait(browser, SECONDS).until(element_to_be_clickable((By.CSS_SELECTOR, selector)))
+    return WebDriverWait(browser, SECONDS, poll_frequency=0.05).until(
+        element_to_be_clickable((By.CSS_SELECTOR, selector))
+    )
 
 
 def until(browser: Chrome, condition: Callable[[Chrome], bool]) -> None:
     """Wait until the condition is true."""
-    WebDriverWait(browser, SECONDS).until(condition)
+    WebDriverWait(browser, SECONDS, poll_frequency=0.05).until(condition)
 
 
 def press(browser: Chrome, selector: str) -> None:

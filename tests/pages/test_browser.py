@@ -5,7 +5,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
 from server.contract.document import load_document, operations
-from tests.pages.browser import SIZES, block, find, open_reference, prefer, resize, until
+from tests.pages.browser import SIZES, block, find, open_reference, prefer, press, resize, until
 from tests.support.service import Service
 
 DOCUMENT = load_document()
@@ -95,6 +95,19 @@ def test_a_page_is_legible_in_light_and_in_dark(
             assert abs(paper - text) > 90
         assert browser.execute_script("return document.documentElement.scrollWidth") <= width
     prefer(browser, "light")
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_an_open_operation_is_not_wider_than_the_screen(
+    service: Service, browser: Chrome, width: int, height: int
+) -> None:
+    resize(browser, width, height)
+    open_reference(browser, service)
+    press(browser, "#operations-Tasks-importTasks .opblock-summary-control")
+    press(browser, "#operations-Tasks-listTasks .opblock-summary-control")
+    for name in ("importTasks", "listTasks"):
+        find(browser, f"#operations-Tasks-{name} .responses-table")
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
 
 
 def test_a_change_of_the_colour_scheme_is_followed(service: Service, browser: Chrome) -> None:
