@@ -11,7 +11,7 @@ PARALLEL = $(BIN)/python -m pytest --numprocesses auto --dist loadscope --no-loa
 SWAGGER_UI = LICENSE NOTICE favicon-32x32.png swagger-ui.css swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast docs coverage torture fuzz lint lint-workflows types lint-contract check-generators audit image-test check release bench bench-all bench-report bench-check profile lock swagger-ui clean
+.PHONY: help install run test test-fast docs coverage torture fuzz fuzz-stock lint lint-workflows types lint-contract check-generators audit image-test check release bench bench-all bench-report bench-check profile lock swagger-ui clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ coverage: .venv/dev ## Run all tests without sampling, and check that they cover
 
 fuzz: .venv/dev ## Fuzz a running service over its socket, once for each of SEEDS, which may be "random"
 	$(BIN)/python -m tests.contract.fuzz $(SEEDS)
+
+fuzz-stock: .venv/dev ## Fuzz as a user of the service would, with the configuration of docs/contract-testing.md; BARE=--bare without it
+	$(BIN)/python -m tests.contract.fuzz --stock $(BARE) $(SEEDS)
 
 lint: .venv/dev ## Check the code's style
 	$(BIN)/ruff check .

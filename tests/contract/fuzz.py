@@ -1,10 +1,14 @@
 """`make fuzz`: Schemathesis against a running service, over its socket, once for each seed given.
 
 The seed `random` stands for a new one. Every seed is printed, so that its run can be repeated.
+
+`make fuzz-stock` (`--stock`) runs it as a user of the service does, with a token and no code of the project. The
+configuration is the TOML of docs/contract-testing.md. Without it (`--bare`), failures that the page names remain.
 """
 
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -50,5 +54,40 @@ def main(seeds: list[str]) -> int:
     return len(failed)
 
 
+def configuration() -> str:
+    """The configuration for users in docs/contract-testing.md."""
+    found: str
+    page = (ROOT / "docs" / "contract-testing.md").read_text()
+    (found,) = re.findall(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    return found
+
+
+def run_stock(seeds: list[str], *, bare: bool) -> int:
+    """Run with every seed in an empty directory, and return the number of seeds that failed."""
+    failed = []
+    for seed in map(chosen, seeds):
+        print(f"Seed {seed}", flush=True)  # noqa: T201
+        with tempfile.TemporaryDirectory() as data, tempfile.TemporaryDirectory() as empty:
+            (Path(empty) / "schemathesis.toml").write_text("" if bare else configuration())
+            with running_service(Path(data)) as service:
+                header = f"Authorization: Bearer {token('ada', seconds=7200)}"
+                command = [sys.executable, "-m", "schemathesis.cli", "run", f"{service.url}/openapi.json"]
+                environment = {"PATH": os.environ["PATH"], "HOME": empty}
+                ended = subprocess.run(  # noqa: S603
+                    [*command, "-H", header, "--seed", seed], cwd=empty, env=environment, check=False
+                )
+        if ended.returncode:
+            failed.append(seed)
+    print(f"Seeds: {len(seeds)}, failed: {', '.join(failed) or 'none'}")  # noqa: T201
+    return len(failed)
+
+
+def _chosen_run(arguments: list[str]) -> int:
+    seeds = [argument for argument in arguments if not argument.startswith("--")] or ["1"]
+    if "--stock" in arguments or "--bare" in arguments:
+        return run_stock(seeds, bare="--bare" in arguments)
+    return main(seeds)
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:] or ["1"]))
+    sys.exit(_chosen_run(sys.argv[1:]))

@@ -1,9 +1,12 @@
 """Hooks that give Schemathesis the knowledge that is missing from the document."""
 
+import atexit
 import csv
 import io
 import json
+import sys
 import uuid
+from collections import Counter
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -30,6 +33,8 @@ _MOMENT = datetime(2026, 1, 1)  # noqa: DTZ001  as `persistence` has its moments
 _ALL = "all"
 _deleted: set[str] = set()
 _restored: set[str] = set()
+filtered: Counter[str] = Counter()
+"""The failures that were not reported, by their class. Printed at the end of the process."""
 
 
 FILES = ("application/x-ndjson", "text/csv")
@@ -110,7 +115,15 @@ def after_call(_context: HookContext, case: Case[Any], response: Response) -> No
 
 @schemathesis.hook
 def filter_failure(_context: HookContext, failure: Failure, case: Case[Any], _response: Response) -> bool:
-    """Keep every failure but those of which Schemathesis cannot know better.
+    """Keep every failure but those of which Schemathesis cannot know better, and count these."""
+    kept = _is_failure(failure, case)
+    if not kept:
+        filtered[type(failure).__name__] += 1
+    return kept
+
+
+def _is_failure(failure: Failure, case: Case[Any]) -> bool:
+    """False for a failure of which Schemathesis cannot know better.
 
     It takes the two addresses of a task for two things. It does not know that all tasks can be deleted at once, that a
     deleted task can be restored, nor that a request makes the profile of a deleted user again. And the schema of a file
@@ -129,3 +142,9 @@ def filter_failure(_context: HookContext, failure: Failure, case: Case[Any], _re
             return case.media_type not in FILES or isinstance(case.body, bytes)
         case _:
             return True
+
+
+@atexit.register
+def print_filtered() -> None:
+    """Print the numbers of failures that were not reported (docs/contract-testing.md)."""
+    print("filtered failures:", dict(sorted(filtered.items())) or "none", file=sys.stderr)  # noqa: T201

@@ -1,14 +1,12 @@
 """Caching and cross-origin requests as a real browser does them, where there is one."""
 
-import os
-import shutil
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+from selenium.webdriver import Chrome
 
 from tests.support.service import Service, running_service, token
 
@@ -18,31 +16,6 @@ FETCH = """
         status: answer.status, text: await answer.text(), headers: Object.fromEntries(answer.headers),
     }), (error) => done({error: String(error)}));
 """
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--no-proxy-server",
-)
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
-    """Chromium with a new profile, so with an empty cache. In CI there has to be one."""
-    program, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if program is None or driver is None:
-        if os.environ.get("CI"):
-            pytest.fail("chromium or chromedriver is not installed")
-        pytest.skip("chromium or chromedriver is not installed")
-    options = ChromeOptions()
-    options.binary_location = program
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    running = Chrome(options=options, service=ChromeService(driver))
-    yield running
-    running.quit()
 
 
 @pytest.fixture(scope="module")
