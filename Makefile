@@ -108,7 +108,7 @@ swagger-ui: server/pages/swagger_ui/node_modules ## Copy the files of Swagger UI
 	cd server/pages/swagger_ui && cp $(addprefix node_modules/swagger-ui-dist/,$(SWAGGER_UI)) .
 
 clean: ## Remove what the other commands made, but no data
-	rm -rf .venv openapi/lint/node_modules bench/peers/fastify/node_modules tests/clients/typescript/node_modules tests/clients/typescript/*/generated .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis .coverage*
+	rm -rf .venv openapi/lint/node_modules server/pages/swagger_ui/node_modules bench/peers/fastify/node_modules tests/clients/typescript/node_modules tests/clients/typescript/*/generated .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis .coverage*
 
 .venv/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
