@@ -21,8 +21,9 @@ _ORDER: Final = "x-not-before"
 class TimeRules:
     """The rules about the times of an object."""
 
+    names: tuple[str, ...]
+    """The members that have a rule."""
     ahead: Mapping[str, timedelta]
-    """By the name of the member."""
     not_before: Mapping[str, str]
 
     def broken(self, value: Any) -> list[tuple[str, str]]:
@@ -33,7 +34,7 @@ class TimeRules:
         return list(self._broken(value)) if isinstance(value, dict) else []
 
     def _broken(self, value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        times = {name: time for name in self.ahead.keys() | self._ordered() if (time := _time(value.get(name)))}
+        times = {name: time for name in self.names if (time := _time(value.get(name)))}
         if not times:
             return
         now = datetime.now(UTC)
@@ -44,9 +45,6 @@ class TimeRules:
         for later, earlier in self.not_before.items():
             if later in times and earlier in times and times[later] < times[earlier]:
                 yield f"/{later}", f"must not be before {earlier}"
-
-    def _ordered(self) -> set[str]:
-        return {*self.not_before, *self.not_before.values()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +83,7 @@ def _compile_object(schema: Mapping[str, Any]) -> TimeRules:
         or not all(members.get(name, {}).get("format") == "date-time" for name in named)
     ):
         raise ContractError(f"{_AHEAD} and {_ORDER} are enforced for the times of an object only")
-    return TimeRules({name: timedelta(seconds=seconds) for name, seconds in ahead.items()}, not_before)
+    return TimeRules(tuple(named), {name: timedelta(seconds=seconds) for name, seconds in ahead.items()}, not_before)
 
 
 def _places(schema: Any) -> Iterator[str]:
