@@ -15,6 +15,7 @@ from openapi_client import (
     TaskCreate,
     TaskFormat,
     TaskNotFoundProblem,
+    TaskPatch,
     TasksApi,
     TaskSort,
     TaskUpdate,
@@ -66,12 +67,17 @@ assert isinstance(stale, PreconditionFailedProblem)
 assert (stale.status, stale.code) == (412, "precondition-failed")
 
 assert mine.toggle_my_task(milk.id).completed
+assert not mine.patch_my_task(milk.id, TaskPatch(completed=False)).completed
 mine.delete_my_task(milk.id)
 assert isinstance(problem(lambda: mine.get_my_task(milk.id)), TaskNotFoundProblem)
-assert mine.restore_my_task(milk.id).title == "Buy oat milk"
+restored = mine.restore_my_task(milk.id)
+assert restored.title == "Buy oat milk"
+# A task that was read can be sent back whole.
+whole = TaskUpdate(**restored.to_dict() | {"title": "Buy rice milk"})
+assert mine.update_my_task(milk.id, whole).title == "Buy rice milk"
 
 records = mine.export_my_tasks(format=TaskFormat.JSON)
-assert [record.title for record in records] == ["Buy oat milk", "Call the dentist", "Water the plants"]
+assert [record.title for record in records] == ["Buy rice milk", "Call the dentist", "Water the plants"]
 imported = mine.import_my_tasks([ImportRecord(**record.to_dict()) for record in records])
 assert (imported.imported, imported.unchanged) == (0, 3)
 

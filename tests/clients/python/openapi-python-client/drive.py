@@ -12,6 +12,7 @@ from tasks_api_client.api.my_tasks import (
     get_my_task,
     import_my_tasks,
     list_my_tasks,
+    patch_my_task,
     restore_my_task,
     toggle_my_task,
     update_my_task,
@@ -26,6 +27,7 @@ from tasks_api_client.models import (
     TaskCreate,
     TaskFormat,
     TaskNotFoundProblem,
+    TaskPatch,
     TaskSort,
     TaskUpdate,
     UnauthenticatedProblem,
@@ -67,11 +69,19 @@ assert (stale.status, stale.code) == (412, "precondition-failed")
 toggled = toggle_my_task.sync(task_id, client=client)
 assert isinstance(toggled, Task)
 assert toggled.completed
+patched = patch_my_task.sync(task_id, client=client, body=TaskPatch(completed=False))
+assert isinstance(patched, Task), patched
+assert not patched.completed
 assert delete_my_task.sync_detailed(task_id, client=client).status_code == 204
 assert isinstance(get_my_task.sync(task_id, client=client), TaskNotFoundProblem)
 restored = restore_my_task.sync(task_id, client=client)
 assert isinstance(restored, Task)
 assert restored.title == "Buy oat milk"
+# A task that was read can be sent back whole.
+whole = TaskUpdate.from_dict(restored.to_dict() | {"title": "Buy rice milk"})
+edited = update_my_task.sync(task_id, client=client, body=whole)
+assert isinstance(edited, Task), edited
+assert edited.title == "Buy rice milk"
 
 records = export_my_tasks.sync(client=client, format_=TaskFormat.JSON)
 assert len(titles(records)) == 3

@@ -9,6 +9,7 @@ import {
   importMyTasks,
   type ImportMyTasksResponses,
   listMyTasks,
+  patchMyTask,
   restoreMyTask,
   toggleMyTask,
   updateMyTask,
@@ -41,6 +42,7 @@ equal(stale.response?.status, 412);
 equal(stale.error?.code, "precondition-failed");
 
 equal((await toggleMyTask({ path })).data?.completed, true);
+equal((await patchMyTask({ path, body: { completed: false } })).data?.completed, false);
 equal((await deleteMyTask({ path })).response?.status, 204);
 equal((await getMyTask({ path })).error?.code, "task-not-found");
 equal((await restoreMyTask({ path })).data?.title, "Buy oat milk");

@@ -36,6 +36,8 @@ const stale = await client.PUT("/api/tasks/{task_id}", { params: { path, header 
 equal([stale.response.status, stale.error?.code], [412, "precondition-failed"]);
 
 equal((await client.PATCH("/api/tasks/{task_id}/toggle", { params: { path } })).data?.completed, true);
+const patched = await client.PATCH("/api/tasks/{task_id}", { params: { path }, body: { completed: false } });
+equal(patched.data?.completed, false);
 equal((await client.DELETE("/api/tasks/{task_id}", { params: { path } })).response.status, 204);
 equal((await client.GET("/api/tasks/{task_id}", { params: { path } })).error?.code, "task-not-found");
 equal((await client.POST("/api/tasks/{task_id}/restore", { params: { path } })).data?.title, "Buy oat milk");

@@ -37,6 +37,7 @@ const stale = await failure(mine.updateMyTask({ taskId, ifMatch, taskUpdate: { t
 equal(stale.status, 412);
 
 equal((await mine.toggleMyTask({ taskId })).completed, true);
+equal((await mine.patchMyTask({ taskId, taskPatch: { completed: false } })).completed, false);
 await mine.deleteMyTask({ taskId });
 equal((await failure(mine.getMyTask({ taskId }))).status, 404);
 equal((await mine.restoreMyTask({ taskId })).title, "Buy oat milk");

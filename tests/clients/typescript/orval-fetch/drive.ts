@@ -8,6 +8,7 @@ import {
   getMyTask,
   importMyTasks,
   listMyTasks,
+  patchMyTask,
   restoreMyTask,
   toggleMyTask,
   updateMyTask,
@@ -39,6 +40,8 @@ equal(stale.status === 412 && (stale.data.code satisfies "precondition-failed"),
 
 const toggled = await toggleMyTask(milk.id, signedIn());
 equal(toggled.status === 200 && toggled.data.completed, true);
+const patched = await patchMyTask(milk.id, { completed: false }, signedIn());
+equal(patched.status === 200 && patched.data.completed, false);
 equal((await deleteMyTask(milk.id, {}, signedIn())).status, 204);
 const missing = await getMyTask(milk.id, signedIn());
 equal(missing.status === 404 && (missing.data.code satisfies "task-not-found"), "task-not-found");
