@@ -25,7 +25,6 @@ from tasks_api_client.models import (
     PreconditionFailedProblem,
     Task,
     TaskCreate,
-    TaskFormat,
     TaskNotFoundProblem,
     TaskPatch,
     TaskSort,
@@ -83,7 +82,7 @@ edited = update_my_task.sync(task_id, client=client, body=whole)
 assert isinstance(edited, Task), edited
 assert edited.title == "Buy rice milk"
 
-records = export_my_tasks.sync(client=client, format_=TaskFormat.JSON)
+records = export_my_tasks.sync(client=client)
 assert len(titles(records)) == 3
 assert isinstance(records, list)
 body = [ImportRecord.from_dict(record.to_dict()) for record in records if isinstance(record, Task)]
