@@ -63,7 +63,7 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
     Raises `SettingsError`, and `ContractError` for a document that the service cannot enforce.
     """
     settings = settings or load_settings()
-    configure_logging(level=settings.log_level, json=settings.environment == "production")
+    configure_logging(level=settings.log_level, json=settings.is_production)
     document = load_document(settings.openapi_overlays, root_path=settings.root_path)
     database = Database(
         size=settings.database_pool_size,
@@ -85,7 +85,7 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
                 AccessLogMiddleware,
                 root_path=settings.root_path,
                 methods=methods(document),
-                headers=security_headers(production=settings.environment == "production"),
+                headers=security_headers(production=settings.is_production),
             ),
             partial(CrossOriginMiddleware, origins=settings.cors_origins, document=document),
             ProblemMiddleware,

@@ -39,11 +39,12 @@ Address = Callable[[Settings], contextlib.AbstractContextManager[str]]
 def database_address(settings: Settings) -> Iterator[str]:
     """The URL of the configured database, or that of the embedded one, which runs meanwhile.
 
-    Raises `SettingsError` where the embedded one cannot run in `DATA_DIR`.
+    Raises `SettingsError` where the embedded one is not allowed, or cannot run in `DATA_DIR`.
     """
     if settings.database_url is not None:
         yield settings.database_url.get_secret_value()
         return
+    settings.check_embedded_database()
     try:
         with embedded_server(settings.data_dir / "postgres") as url:
             yield url

@@ -1,13 +1,13 @@
 """The settings, read from the environment once. `make docs` writes docs/settings.md and .env.example from them."""
 
-import re
+import os
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import psycopg
-from psycopg.conninfo import conninfo_to_dict
+from dotenv import dotenv_values
 from pydantic import (
+    AfterValidator,
     AliasChoices,
     AnyUrl,
     Field,
@@ -20,22 +20,21 @@ from pydantic import (
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from server.auth.development_secret import kept_secret
-from server.auth.secret_strength import MIN_STRENGTH_BITS, strength_bits
-from server.auth.tokens import MIN_SECRET_BYTES
-from server.middleware.cors import as_browsers_write
+from server.auth.secret_strength import MIN_STRENGTH_BITS
+from server.configuration import values
+from server.configuration.variables import UnknownVariable, describe_error, names_of, unknown_variables
 from server.process_environment import forget_postgresql_variables
-from server.rate_limit.policies import read_rate
 
-_ORIGIN = r"(?i)https?://[^/?#\s]+/?"
 _List = Annotated[tuple[str, ...], NoDecode]
 _Networks = Annotated[tuple[IPvAnyNetwork, ...], NoDecode]
 # RedisDsn would accept a URL without a host, as one of localhost.
 _RedisUrl = Annotated[AnyUrl, UrlConstraints(allowed_schemes=["redis", "rediss"], host_required=True)]
+_Rate = Annotated[str, AfterValidator(values.rate)]
 _EVERY_NETWORK = ("0.0.0.0/0", "::/0")
+_ENV_FILE = ".env"
 
 
 class SettingsError(Exception):
@@ -45,12 +44,13 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """Every setting, by the name of its environment variable in lower case."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_file=_ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True)
 
-    environment: Literal["development", "production"] = Field(
+    environment: Literal["development", "staging", "production"] = Field(
         default="development",
-        description="`production` refuses to start without a way to verify tokens, with a weak secret, with `*` in "
-        "`CORS_ORIGINS` or with `LOG_LEVEL=debug`. It logs JSON and sends `Strict-Transport-Security`.",
+        description="`production` refuses to start without a way to verify tokens, with a weak secret, without a "
+        "database, with `*` in `CORS_ORIGINS`, with `LOG_LEVEL=debug` or with a mistyped variable. It logs JSON and "
+        "sends `Strict-Transport-Security`. `staging` has the same rules.",
     )
     database_url: SecretStr | None = Field(
         default=None,
@@ -58,6 +58,11 @@ class Settings(BaseSettings):
         description="The connection URI of PostgreSQL (`postgresql://` or `postgres://`); `NEON_DB_URL` is another "
         "name of it. Without it, the service starts an embedded PostgreSQL with its data in `DATA_DIR`. Variables "
         "`PG*` are ignored.",
+    )
+    embedded_database: bool = Field(
+        default=False,
+        description="Allow the embedded PostgreSQL in production, if `DATABASE_URL` is not set. In development it "
+        "is always allowed.",
     )
     migrations_database_url: SecretStr | None = Field(
         default=None,
@@ -91,13 +96,13 @@ class Settings(BaseSettings):
         description="The secret before `BETTER_AUTH_SECRET`. Tokens signed with it are still accepted while the secret "
         "is [rotated](operations.md#rotate-the-shared-secret). The same rules apply.",
     )
-    better_auth_url: str | None = Field(
+    better_auth_url: Annotated[str, AfterValidator(values.front_end)] | None = Field(
         default=None,
         description="The base URL of the front end with Better Auth. The keys are fetched from `/api/auth/jwks` "
         "there. Tokens that these keys verify must have it as `aud` and `iss`, unless `JWT_AUDIENCE` and `JWT_ISSUER` "
         "say otherwise; HS256 tokens may have neither claim, but no other value.",
     )
-    jwks_url: str | None = Field(
+    jwks_url: Annotated[str, AfterValidator(values.http_url)] | None = Field(
         default=None,
         description="The URL of the JSON Web Key Set, if it is not below `BETTER_AUTH_URL`. Its keys verify EdDSA "
         "(Ed25519), ES256, ES384, ES512, RS256, RS384, RS512, PS256, PS384 and PS512, each key the one algorithm that "
@@ -122,7 +127,11 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="The address to listen on; `0.0.0.0` for all interfaces.")
     port: int = Field(default=8000, ge=0, le=65535, description="The port to listen on.")
     workers: int = Field(default=1, ge=1, le=64, description="The number of server processes.")
-    root_path: str = Field(
+    reload: bool = Field(
+        default=False,
+        description="Restart when a source file or the document changes; in development and with one process only.",
+    )
+    root_path: Annotated[str, AfterValidator(values.path_prefix)] = Field(
         default="",
         description="The path prefix, such as `/tasks-api`, that a proxy removes before it forwards a request.",
     )
@@ -131,21 +140,21 @@ class Settings(BaseSettings):
         description="The addresses and networks of trusted proxies, separated by commas. `X-Forwarded-For` is read "
         "from them only. `*` trusts every client, which can then choose its address.",
     )
-    rate_limit: str = Field(
+    rate_limit: _Rate = Field(
         default="1000/minute",
         description="The requests that a user may make, such as `1000/minute` or `20/2 second`; `off` turns all rate "
         "limits off. Without `REDIS_URL` each of the `WORKERS` counts separately.",
     )
-    rate_limit_anonymous: str = Field(
+    rate_limit_anonymous: _Rate = Field(
         default="300/minute",
         description="The requests that an address (IPv6: a /64 network) may make without a valid token; or `off`.",
     )
-    rate_limit_refused_tokens: str = Field(
+    rate_limit_refused_tokens: _Rate = Field(
         default="30/minute",
         description="The invalid tokens that an address may send. After that its tokens are refused unverified, "
         "except those verified before. Or `off`.",
     )
-    rate_limit_probes: str = Field(
+    rate_limit_probes: _Rate = Field(
         default="600/minute",
         description="The requests for `/health` and `/health/ready` that an address may make to one process; or `off`. "
         "No other limit counts them. The default is far above what an orchestrator sends.",
@@ -201,6 +210,12 @@ class Settings(BaseSettings):
         le=36500,
         description="The number of days in which a deleted task can be restored. With 0 it is removed at once.",
     )
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        description="The bearer token that `/metrics` demands, at least 16 characters. Without it `/metrics` is open "
+        "to everybody in development, and to nobody in production.",
+    )
+    docs_enabled: bool = Field(default=True, description="Serve Swagger UI at `/docs`.")
     openapi_overlays: _List = Field(
         default=(), description="Paths of OpenAPI Overlay 1.0 files that adapt the document, separated by commas."
     )
@@ -215,65 +230,33 @@ class Settings(BaseSettings):
 
     @field_validator("cors_origins")
     @classmethod
-    def _is_origin(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        if "*" in value and _is_production(info):
-            raise ValueError("in production, must name the origins instead of `*`")
-        for origin in value:
-            if origin != "*" and re.fullmatch(_ORIGIN, origin) is None:
-                raise ValueError(f"{origin!r} is not an origin such as http://localhost:3000")
-        return tuple(map(as_browsers_write, value))
+    def _are_origins(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        return values.origins(value, production=_is_production(info))
 
     @field_validator("forwarded_allow_ips", mode="before")
     @classmethod
     def _every_network(cls, value: object) -> object:
         return _EVERY_NETWORK if value == "*" else value
 
-    @field_validator("rate_limit", "rate_limit_anonymous", "rate_limit_refused_tokens", "rate_limit_probes")
-    @classmethod
-    def _is_rate(cls, value: str) -> str:
-        read_rate(value)
-        return value
-
     @field_validator("better_auth_secret", "better_auth_secret_previous")
     @classmethod
     def _is_secret(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        if value is not None and len(value.get_secret_value().encode()) < MIN_SECRET_BYTES:
-            raise ValueError(f"must be at least {MIN_SECRET_BYTES} bytes long (try: openssl rand -base64 32)")
-        if value is not None and _is_production(info) and strength_bits(value.get_secret_value()) < MIN_STRENGTH_BITS:
-            raise ValueError("in production, must be neither an example nor a pattern (try: openssl rand -base64 32)")
+        if value is not None:
+            values.check_secret(value.get_secret_value(), production=_is_production(info))
+        return value
+
+    @field_validator("metrics_token")
+    @classmethod
+    def _is_bearer_token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            values.check_metrics_token(value.get_secret_value())
         return value
 
     @field_validator("database_url", "migrations_database_url")
     @classmethod
     def _is_address(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value().startswith(("postgres://", "postgresql://")):
-            raise ValueError("must start with postgresql:// or postgres://")
-        try:
-            parts = conninfo_to_dict(value.get_secret_value() if value else "")
-        except psycopg.ProgrammingError:
-            # The message of libpq may quote the password.
-            raise ValueError("is not an address that PostgreSQL's client understands") from None
-        # libpq splits the URL at such a character of a password, and its errors would show the parts.
-        names = (str(parts.get("host", "")), str(parts.get("dbname", "")))
-        if any("@" in name[1:] for name in names) or not re.fullmatch("[0-9,]*", str(parts.get("port", ""))):
-            raise ValueError(
-                "needs the characters @ : / ? # of its user and password percent-encoded, such as %40 for @"
-            )
-        return value
-
-    @field_validator("better_auth_url")
-    @classmethod
-    def _has_no_path(cls, value: str | None) -> str | None:
-        # The tokens of Better Auth name its origin, and its key set is at a fixed path.
-        if value is not None and re.fullmatch(_ORIGIN, value) is None:
-            raise ValueError("must be an origin such as https://app.example.com, without a path")
-        return value and value.rstrip("/")
-
-    @field_validator("jwks_url")
-    @classmethod
-    def _is_url(cls, value: str | None) -> str | None:
-        if value is not None and not value.startswith(("http://", "https://")):
-            raise ValueError("must start with http:// or https://")
+        if value is not None:
+            values.check_database_url(value.get_secret_value())
         return value
 
     @field_validator("log_level", mode="before")
@@ -288,20 +271,24 @@ class Settings(BaseSettings):
             raise ValueError("in production, must not be `debug`, which may log personal data")
         return value
 
-    @field_validator("root_path")
-    @classmethod
-    def _is_prefix(cls, value: str) -> str:
-        if value and not value.startswith("/"):
-            raise ValueError("must start with /")
-        return value.rstrip("/")
-
     @model_validator(mode="after")
     def _can_check_tokens(self) -> Self:
-        if self.environment == "production" and self.better_auth_secret is None and self.key_set_url is None:
+        if self.is_production and self.better_auth_secret is None and self.key_set_url is None:
             raise ValueError("in production, set BETTER_AUTH_SECRET (at least 32 bytes), BETTER_AUTH_URL or JWKS_URL")
         if self.better_auth_secret_previous is not None and self.better_auth_secret is None:
             raise ValueError("BETTER_AUTH_SECRET_PREVIOUS: needs BETTER_AUTH_SECRET, the current secret, beside it")
         return self
+
+    @model_validator(mode="after")
+    def _can_reload(self) -> Self:
+        if self.reload and (self.is_production or self.workers > 1):
+            raise ValueError("RELOAD: works in development and with WORKERS=1 only")
+        return self
+
+    @property
+    def is_production(self) -> bool:
+        """True where the rules of production apply."""
+        return self.environment != "development"
 
     @property
     def key_set_url(self) -> str | None:
@@ -310,6 +297,11 @@ class Settings(BaseSettings):
             return self.jwks_url
         return f"{self.better_auth_url}/api/auth/jwks"
 
+    def check_embedded_database(self) -> None:
+        """Raise `SettingsError` where the embedded database is to be used and is not allowed."""
+        if self.is_production and self.database_url is None and not self.embedded_database:
+            raise SettingsError("in production, set DATABASE_URL, or EMBEDDED_DATABASE=true for a database in DATA_DIR")
+
     def secret(self) -> str | None:
         """The key of HS256 tokens. In development a missing one is generated and kept.
 
@@ -317,7 +309,7 @@ class Settings(BaseSettings):
         """
         if self.better_auth_secret is not None:
             return self.better_auth_secret.get_secret_value()
-        if self.environment == "production":
+        if self.is_production:
             return None
         try:
             return kept_secret(self.data_dir / "secret")
@@ -328,22 +320,27 @@ class Settings(BaseSettings):
 
 
 def _is_production(info: ValidationInfo) -> bool:
-    return info.data.get("environment") == "production"
+    return info.data.get("environment") in ("staging", "production")
 
 
 def load_settings() -> Settings:
-    """Read the environment. Raises `SettingsError` with one line for each setting that is wrong."""
+    """Read the environment. Raises `SettingsError` with one line for each setting that is wrong.
+
+    In production that includes the variables that were probably meant as settings.
+    """
     forget_postgresql_variables()
+    unknown = mistaken_variables()
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
-        raise SettingsError("\n".join(map(_line, error.errors(include_url=False)))) from None
+        raise SettingsError(
+            "\n".join([*map(describe_error, error.errors(include_url=False)), *map(str, unknown)])
+        ) from None
+    if unknown and settings.is_production:
+        raise SettingsError("\n".join(map(str, unknown)))
+    return settings
 
 
-def _line(error: ErrorDetails) -> str:
-    name, *items = map(str, error["loc"] or ("",))
-    message = error["msg"].removeprefix("Value error, ")
-    if items:
-        # No item of a list is a secret.
-        message = f"{error['input']!r} {message.removeprefix('value ')}"
-    return f"{name.upper()}: {message}" if name else message
+def mistaken_variables() -> list[UnknownVariable]:
+    """The variables of `.env` that are no settings, and those of the environment whose names are near misses."""
+    return unknown_variables(os.environ, {_ENV_FILE: dotenv_values(_ENV_FILE)}, names_of(Settings))

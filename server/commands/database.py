@@ -25,7 +25,7 @@ def migrate(revision: str | None) -> None:
     """Apply the migrations to MIGRATIONS_DATABASE_URL (or DATABASE_URL)."""
     with explained():
         settings = load_settings()
-        configure_logging(level=settings.log_level, json=settings.environment == "production")
+        configure_logging(level=settings.log_level, json=settings.is_production)
         with _direct_address(settings) as url:
             if revision is None:
                 migrations.upgrade(url)
@@ -57,7 +57,7 @@ def make_backup(file: Path, *, replace: bool) -> None:
     """
     with explained(), ended_in_order():
         settings = load_settings()
-        configure_logging(level=settings.log_level, json=settings.environment == "production")
+        configure_logging(level=settings.log_level, json=settings.is_production)
         with _direct_address(settings) as url:
             made = backup.backup(url, file, replace=replace)
     click.echo(f"{file} holds {_summary(made)}, and was read back.")
@@ -73,7 +73,7 @@ def restore(file: Path, *, replace: bool) -> None:
     """
     with explained(), ended_in_order():
         settings = load_settings()
-        configure_logging(level=settings.log_level, json=settings.environment == "production")
+        configure_logging(level=settings.log_level, json=settings.is_production)
         with _direct_address(settings) as url:
             restored = backup.restore(url, file, replace=replace)
     compared = f"{_summary(restored)} from {file}, compared"
@@ -94,7 +94,7 @@ def purge() -> None:
     """
     with explained():
         settings = load_settings()
-        configure_logging(level=settings.log_level, json=settings.environment == "production")
+        configure_logging(level=settings.log_level, json=settings.is_production)
         with database_address(settings) as url:
             purged = asyncio.run(_purged(url, settings.trash_retention_days))
     click.echo(f"Removed {purged.tasks} tasks and {purged.keys} idempotency keys.")

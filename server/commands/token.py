@@ -43,7 +43,7 @@ def token(user: str, email: str | None, name: str | None, expires: int) -> None:
     """
     with explained():
         settings = load_settings()
-        if settings.environment != "development":
+        if settings.is_production:
             raise OperatorError("tokens are made in development only; in production your identity provider issues them")
         try:
             click.echo(_token(settings, Owner(user, email, name), expires=expires))

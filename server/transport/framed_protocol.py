@@ -57,6 +57,10 @@ class FramedProtocol(HttpToolsProtocol):
     def give_up(self, problem: Problem) -> None:
         """End the connection with the problem, unless an answer is due or was given to what came before."""
 
+    def _unsupported_upgrade_warning(self) -> None:
+        # A server may ignore the field `Upgrade` (RFC 9110, section 7.8). uvicorn would advise to install packages.
+        pass
+
     def part_received(self, data: bytes) -> None:
         """Parse a part of a message, or a piece of it."""
         super().data_received(data)

@@ -1,0 +1,1 @@
+"""What the settings are made of: values, and the variables that hold them."""
