@@ -1,5 +1,6 @@
 """Readiness of the database: the role's privileges, the columns, and the revision of the schema."""
 
+import asyncio
 from typing import Final
 
 from sqlalchemy import FromClause, Text, column, false, func, literal_column, select, table, true, values
@@ -10,6 +11,8 @@ from persistence.postgres.database import Database
 from persistence.postgres.statement import Statement, compile_statement
 from persistence.schema import metadata
 
+# Probes usually wait a second. Without a connection the database is known to be away before that.
+_SECONDS: Final = 0.95
 _VERSIONS: Final = table("alembic_version", column("version_num", Text))
 NEEDED_PRIVILEGES: Final = (
     (_VERSIONS.name, "SELECT"),
@@ -42,8 +45,16 @@ async def check(database: Database) -> None:
     """Return if the database can serve requests. Costs two statements that read no table but `alembic_version`.
 
     A revision that this release does not know is that of a newer one, as long as the tables have the columns of this
-    release. Raises `DatabaseUnavailable` with the reason.
+    release. Raises `DatabaseUnavailable` with the reason, within a second.
     """
+    try:
+        async with asyncio.timeout(_SECONDS):
+            await _check(database)
+    except TimeoutError as error:
+        raise DatabaseUnavailable("the database does not answer in time") from error
+
+
+async def _check(database: Database) -> None:
     missing = await database.fetch_all(_MISSING_PRIVILEGES, {})
     if missing:
         privileges = ", ".join(f"{row['privilege']} on {row['table']}" for row in missing)

@@ -20,6 +20,7 @@ from persistence.postgres.statement import Row, Statement, compile_statement
 _MAX_LIFETIME = 280.0
 _MAX_IDLE = 240.0
 _ALIVE: Final = compile_statement(text("SELECT 1"))
+_RECONNECT_SECONDS = 1.0
 _ATTEMPTS = 3
 _GRACE = 1.0
 # A bulk operation may take this many times as long as another statement.
@@ -79,9 +80,9 @@ class Database:
             timeout=self._wait,
             max_lifetime=_MAX_LIFETIME,
             max_idle=_MAX_IDLE,
-            # Short, so that the pool's exponential back-off does not outlast an outage: the next request begins
-            # a new series of attempts.
-            reconnect_timeout=max(self._connect_timeout, self._wait),
+            # Short, so that attempts are a second apart at most, without exponential back-off: the next request, or the
+            # probe of the circuit breaker, begins a new series of them.
+            reconnect_timeout=_RECONNECT_SECONDS,
             configure=self._configure,
             check=self._check,
             open=False,
@@ -148,6 +149,8 @@ class Database:
             if is_outage(error):
                 raise DatabaseUnavailable(self._unsuitable or describe(error)) from error
             raise
+        except DatabaseUnavailable as error:
+            raise DatabaseUnavailable(self._unsuitable or str(error)) from error
 
     async def _check(self, connection: Connection) -> None:
         """Raise `psycopg.OperationalError` for a connection that was lost while it was in the pool."""

@@ -11,12 +11,18 @@ import psycopg
 import psycopg_pool
 
 from persistence.errors import DatabaseUnavailable
+from persistence.postgres.breaker import Breaker
 from persistence.postgres.connection import Connection
 
 # psycopg's pool rewaiters old connections and closes idle ones, but only those that are checked in.
 _CHECKOUT_SECONDS = 5.0
 # Enough for every client of a busy service. Beyond that, most waits would end in a timeout anyway.
 _MAX_WAITERS_PER_CONNECTION = 500
+# The share of the time that a statement may wait, and the least number of seconds, in which a connection must be made.
+_PATIENCE_SHARE = 0.16
+_PATIENCE_SECONDS = 0.8
+# psycopg's pool goes on with its attempts meanwhile, and the next call gets the connection.
+_PROBE_SECONDS = 0.6
 
 
 class CheckoutPool:
@@ -24,6 +30,9 @@ class CheckoutPool:
 
     psycopg's pool opens, configures, checks and rewaiters the connections. A checkout for every statement costs more
     than the statement (docs/decisions.md), so a checkout lasts for some seconds here.
+
+    When there is no connection, and none can be made in a sixth of `timeout` (0.8 seconds at least), the database is
+    away: statements are refused at once until a probe has made one. While there are connections this costs nothing.
     """
 
     def __init__(
@@ -32,9 +41,12 @@ class CheckoutPool:
         self._pool = pool
         self._size = size
         self._timeout = timeout
+        self._patience = min(timeout, max(_PATIENCE_SECONDS, timeout * _PATIENCE_SHARE))
+        self._breaker = Breaker(self._probe)
         self._cancel_timeout = cancel_timeout
         self._idle: list[Connection] = []
         self._checked_out = 0
+        self._connecting = 0
         self._waiters: deque[asyncio.Future[Connection]] = deque()
         self._check_in_timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -43,16 +55,25 @@ class CheckoutPool:
         """Return an idle connection for one statement; `release` it afterwards.
 
         Raises `psycopg_pool.PoolTimeout` if none is idle within `timeout` seconds, and `DatabaseUnavailable` if too
-        many wait already.
+        many wait already, or the database is away.
         """
         while self._idle:
             connection = self._idle.pop()
             if connection.is_alive:
                 return connection
             await self._check_in(connection)
-        if self._checked_out < self._size:
-            return await self._check_out()
-        return await self._wait()
+        if self._breaker.is_open:
+            raise DatabaseUnavailable("the database is away")
+        if self._checked_out >= self._size:
+            return await self._wait(self._timeout)
+        try:
+            return await self._check_out(self._patience)
+        except psycopg_pool.PoolTimeout:
+            if self._checked_out > self._connecting:
+                # The database is there: it may be slow to connect to, or allow no more connections.
+                return await self._wait(self._timeout - self._patience)
+            self._refuse_all()
+            raise
 
     def release(self, connection: Connection) -> None:
         """Take a connection back, in any state. Never waits."""
@@ -66,28 +87,41 @@ class CheckoutPool:
 
     async def close(self) -> None:
         """Check the idle connections in, and wait up to five seconds for the others."""
+        await self._breaker.close()
         if self._check_in_timer is not None:
             self._check_in_timer.cancel()
         self._check_in_idle()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=5)
 
-    async def _check_out(self) -> Connection:
+    async def _check_out(self, seconds: float) -> Connection:
         self._checked_out += 1
+        self._connecting += 1
         try:
-            connection = await self._pool.getconn()
+            connection = await self._pool.getconn(seconds)
         except BaseException:
             self._checked_out -= 1
             raise
+        finally:
+            self._connecting -= 1
         connection.checked_out_at = time.monotonic()
         return connection
 
-    async def _wait(self) -> Connection:
+    async def _probe(self) -> None:
+        self.release(await self._check_out(_PROBE_SECONDS))
+
+    def _refuse_all(self) -> None:
+        """Refuse all statements, until a probe finds the database."""
+        self._breaker.open()
+        while self._waiters:
+            _refuse(self._waiters.popleft())
+
+    async def _wait(self, seconds: float) -> Connection:
         if len(self._waiters) >= self._size * _MAX_WAITERS_PER_CONNECTION:
             raise DatabaseUnavailable("too many requests wait for a connection")
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[Connection] = loop.create_future()
-        timer = loop.call_later(self._timeout, _refuse, waiter)
+        timer = loop.call_later(seconds, _refuse, waiter)
         self._waiters.append(waiter)
         try:
             return await waiter
@@ -130,7 +164,7 @@ class CheckoutPool:
         """Check a connection out for the waiters, as no statement is left that could hand one over."""
         with contextlib.suppress(psycopg.OperationalError):
             if self._waiters and self._checked_out < self._size:
-                self.release(await self._check_out())
+                self.release(await self._check_out(self._patience))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

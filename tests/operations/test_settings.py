@@ -59,7 +59,9 @@ GUESSABLE = (
             id="debug in production",
         ),
         pytest.param(
-            {"ENVIRONMENT": "prod"}, "ENVIRONMENT: Input should be 'development', 'staging' or 'production'", id="environment"
+            {"ENVIRONMENT": "prod"},
+            "ENVIRONMENT: Input should be 'development', 'staging' or 'production'",
+            id="environment",
         ),
         pytest.param({"PORT": "65536"}, "PORT: Input should be less than or equal to 65535", id="port too high"),
         pytest.param(
