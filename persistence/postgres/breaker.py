@@ -19,6 +19,7 @@ class Breaker:
         """`connect` makes a connection usable, or raises `psycopg.OperationalError` after a second or so."""
         self._connect = connect
         self._probe: asyncio.Task[None] | None = None
+        self._ended = False
 
     @property
     def is_open(self) -> bool:
@@ -27,12 +28,13 @@ class Breaker:
 
     def open(self) -> None:
         """Begin to look for the database, unless that is being done already."""
-        if self._probe is None:
+        if self._probe is None and not self._ended:
             _log.warning("database.away")
             self._probe = asyncio.get_running_loop().create_task(self._look())
 
     async def close(self) -> None:
-        """End the probe."""
+        """End the probe, and begin no other."""
+        self._ended = True
         if self._probe is not None:
             self._probe.cancel()
             await asyncio.wait({self._probe})

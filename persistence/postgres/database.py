@@ -83,6 +83,7 @@ class Database:
             # Short, so that attempts are a second apart at most, without exponential back-off: the next request, or the
             # probe of the circuit breaker, begins a new series of them.
             reconnect_timeout=_RECONNECT_SECONDS,
+            reconnect_failed=self._notice_outage,
             configure=self._configure,
             check=self._check,
             open=False,
@@ -151,6 +152,11 @@ class Database:
             raise
         except DatabaseUnavailable as error:
             raise DatabaseUnavailable(self._unsuitable or str(error)) from error
+
+    def _notice_outage(self, _pool: object) -> None:
+        """The pool has given up: only the probe tries on, also where no request comes."""
+        if self._checkouts is not None:
+            self._checkouts.notice_outage()
 
     async def _check(self, connection: Connection) -> None:
         """Raise `psycopg.OperationalError` for a connection that was lost while it was in the pool."""

@@ -47,6 +47,7 @@ class CheckoutPool:
         self._idle: list[Connection] = []
         self._checked_out = 0
         self._connecting = 0
+        self._discarding = 0
         self._waiters: deque[asyncio.Future[Connection]] = deque()
         self._check_in_timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -69,11 +70,11 @@ class CheckoutPool:
         try:
             return await self._check_out(self._patience)
         except psycopg_pool.PoolTimeout:
-            if self._checked_out > self._connecting:
-                # The database is there: it may be slow to connect to, or allow no more connections.
-                return await self._wait(self._timeout - self._patience)
-            self._refuse_all()
-            raise
+            self.notice_outage()
+            if self._breaker.is_open:
+                raise
+            # The database is there: it may be slow to connect to, or allow no more connections.
+            return self._idle.pop() if self._idle else await self._wait(self._timeout - self._patience)
 
     def release(self, connection: Connection) -> None:
         """Take a connection back, in any state. Never waits."""
@@ -110,8 +111,10 @@ class CheckoutPool:
     async def _probe(self) -> None:
         self.release(await self._check_out(_PROBE_SECONDS))
 
-    def _refuse_all(self) -> None:
-        """Refuse all statements, until a probe finds the database."""
+    def notice_outage(self) -> None:
+        """Refuse all statements until a probe finds the database, unless there are connections to it."""
+        if self._checked_out > self._connecting + self._discarding:
+            return
         self._breaker.open()
         while self._waiters:
             _refuse(self._waiters.popleft())
@@ -149,9 +152,11 @@ class CheckoutPool:
             self._start(self._check_in(self._idle.pop()))
 
     async def _discard(self, connection: Connection) -> None:
+        self._discarding += 1
         with contextlib.suppress(psycopg.Error, OSError):
             await connection.cancel_safe(timeout=self._cancel_timeout)
         await connection.close()
+        self._discarding -= 1
         await self._check_in(connection)
 
     async def _check_in(self, connection: Connection) -> None:
@@ -162,9 +167,11 @@ class CheckoutPool:
 
     async def _serve_waiters(self) -> None:
         """Check a connection out for the waiters, as no statement is left that could hand one over."""
-        with contextlib.suppress(psycopg.OperationalError):
+        try:
             if self._waiters and self._checked_out < self._size:
                 self.release(await self._check_out(self._patience))
+        except psycopg.OperationalError:
+            self.notice_outage()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import click
 
 from persistence import migrations
 from persistence.admin import backup
+from persistence.admin.sessions import service_sessions
 from persistence.errors import DatabaseUnavailable
 from persistence.postgres.database import Database
 from persistence.retention import Purged
@@ -21,8 +23,12 @@ from server.settings import Settings, load_settings
 
 @click.command()
 @click.option("--down-to", "revision", help="Go back to this revision instead; `base` is an empty database.")
-def migrate(revision: str | None) -> None:
-    """Apply the migrations to MIGRATIONS_DATABASE_URL (or DATABASE_URL)."""
+@click.option("--yes", is_flag=True, help="Do not ask before --down-to.")
+def migrate(revision: str | None, *, yes: bool) -> None:
+    """Apply the migrations to MIGRATIONS_DATABASE_URL (or DATABASE_URL).
+
+    --down-to removes what later revisions have added, with its data. It asks first, and the service must not run.
+    """
     with explained():
         settings = load_settings()
         configure_logging(level=settings.log_level, json=settings.is_production)
@@ -30,8 +36,35 @@ def migrate(revision: str | None) -> None:
             if revision is None:
                 migrations.upgrade(url)
             else:
+                _refuse_while_in_use(url)
+                _ask(revision, yes=yes)
                 migrations.downgrade(url, revision)
     click.echo(f"The database is at revision {revision or migrations.head()}.")
+
+
+def _refuse_while_in_use(url: str) -> None:
+    sessions = service_sessions(url)
+    if sessions:
+        raise OperatorError(
+            f"the service uses this database ({len(sessions)} connections from {', '.join(sorted(set(sessions)))}): "
+            "stop it first. A pooler keeps the connections of a stopped service for some minutes; in PgBouncer "
+            "RECONNECT ends them"
+        )
+
+
+def _ask(revision: str, *, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise OperatorError("--down-to removes data: nobody can be asked here, so confirm it with --yes")
+    click.confirm(f"Remove what was added after the revision {revision}, with its data?", abort=True)
+
+
+@contextlib.contextmanager
+def configured_address() -> Iterator[str]:
+    """The URL for migrations, by the settings of the environment. Alembic's own command uses it (alembic.ini)."""
+    with _direct_address(load_settings()) as url:
+        yield url
 
 
 @contextlib.contextmanager

@@ -185,10 +185,10 @@ def test_the_migrate_command_uses_the_migrations_address(empty: str, tmp_path: P
 
 def test_the_command_goes_back_as_far_as_it_is_told(empty: str, tmp_path: Path) -> None:
     migrations.upgrade(empty)
-    done = _tasks_api("migrate", "--down-to", "base", cwd=tmp_path, DATABASE_URL=empty)
+    done = _tasks_api("migrate", "--down-to", "base", "--yes", cwd=tmp_path, DATABASE_URL=empty)
     assert (done.returncode, done.stdout) == (0, "The database is at revision base.\n")
     assert _relations(empty) == ["alembic_version", "alembic_version_pkc"]
-    unknown = _tasks_api("migrate", "--down-to", "nowhere", cwd=tmp_path, DATABASE_URL=empty)
+    unknown = _tasks_api("migrate", "--down-to", "nowhere", "--yes", cwd=tmp_path, DATABASE_URL=empty)
     assert (unknown.returncode, "Traceback" in unknown.stderr) == (2, False)
 
 
