@@ -30,7 +30,8 @@ from server.middleware.cors import CrossOriginMiddleware
 from server.middleware.errors import ProblemMiddleware
 from server.middleware.request_limits import RequestLimitsMiddleware
 from server.middleware.security_headers import security_headers
-from server.pages.routes import pages
+from server.pages.metrics import MetricsPage
+from server.pages.routes import Options, pages
 from server.pipeline import (
     DispatchApi,
     RequestValidationMiddleware,
@@ -72,9 +73,7 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
     )
     verifier = token_verifier(settings)
     limits = rate_limits(settings)
-    metrics = None if "PROMETHEUS_MULTIPROC_DIR" in os.environ else REGISTRY
-    demo = partial(demo_token, settings) if settings.environment == "development" else None
-    documentation = pages(document, metrics=metrics, demo_token=demo)
+    documentation = pages(document, _pages(settings))
 
     lag = EventLoopLag()
     app = AsyncApp(
@@ -125,6 +124,17 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
         message = f"the contract is not OpenAPI 3.0: {error.message[:200]} (at {error.json_path})"
         raise ContractError(message) from error
     return stack
+
+
+def _pages(settings: Settings) -> Options:
+    """In production the metrics need a token, and no token is made for trying things out."""
+    token = settings.metrics_token and settings.metrics_token.get_secret_value()
+    registry = None if "PROMETHEUS_MULTIPROC_DIR" in os.environ else REGISTRY
+    return Options(
+        metrics=None if settings.is_production and token is None else MetricsPage(registry, token),
+        demo_token=None if settings.is_production else partial(demo_token, settings),
+        reference=settings.docs_enabled,
+    )
 
 
 def rate_limits(settings: Settings) -> RateLimits:

@@ -150,7 +150,8 @@ def _greeting(settings: Settings, port: int) -> Callable[[], None]:
     lines = ""
     if not settings.is_production:
         user, made = demo_token(settings)
-        lines = f"Documentation: {address}/docs\nToken of the user {user!r}, for an hour:\n\n{made}\n\n"
+        page = "docs" if settings.docs_enabled else "guide"
+        lines = f"Documentation: {address}/{page}\nToken of the user {user!r}, for an hour:\n\n{made}\n\n"
 
     def greet() -> None:
         _log.info("service.running", address=address)

@@ -3,25 +3,26 @@
 import asyncio
 import mimetypes
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
 from string import Template
 from typing import Any, Final
 
 import orjson
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from prometheus_client.multiprocess import MultiProcessCollector
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from server.contract.document import to_yaml
 from server.formats.markdown import render
-from server.middleware.access_log import access_log
+from server.pages.metrics import MetricsPage
 from server.pages.problem_types import problem_types
 from server.pages.static import StaticPage
 from server.problems import PAGE
 
-_ASSETS: Final = ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png")
+_ASSETS: Final = ("swagger-ui.css", "swagger-ui-bundle.js")
+_REFERENCE: Final = '<li><a href="docs">Reference</a>: all operations, to read and to try</li>'
+_METRICS: Final = ',\n      <a href="metrics"><code>metrics</code></a>'
 _ICON: Final = "favicon-32x32.png"
 _DEMO_TOKEN: Final = "docs/demo-token"  # noqa: S105  a path, relative to /docs
 _NOT_KEPT: Final = {"cache-control": "no-store"}
@@ -30,31 +31,49 @@ MakeToken = Callable[[], tuple[str, str]]
 """Makes the id of a user and a token of that user, which may take a while."""
 
 
-def pages(
-    document: Mapping[str, Any], *, metrics: CollectorRegistry | None, demo_token: MakeToken | None
-) -> dict[str, ASGIApp]:
-    """Return the pages by path.
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What the pages have."""
 
-    `metrics` is the registry to show, or None for that of all worker processes. `demo_token` makes the token that
-    /docs offers; None for none.
-    """
+    metrics: MetricsPage | None
+    """The metrics; None for none."""
+    demo_token: MakeToken | None
+    """Makes the token that /docs offers; None for none."""
+    reference: bool = True
+    """Whether /docs is there."""
+
+
+def pages(document: Mapping[str, Any], options: Options) -> dict[str, ASGIApp]:
+    """Return the pages by path."""
+    demo_token = options.demo_token if options.reference else None
     title, version = document["info"]["title"], document["info"]["version"]
     attribute = f'data-demo-token="{_DEMO_TOKEN}"' if demo_token else ""
     found: dict[str, ASGIApp] = {
-        "/": _html("index.html", title=title, version=version),
-        "/docs": _html("docs.html", title=title, attribute=attribute),
-        "/docs/start.js": StaticPage(_template("docs.js").encode(), "text/javascript"),
-        "/docs/page.css": StaticPage(_template("docs.css").encode(), "text/css"),
+        "/": _html(
+            "index.html",
+            title=title,
+            version=version,
+            reference=_REFERENCE if options.reference else "",
+            metrics=_METRICS if options.metrics else "",
+        ),
         "/pages.css": StaticPage(_template("pages.css").encode(), "text/css"),
-        **{f"/docs/{name}": _asset(name) for name in _ASSETS},
+        f"/docs/{_ICON}": _asset(_ICON),
         # Browsers look here where no page names an icon, such as beside a JSON document.
         "/favicon.ico": _asset(_ICON),
         "/guide": _html("guide.html", title=title, content=_guide()),
         "/openapi.json": StaticPage(orjson.dumps(document), "application/json"),
         "/openapi.yaml": StaticPage(to_yaml(document), "application/yaml"),
         PAGE: _html("problems.html", title=title, content=problem_types()),
-        "/metrics": partial(_metrics, metrics),
     }
+    if options.metrics is not None:
+        found["/metrics"] = options.metrics
+    if options.reference:
+        found |= {
+            "/docs": _html("docs.html", title=title, attribute=attribute),
+            "/docs/start.js": StaticPage(_template("docs.js").encode(), "text/javascript"),
+            "/docs/page.css": StaticPage(_template("docs.css").encode(), "text/css"),
+            **{f"/docs/{name}": _asset(name) for name in _ASSETS},
+        }
     if demo_token is not None:
         found[f"/{_DEMO_TOKEN}"] = partial(_demo_token, demo_token)
     return found
@@ -80,12 +99,3 @@ def _guide() -> str:
 async def _demo_token(make: MakeToken, scope: Scope, receive: Receive, send: Send) -> None:
     user_id, token = await asyncio.to_thread(make)
     await JSONResponse({"user_id": user_id, "token": token}, headers=_NOT_KEPT)(scope, receive, send)
-
-
-async def _metrics(registry: CollectorRegistry | None, scope: Scope, receive: Receive, send: Send) -> None:
-    access_log.write()
-    if registry is None:
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    headers = {**_NOT_KEPT, "content-type": CONTENT_TYPE_LATEST}
-    await Response(generate_latest(registry), headers=headers)(scope, receive, send)

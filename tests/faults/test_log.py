@@ -84,6 +84,6 @@ def test_a_service_starts_although_its_log_has_no_room(
 
 
 def _failures(service: Service) -> float:
-    metrics = service.client().get("/metrics").text
+    metrics = service.metrics()
     (line,) = (line for line in metrics.splitlines() if line.startswith("log_failures_total "))
     return float(line.split()[1])

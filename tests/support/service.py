@@ -21,6 +21,7 @@ from tests.support.conformance import Conformance
 
 ROOT = Path(__file__).parent.parent.parent
 SECRET = "u6OjTRHcsBW8Y-6AinwN44DF3BYzcj62s0YY4rjn8pI"  # noqa: S105
+METRICS_TOKEN = "the-token-of-the-metrics-of-the-tests"  # noqa: S105
 START_SECONDS = 60
 # `make coverage` also measures the processes that the tests start; their environment tells them so.
 MEASURED = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
@@ -54,9 +55,13 @@ class Service:
 
     def read_log(self) -> str:
         """Return the log. The request for the metrics makes the service log and count all ended requests."""
-        with httpx2.Client(trust_env=False, verify=TLS) as client:
-            client.get(f"{self.url}/metrics")
+        self.metrics()
         return self.log.read_text()
+
+    def metrics(self) -> str:
+        """Return the metrics, also those of a service in production."""
+        with httpx2.Client(trust_env=False, verify=TLS) as client:
+            return client.get(f"{self.url}/metrics", headers={"authorization": f"Bearer {METRICS_TOKEN}"}).text
 
 
 def token(subject: str, *, email: str | None = None, name: str | None = None, seconds: int = 600) -> str:
@@ -88,6 +93,8 @@ def running_service(
         "PORT": str(port),
         # A test that asks often is no attack.
         "RATE_LIMIT": "off",
+        # Production shows its metrics to nobody without it.
+        "METRICS_TOKEN": "" if environment.get("ENVIRONMENT", "development") == "development" else METRICS_TOKEN,
         **environment,
     }
     log.touch()
