@@ -128,7 +128,7 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
 
 def _pages(settings: Settings) -> Options:
     """In production the metrics need a token, and no token is made for trying things out."""
-    token = settings.metrics_token and settings.metrics_token.get_secret_value()
+    token = settings.metrics_token.get_secret_value() if settings.metrics_token is not None else None
     registry = None if "PROMETHEUS_MULTIPROC_DIR" in os.environ else REGISTRY
     return Options(
         metrics=None if settings.is_production and token is None else MetricsPage(registry, token),

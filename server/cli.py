@@ -9,6 +9,7 @@ from server.process_environment import open_standard_streams
 
 _COMMANDS: Final = {
     "backup": "database:make_backup",
+    "check": "check:check",
     "contract": "contract:contract",
     "health": "health:health",
     "migrate": "database:migrate",

@@ -96,6 +96,14 @@ class KeySet:
             await asyncio.wait({fetch})
         return found
 
+    async def usable_keys(self) -> int:
+        """Fetch the set now and return the number of its usable keys. Raises `ConnectionError` with the reason."""
+        try:
+            async with asyncio.timeout(self._policy.timeout):
+                return len(_public_keys(await self._download()))
+        except Exception as error:
+            raise ConnectionError(_outage(error)) from error
+
     async def aclose(self) -> None:
         """Stop a running fetch and close the connections."""
         self._closed = True

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -87,7 +88,7 @@ def test_it_sees_a_service_behind_a_pooler(tasks_api: RunCommand, cluster: Postg
     with fresh_database(cluster.url()) as direct, pgbouncer(tmp_path / "pooler", direct, cluster.port) as pooled:
         migrations.upgrade(direct)
         arguments = ("migrate", "--down-to", "base", "--yes")
-        urls = {"DATABASE_URL": pooled, "MIGRATIONS_DATABASE_URL": direct}
+        urls: dict[str, Any] = {"DATABASE_URL": pooled, "MIGRATIONS_DATABASE_URL": direct}
         with running_service(tmp_path, **urls) as service:
             assert service.as_user("ada").get("/api/tasks").json() == []
             result = tasks_api(*arguments, **urls)

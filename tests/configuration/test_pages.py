@@ -1,6 +1,7 @@
 """Who may read /metrics, and the service without /docs."""
 
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -21,7 +22,7 @@ def status(service: Service, *authorization: str) -> int:
 def test_the_token_is_demanded_where_one_is_set(
     environment: str, workers: str, database_url: str, tmp_path: Path
 ) -> None:
-    settings = {"ENVIRONMENT": environment, "METRICS_TOKEN": TOKEN, "WORKERS": workers}
+    settings: dict[str, Any] = {"ENVIRONMENT": environment, "METRICS_TOKEN": TOKEN, "WORKERS": workers}
     with running_service(tmp_path, DATABASE_URL=database_url, **settings) as service:
         assert [status(service, f"{scheme} {TOKEN}") for scheme in ("Bearer", "bearer", "BEARER")] == [200, 200, 200]
         refused = ["", TOKEN, f"Bearer {TOKEN[:-1]}", f"Bearer {TOKEN}x", f"Basic {TOKEN}", f"Bearer {METRICS_TOKEN}"]
@@ -32,7 +33,7 @@ def test_the_token_is_demanded_where_one_is_set(
 
 
 def test_production_shows_no_metrics_without_a_token(database_url: str, tmp_path: Path) -> None:
-    settings = {"ENVIRONMENT": "production", "METRICS_TOKEN": ""}
+    settings: dict[str, Any] = {"ENVIRONMENT": "production", "METRICS_TOKEN": ""}
     with running_service(tmp_path, DATABASE_URL=database_url, **settings) as service:
         client = service.client()
         assert client.get("/metrics").status_code == httpx2.codes.NOT_FOUND
