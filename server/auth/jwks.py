@@ -145,7 +145,7 @@ class KeySet:
         except Exception as error:  # noqa: BLE001 - every failure of a fetch is an outage
             self._failed = True
             self._paused_until = self._clock() + self._policy.pause
-            _log.warning("security.jwks_fetch_failed", url=_shown(self._url), reason=_outage(error))
+            _log.warning("security.jwks_fetch_failed", url=shown(self._url), reason=_outage(error))
         else:
             self._failed = False
             self._keys_as_of = asked_at
@@ -184,7 +184,7 @@ def _http_client(timeout: float) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(timeout=timeout, trust_env=False, headers={"Accept-Encoding": "identity"})
 
 
-def _shown(url: str) -> str:
+def shown(url: str) -> str:
     """An address without its user, password and query, which may be secrets."""
     try:
         parts = urlsplit(url)

@@ -2,6 +2,7 @@
 
 import structlog
 
+from server.auth.jwks import shown
 from server.configuration.database_url import describe, hosts_without_tls
 from server.settings import Settings, mistaken_variables
 
@@ -25,7 +26,7 @@ def keys(settings: Settings) -> str:
     secret = "BETTER_AUTH_SECRET"  # noqa: S105  its name
     if settings.better_auth_secret is None:
         secret = "" if settings.is_production else f"the secret in {settings.data_dir / 'secret'}"
-    return ", ".join(filter(None, (settings.key_set_url, secret)))
+    return ", ".join(filter(None, (settings.key_set_url and shown(settings.key_set_url), secret)))
 
 
 def hosts_in_plain_text(settings: Settings) -> dict[str, list[str]]:

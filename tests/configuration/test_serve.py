@@ -95,6 +95,16 @@ def test_the_start_says_database_issuer_and_mode(tmp_path: Path) -> None:
     assert SECRET not in text
 
 
+def test_the_start_shows_no_secret_of_an_address(tmp_path: Path) -> None:
+    jwks = "http://reader:its-password@localhost:1/keys?key=its-key"
+    with running_service(
+        tmp_path, ready=False, DATABASE_URL="postgresql://localhost:1/tasks", JWKS_URL=jwks
+    ) as service:
+        text = service.log.read_text()
+    assert "http://localhost:1/keys" in text
+    assert [secret for secret in ("its-password", "its-key", "reader") if secret in text] == []
+
+
 @pytest.mark.slow
 def test_a_changed_file_restarts_the_service(tmp_path: Path) -> None:
     """In a copy of the code, with an embedded database that the restart leaves alone."""

@@ -97,7 +97,7 @@ def test_every_column_is_looked_for(database: str, admin: _Session, tmp_path: Pa
         columns = admin.execute(
             "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
         ).fetchall()
-        assert len(columns) == 23
+        assert len(columns) == 25
         for table, column in columns:
             admin.execute(f"ALTER TABLE {table} RENAME {column} TO renamed".encode())
             assert_unavailable(service.client().get("/health/ready"))
