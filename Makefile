@@ -11,7 +11,7 @@ PARALLEL = $(BIN)/python -m pytest --numprocesses auto --dist loadscope --no-loa
 SWAGGER_UI = LICENSE NOTICE favicon-32x32.png swagger-ui.css swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast docs coverage torture fuzz fuzz-stock lint lint-workflows types lint-contract check-generators audit image-test check release bench bench-all bench-report bench-check profile lock swagger-ui clean
+.PHONY: help install run test test-fast docs coverage torture fuzz fuzz-stock lint lint-workflows types lint-contract check-generators audit image-test space check release bench bench-all bench-report bench-check profile lock swagger-ui clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,13 @@ docs: .venv/dev ## Generate docs/settings.md, docs/licences.md and .env.example
 
 image-test: .venv/dev ## Build the images with buildah, and run them with runc (needs root, and buildah, debootstrap and runc)
 	$(BIN)/python -m pytest tests/images -rP
+
+space: ## Assemble build/space, a folder to push to a Hugging Face Space
+	rm -rf build/space && mkdir -p build/space
+	git ls-files -z LICENSE .dockerignore pyproject.toml requirements handlers openapi persistence server ':!openapi/lint' | \
+	  xargs -0 cp --parents --target-directory build/space
+	cp deploy/space/README.md build/space/README.md
+	cp Dockerfile.spaces build/space/Dockerfile
 
 lint-contract: .venv/dev openapi/lint/node_modules ## Check the contract with Redocly, Spectral and vacuum (needs Node.js)
 	@npm run --silent --prefix openapi/lint lint

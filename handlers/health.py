@@ -1,6 +1,6 @@
 """Liveness and readiness."""
 
-from handlers.types import Answer, Context
+from handlers.types import Answer, Context, NotConfigured
 from persistence import readiness
 
 
@@ -10,6 +10,8 @@ async def get_health(context: Context) -> Answer:  # noqa: ARG001  liveness must
 
 
 async def get_readiness(context: Context) -> Answer:
-    """Ready, if the database can serve requests. Raises `DatabaseUnavailable`."""
+    """Ready, if requests can be served. Raises `DatabaseUnavailable` and `NotConfigured`."""
+    if context.services.missing_setting is not None:
+        raise NotConfigured(context.services.missing_setting)
     await readiness.check(context.database)
     return Answer(200, {"status": "ready"})

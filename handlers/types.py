@@ -15,6 +15,12 @@ class Services:
     database: Database
     keeps_trash: bool
     """True if a deleted task can be restored."""
+    missing_setting: str | None = None
+    """A sentence about a setting that requests need and that is not set."""
+
+
+class NotConfigured(Exception):
+    """The operator has not set what requests need. The message is for the client, and holds no value of a setting."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from server.middleware.errors import ProblemMiddleware
 from server.middleware.request_limits import RequestLimitsMiddleware
 from server.middleware.security_headers import security_headers
 from server.pages.metrics import MetricsPage
+from server.pages.notices import NO_KEYS, notices
 from server.pages.routes import Options, pages
 from server.pipeline import (
     DispatchApi,
@@ -65,7 +66,7 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
     """
     settings = settings or load_settings()
     configure_logging(level=settings.log_level, json=settings.is_production)
-    document = load_document(settings.openapi_overlays, root_path=settings.root_path)
+    document = load_document(settings.openapi_overlays, root_path=settings.root_path, host=settings.space_host)
     database = Database(
         size=settings.database_pool_size,
         wait=settings.database_wait_seconds,
@@ -96,7 +97,7 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
             ),
             partial(ProxyHeadersMiddleware, trusted_hosts=list(map(str, settings.forwarded_allow_ips))),
             LifespanMiddleware,
-            partial(RoutingMiddleware, pages=documentation, limits=limits),
+            partial(RoutingMiddleware, pages=documentation, limits=limits, in_space=settings.space_host is not None),
             SecurityMiddleware,
             RequestValidationMiddleware,
             ResponseValidationMiddleware,
@@ -110,7 +111,11 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
             base_path="",
             resolver=HandlerResolver(document, HANDLERS),
             validate_responses=settings.validate_responses,
-            services=Services(database, keeps_trash=settings.trash_retention_days > 0),
+            services=Services(
+                database,
+                keeps_trash=settings.trash_retention_days > 0,
+                missing_setting=NO_KEYS if settings.is_without_keys else None,
+            ),
             formats=FORMATS,
             refused_fields=refused_fields(document),
             verifier=verifier,
@@ -134,6 +139,7 @@ def _pages(settings: Settings) -> Options:
         metrics=None if settings.is_production and token is None else MetricsPage(registry, token),
         demo_token=None if settings.is_production else partial(demo_token, settings),
         reference=settings.docs_enabled,
+        notices=notices(settings),
     )
 
 

@@ -135,6 +135,13 @@ class Settings(BaseSettings):
         default="",
         description="The path prefix, such as `/tasks-api`, that a proxy removes before it forwards a request.",
     )
+    space_host: str | None = Field(
+        default=None,
+        pattern=r"^[A-Za-z0-9.-]+$",
+        description="The public host of a Hugging Face Space, which sets it. The document then has its address, "
+        "Hugging Face may show the pages in a frame, and a missing secret is told on the page `/` and by "
+        "`/health/ready` instead of stopping the start.",
+    )
     forwarded_allow_ips: _Networks = Field(
         default=(IPv4Network("127.0.0.1"),),
         description="The addresses and networks of trusted proxies, separated by commas. `X-Forwarded-For` is read "
@@ -273,7 +280,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _can_check_tokens(self) -> Self:
-        if self.is_production and self.better_auth_secret is None and self.key_set_url is None:
+        if self.is_without_keys and self.space_host is None:
             raise ValueError("in production, set BETTER_AUTH_SECRET (at least 32 bytes), BETTER_AUTH_URL or JWKS_URL")
         if self.better_auth_secret_previous is not None and self.better_auth_secret is None:
             raise ValueError("BETTER_AUTH_SECRET_PREVIOUS: needs BETTER_AUTH_SECRET, the current secret, beside it")
@@ -289,6 +296,11 @@ class Settings(BaseSettings):
     def is_production(self) -> bool:
         """True where the rules of production apply."""
         return self.environment != "development"
+
+    @property
+    def is_without_keys(self) -> bool:
+        """True if no token can be verified. In development a missing secret is generated."""
+        return self.is_production and self.better_auth_secret is None and self.key_set_url is None
 
     @property
     def key_set_url(self) -> str | None:

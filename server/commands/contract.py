@@ -19,7 +19,7 @@ def print_contract(*, as_json: bool) -> None:
     """Print the document as it is served, adapted by OPENAPI_OVERLAYS and ROOT_PATH."""
     with explained():
         settings = load_settings()
-        document = load_document(settings.openapi_overlays, root_path=settings.root_path)
+        document = load_document(settings.openapi_overlays, root_path=settings.root_path, host=settings.space_host)
     if as_json:
         click.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2).decode())
     else:

@@ -27,16 +27,16 @@ class ContractError(Exception):
     """The service cannot enforce the document, so it does not start."""
 
 
-def load_document(overlays: Iterable[str] = (), *, root_path: str = "") -> dict[str, Any]:
-    """Return the authored document with OpenAPI Overlays 1.x applied and with the path prefix of the service.
+def load_document(overlays: Iterable[str] = (), *, root_path: str = "", host: str | None = None) -> dict[str, Any]:
+    """Return the authored document with OpenAPI Overlays 1.x applied, and with the address of the service.
 
     Raises `ContractError` for an overlay that cannot be read.
     """
     document = copy.deepcopy(_authored())
     for path in overlays:
         _apply_overlay(document, path)
-    if root_path:
-        document["servers"][0]["url"] = root_path
+    if host is not None or root_path:
+        document["servers"][0]["url"] = f"https://{host}{root_path}" if host else root_path
         document["externalDocs"]["url"] = root_path + document["externalDocs"]["url"]
     return document
 

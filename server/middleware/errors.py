@@ -5,6 +5,7 @@ import asyncio
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from handlers.types import NotConfigured
 from persistence.errors import DatabaseUnavailable, InvalidCursor, KeyInUse, KeyReused, TaskChanged, TaskNotFound
 from server.auth.errors import ExpiredToken, InvalidToken, KeysUnavailable, MissingToken
 from server.formats.content_coding import encode
@@ -52,6 +53,8 @@ def to_problem(error: Exception) -> Problem:
             problem = validation_failed([Violation("parameter", "cursor", f"must be {CURSOR_IN_WORDS}")])
         case InvalidToken():
             problem = _token_problem(error)
+        case NotConfigured():
+            problem = Problem(SERVICE_UNAVAILABLE, str(error))
         case DatabaseUnavailable() | KeysUnavailable():
             problem = Problem(SERVICE_UNAVAILABLE, retry_after=getattr(error, "retry_after", None))
         case _:

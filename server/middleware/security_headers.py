@@ -10,15 +10,13 @@ from server.request_context import Headers
 _POLICY: Final = b"content-security-policy"
 # Nothing of a response may be executed, loaded or framed.
 _API_POLICY: Final = (_POLICY, b"default-src 'none'; frame-ancestors 'none'")
-# Swagger UI uses inline styles and data: URLs for its icons. Only Hugging Face, which shows Spaces, may frame pages.
+# Swagger UI uses inline styles and data: URLs for its icons.
 _PAGE_POLICY: Final = (
-    _POLICY,
-    (
-        b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-        b"connect-src 'self'; base-uri 'none'; form-action 'none'; "
-        b"frame-ancestors 'self' https://huggingface.co https://*.hf.space"
-    ),
+    b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    b"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 )
+# Hugging Face shows the pages of a Space in a frame.
+_FRAMED_BY_HUGGING_FACE: Final = b" https://huggingface.co https://*.hf.space"
 # For a page in its own window; in a frame the embedding page decides.
 _OPENER_POLICY: Final = (b"cross-origin-opener-policy", b"same-origin")
 # Browsers ignore it without TLS.
@@ -36,7 +34,8 @@ def security_headers(*, production: bool) -> Headers:
     ]
 
 
-def permit_page(headers: Headers) -> None:
-    """Replace the policy in the header fields of a response by that of a page."""
-    headers[headers.index(_API_POLICY)] = _PAGE_POLICY
+def permit_page(headers: Headers, *, in_space: bool) -> None:
+    """Replace the policy in the header fields of a response by that of a page, `in_space` of Hugging Face or not."""
+    policy = _PAGE_POLICY + _FRAMED_BY_HUGGING_FACE if in_space else _PAGE_POLICY
+    headers[headers.index(_API_POLICY)] = (_POLICY, policy)
     headers.append(_OPENER_POLICY)

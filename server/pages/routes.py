@@ -1,8 +1,9 @@
 """The pages by path: overview, guide, document, Swagger UI, problem types and metrics."""
 
 import asyncio
+import html
 import mimetypes
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
@@ -41,6 +42,8 @@ class Options:
     """Makes the token that /docs offers; None for none."""
     reference: bool = True
     """Whether /docs is there."""
+    notices: Sequence[str] = ()
+    """Sentences for the operator, on the page `/`."""
 
 
 def pages(document: Mapping[str, Any], options: Options) -> dict[str, ASGIApp]:
@@ -55,7 +58,9 @@ def pages(document: Mapping[str, Any], options: Options) -> dict[str, ASGIApp]:
             version=version,
             reference=_REFERENCE if options.reference else "",
             metrics=_METRICS if options.metrics else "",
+            notices=_paragraphs(options.notices),
         ),
+        "/status.js": StaticPage(_template("status.js").encode(), "text/javascript"),
         "/pages.css": StaticPage(_template("pages.css").encode(), "text/css"),
         f"/docs/{_ICON}": _asset(_ICON),
         # Browsers look here where no page names an icon, such as beside a JSON document.
@@ -81,6 +86,10 @@ def pages(document: Mapping[str, Any], options: Options) -> dict[str, ASGIApp]:
 
 def _html(name: str, **values: str) -> StaticPage:
     return StaticPage(Template(_template(name)).substitute(values).encode(), "text/html")
+
+
+def _paragraphs(notices: Sequence[str]) -> str:
+    return "\n".join(f'<p class="notice" role="alert">{html.escape(notice)}</p>' for notice in notices)
 
 
 def _template(name: str) -> str:

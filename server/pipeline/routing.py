@@ -52,14 +52,16 @@ def _answer_options(resource: _Resource) -> Response:
 class RoutingMiddleware(SpecMiddleware):
     """Finds the operation for a method and a path, and answers OPTIONS itself.
 
-    `pages` are the paths outside the contract, which answer GET and HEAD only. A trailing slash makes another path.
+    `pages` are the paths outside the contract, which answer GET and HEAD only; Hugging Face may frame them `in_space`. A
+    trailing slash makes another path.
     Whatever is not an operation counts for the client's address, except OPTIONS: an answer of 429 would take as much
     work, and browsers ask before they call.
     """
 
-    def __init__(self, app: ASGIApp, *, pages: Mapping[str, ASGIApp], limits: RateLimits) -> None:
+    def __init__(self, app: ASGIApp, *, pages: Mapping[str, ASGIApp], limits: RateLimits, in_space: bool) -> None:
         self.app = app
         self.limits = limits
+        self._in_space = in_space
         self._sender = Sender()
         self._exact = {path.encode(): _Resource({}, "GET, HEAD, OPTIONS", page) for path, page in pages.items()}
         self._templates: defaultdict[int, list[tuple[re.Pattern[bytes], _Resource]]] = defaultdict(list)
@@ -102,7 +104,7 @@ class RoutingMiddleware(SpecMiddleware):
             await self._sender.send(_answer_options(resource), request, send)
         elif resource.page is not None and method in ("GET", "HEAD"):
             await self.limits.count_anonymous(request)
-            permit_page(request.response_headers)
+            permit_page(request.response_headers, in_space=self._in_space)
             await resource.page(
                 {**scope, "method": "GET"}, receive, in_pieces(send) if method == "GET" else _without_body(send)
             )

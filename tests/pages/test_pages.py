@@ -58,12 +58,12 @@ def test_a_page_needs_nothing_from_elsewhere(service: Service, page: str) -> Non
 
 @pytest.mark.parametrize("page", [*HTML_PAGES, "/docs/start.js", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js"])
 def test_the_content_security_policy_of_a_page(service: Service, page: str) -> None:
-    """A page loads from the service only, and may be framed by Hugging Face."""
+    """A page loads from the service only, and only the service may frame it."""
     headers = service.client().get(page).headers
     policy = dict(part.split(" ", 1) for part in headers["content-security-policy"].split("; "))
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == policy["connect-src"] == "'self'"
-    assert policy["frame-ancestors"] == "'self' https://huggingface.co https://*.hf.space"
+    assert policy["frame-ancestors"] == "'self'"
     assert "x-frame-options" not in headers
     assert headers.get_list("content-security-policy") == [headers["content-security-policy"]]
     assert headers["x-content-type-options"] == "nosniff"
