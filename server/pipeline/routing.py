@@ -52,8 +52,8 @@ def _answer_options(resource: _Resource) -> Response:
 class RoutingMiddleware(SpecMiddleware):
     """Finds the operation for a method and a path, and answers OPTIONS itself.
 
-    `pages` are the paths outside the contract, which answer GET and HEAD only; Hugging Face may frame them `in_space`. A
-    trailing slash makes another path.
+    `pages` are the paths outside the contract, which answer GET and HEAD only; Hugging Face may frame them
+    `in_space`. A trailing slash makes another path.
     Whatever is not an operation counts for the client's address, except OPTIONS: an answer of 429 would take as much
     work, and browsers ask before they call.
     """
