@@ -10,6 +10,7 @@ from pydantic import (
     AfterValidator,
     AliasChoices,
     AnyUrl,
+    BeforeValidator,
     Field,
     IPvAnyNetwork,
     Secret,
@@ -29,11 +30,10 @@ from server.configuration.variables import UnknownVariable, describe_error, name
 from server.process_environment import forget_postgresql_variables
 
 _List = Annotated[tuple[str, ...], NoDecode]
-_Networks = Annotated[tuple[IPvAnyNetwork, ...], NoDecode]
+_Networks = Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(values.networks)]
 # RedisDsn would accept a URL without a host, as one of localhost.
 _RedisUrl = Annotated[AnyUrl, UrlConstraints(allowed_schemes=["redis", "rediss"], host_required=True)]
 _Rate = Annotated[str, AfterValidator(values.rate)]
-_EVERY_NETWORK = ("0.0.0.0/0", "::/0")
 _ENV_FILE = ".env"
 
 
@@ -230,20 +230,15 @@ class Settings(BaseSettings):
         default=True, description="Validate responses against the document. An invalid response is replaced by a 500."
     )
 
-    @field_validator("cors_origins", "forwarded_allow_ips", "openapi_overlays", mode="before")
+    @field_validator("cors_origins", "openapi_overlays", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+        return values.split(value)
 
     @field_validator("cors_origins")
     @classmethod
     def _are_origins(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         return values.origins(value, production=_is_production(info))
-
-    @field_validator("forwarded_allow_ips", mode="before")
-    @classmethod
-    def _every_network(cls, value: object) -> object:
-        return _EVERY_NETWORK if value == "*" else value
 
     @field_validator("better_auth_secret", "better_auth_secret_previous")
     @classmethod

@@ -12,7 +12,18 @@ from server.middleware.cors import as_browsers_write
 from server.rate_limit.policies import read_rate
 
 _ORIGIN: Final = r"(?i)https?://[^/?#\s]+/?"
+_EVERY_NETWORK: Final = ("0.0.0.0/0", "::/0")
 _MIN_METRICS_TOKEN: Final = 16
+
+
+def split(value: object) -> object:
+    """The items of a list that is separated by commas."""
+    return tuple(filter(None, map(str.strip, value.split(",")))) if isinstance(value, str) else value
+
+
+def networks(value: object) -> object:
+    """The items of a list of networks, in which `*` means every network."""
+    return _EVERY_NETWORK if value == "*" else split(value)
 
 
 def origins(values: tuple[str, ...], *, production: bool) -> tuple[str, ...]:
