@@ -111,8 +111,8 @@ def configure_logging(*, level: str, json: bool) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    # The service logs the same events itself.
-    for name in ("httpx2", "httpcore2", "connexion", "alembic"):
+    # The service logs the same events itself, and nobody asks how a page is rendered.
+    for name in ("httpx2", "httpcore2", "connexion", "alembic", "markdown_it"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # While the database is unavailable it warns of every attempt. The service logs a line for each failed request.
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)

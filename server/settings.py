@@ -29,7 +29,7 @@ from server.configuration import values
 from server.configuration.variables import UnknownVariable, describe_error, names_of, unknown_variables
 from server.process_environment import forget_postgresql_variables
 
-_List = Annotated[tuple[str, ...], NoDecode]
+_List = Annotated[tuple[str, ...], NoDecode, BeforeValidator(values.split)]
 _Networks = Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(values.networks)]
 # RedisDsn would accept a URL without a host, as one of localhost.
 _RedisUrl = Annotated[AnyUrl, UrlConstraints(allowed_schemes=["redis", "rediss"], host_required=True)]
@@ -138,9 +138,7 @@ class Settings(BaseSettings):
     space_host: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9.-]+$",
-        description="The public host of a Hugging Face Space, which sets it. The document then has its address, "
-        "Hugging Face may show the pages in a frame, and a missing secret is told on the page `/` and by "
-        "`/health/ready` instead of stopping the start.",
+        description="The public host of a Hugging Face Space, which sets it. See [deployment.md](deployment.md).",
     )
     forwarded_allow_ips: _Networks = Field(
         default=(IPv4Network("127.0.0.1"),),
@@ -229,11 +227,6 @@ class Settings(BaseSettings):
     validate_responses: bool = Field(
         default=True, description="Validate responses against the document. An invalid response is replaced by a 500."
     )
-
-    @field_validator("cors_origins", "openapi_overlays", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return values.split(value)
 
     @field_validator("cors_origins")
     @classmethod

@@ -116,7 +116,11 @@ def use(service: Service) -> None:
             task = {"title": title, "description": title * 3 if number % 2 else None, "completed": number % 3 == 0}
             created = client.post("/api/tasks", json=task, headers={"idempotency-key": f"key-{number}"})
             assert created.status_code == httpx2.codes.CREATED
-        assert client.delete(created.headers["location"]).status_code == httpx2.codes.NO_CONTENT
+        last = created.headers["location"]
+        assert client.delete(last).status_code == httpx2.codes.NO_CONTENT
+        restored = client.post(f"{last}/restore", headers={"idempotency-key": "restored"})
+        assert restored.status_code == httpx2.codes.OK
+        assert client.delete(last).status_code == httpx2.codes.NO_CONTENT
 
 
 def seen_by_users(service: Service) -> dict[str, Any]:

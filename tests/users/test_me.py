@@ -92,7 +92,7 @@ def test_every_operation_without_an_id_works(emptied: httpx2.Client, user_id: st
     assert do("completeAllMyTasks", json={"completed": True}).json() == {"count": 1}
     exported = do("exportMyTasks").content
     assert do("clearMyTasks", params={"status": "completed", "permanent": True}).json() == {"count": 2}
-    imported = do("importMyTasks", content=exported, headers={"content-type": "application/x-ndjson"})
+    imported = do("importMyTasks", content=exported, headers={"content-type": "application/json"})
     assert imported.json() == {"imported": 2, "unchanged": 0}
     assert do("getMe").json()["tasks"] == {"total": 2, "completed": 2, "pending": 0}
     do("deleteMe")

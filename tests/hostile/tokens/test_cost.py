@@ -48,7 +48,9 @@ def test_no_token_costs_more_than_a_moment(target: Target) -> None:
             before = seconds()
             for _ in range(_ROUNDS):
                 raw.send(sent)
-                assert raw.read().status_code == (401 if len(field) <= FIELD_BYTES else 431), name
+                # A token of an unknown key may be that of one to come.
+                statuses = {401, 503} if target.issuer else {401}
+                assert raw.read().status_code in (statuses if len(field) <= FIELD_BYTES else {431}), name
             costs[name] = (seconds() - before) / _ROUNDS
     worst = max(costs, key=lambda name: costs[name])
     assert costs[worst] < _CPU_SECONDS, worst
