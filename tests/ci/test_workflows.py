@@ -38,7 +38,7 @@ def scheduled(target: str) -> list[str]:
         for job in workflow["jobs"].values()
         for command in commands(job)
         for schedule in workflow["on"].get("schedule", ())
-        if re.search(rf"\bmake {target}\b", command)
+        if re.search(rf"\bmake {target}(?![\w-])", command)
     ]
 
 
@@ -85,9 +85,9 @@ def test_a_job_ends(job: dict[str, Any]) -> None:
     assert "uses" in job or int(job["timeout-minutes"]) <= 180
 
 
-@pytest.mark.parametrize("target", ["check", "fuzz", "audit", "torture", "release"])
+@pytest.mark.parametrize("target", ["check", "fuzz", "fuzz-stock", "audit", "torture", "release"])
 def test_every_check_is_run_by_some_workflow(target: str) -> None:
-    assert any(re.search(rf"\bmake {target}\b", command) for job in JOBS.values() for command in commands(job))
+    assert any(re.search(rf"\bmake {target}(?![\w-])", command) for job in JOBS.values() for command in commands(job))
 
 
 def test_the_table_of_workflows_is_complete() -> None:

@@ -16,7 +16,7 @@ import tests.contract.fuzz_hooks  # noqa: F401  registers the hooks
 from server.app import create_app
 from server.contract.document import load_document, operations
 from server.settings import Settings
-from tests.contract.fuzz import write_peers
+from tests.contract.fuzz import configuration, write_peers
 from tests.support.service import ROOT, SECRET
 
 EXAMPLES = 40
@@ -54,6 +54,24 @@ def app(database_url: str) -> Iterator[ASGIApp]:
         )
     )
     asgi.shutdown_lifespans()
+
+
+def test_the_configuration_for_users_leaves_out_two_phases() -> None:
+    """The sections about operations in docs/contract-testing.md select these, and are known to Schemathesis."""
+    config = SchemathesisConfig.from_dict(tomllib.loads(configuration()))
+    schema = schemathesis.openapi.from_dict(load_document(), config=config)
+    left_out: dict[str, set[str]] = {"examples": set(), "coverage": set(), "fuzzing": set(), "stateful": set()}
+    for found in schema.get_all_operations():
+        operation = found.ok()
+        for phase, names in left_out.items():
+            if not getattr(schema.config.phases_for(operation=operation), phase).enabled:
+                names.add(operation.definition.raw["operationId"])
+    assert left_out == {
+        "examples": {"importMyTasks", "importTasks"},
+        "coverage": set(),
+        "fuzzing": set(),
+        "stateful": {"deleteMe", "deleteUser", "restoreMyTask", "restoreTask"},
+    }
 
 
 @pytest.mark.exhaustive(1)
