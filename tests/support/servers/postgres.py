@@ -18,14 +18,17 @@ from persistence.admin.postgres_server import PostgresServer
 
 @functools.cache
 def _template() -> Path:
-    """A cluster that does not wait for the disk: no test simulates a power failure."""
+    """A cluster that does not wait for the disk: no test simulates a power failure.
+
+    Commits are written before they are acknowledged, as in production: tests kill processes of the server.
+    """
     directory = Path(tempfile.mkdtemp(prefix="tasks-api-template-"))
     atexit.register(shutil.rmtree, directory)
     server = PostgresServer(directory / "data")
     server.start()
     server.stop()
     with (server.directory / "postgresql.conf").open("a") as settings:
-        settings.writelines(f"{name} = off\n" for name in ("fsync", "full_page_writes", "synchronous_commit"))
+        settings.writelines(f"{name} = off\n" for name in ("fsync", "full_page_writes"))
     return server.directory
 
 
