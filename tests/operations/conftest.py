@@ -1,5 +1,6 @@
 """The command `tasks-api`, run in this process."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,12 @@ def tasks_api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunCommand:
 
     def run(*arguments: str, **environment: str | None) -> Result:
         defaults = {"BETTER_AUTH_SECRET": SECRET, "HOST": "203.0.113.1"}
-        return CliRunner().invoke(main, arguments, env={**defaults, **environment})
+        before = dict(os.environ)
+        try:
+            return CliRunner().invoke(main, arguments, env={**defaults, **environment})
+        finally:
+            # A command may leave variables to the processes that it starts.
+            os.environ.clear()
+            os.environ.update(before)
 
     return run
