@@ -59,7 +59,8 @@ def startup(options: Options) -> Part:
         with tempfile.TemporaryDirectory() as directory:
             with benchmark_database(Path(directory, "postgres")) as database, running(SERVICE, database) as server:
                 samples.append({"round": number, "database": "external", "seconds": server.startup_seconds})
-            embedded = variant("embedded", "Service with embedded PostgreSQL", DATABASE_URL="", DATA_DIR=directory)
+            settings = {"DATABASE_URL": "", "EMBEDDED_DATABASE": "true", "DATA_DIR": directory}
+            embedded = variant("embedded", "Service with embedded PostgreSQL", **settings)
             with running(embedded, database) as server:
                 samples.append({"round": number, "database": "embedded", "seconds": server.startup_seconds})
     return Part({}, samples)
