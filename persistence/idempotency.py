@@ -173,6 +173,7 @@ async def create_once(database: Database, owner: Owner, new: NewTask, key: str) 
     key belongs to another request, `KeyInUse` where a request with the key is in progress, and `DatabaseUnavailable`.
     """
     members = asdict(new)
+    # Without the name of the operation, as in the first release: a retry may reach another release than its request.
     request = KeyedRequest(key, hashlib.sha256(json.dumps(list(members.values())).encode()).digest())
     created = await _claim(database, _CREATE, request, insert_parameters(owner, new))
     if created is not None:

@@ -1,6 +1,6 @@
 """The header fields that tell a browser what it must not do, for answers of every kind.
 
-After OWASP's REST security cheat sheet and ASVS 5.0, V3.4. `observability` and the protocol add them.
+After OWASP's REST security cheat sheet and ASVS 5.0, V3.4. The access log and the HTTP protocol add them.
 """
 
 from typing import Final
