@@ -11,7 +11,7 @@ PARALLEL = $(BIN)/python -m pytest --numprocesses auto --dist loadscope --no-loa
 SWAGGER_UI = LICENSE NOTICE favicon-32x32.png swagger-ui.css swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast docs coverage torture fuzz fuzz-stock lint lint-workflows types lint-contract check-generators audit image-test space check release bench bench-all bench-report bench-check profile lock swagger-ui clean
+.PHONY: help install run test test-fast docs coverage torture fuzz fuzz-stock lint lint-workflows types lint-contract check-generators client audit image-test space check release bench bench-all bench-report bench-check profile lock swagger-ui clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,10 @@ lint-contract: .venv/dev openapi/lint/node_modules ## Check the contract with Re
 check-generators: .venv/dev tests/clients/typescript/node_modules .venv/clients/installed ## Make clients from the contract with every generator, and use them and Prism with a running service
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal tests/clients
 
+client: clients/typescript/node_modules ## Generate the TypeScript client from the contract, and build it (needs Node.js)
+	npm run --silent --prefix clients/typescript generate
+	npm run --silent --prefix clients/typescript build
+
 audit: .venv/dev ## Check the code with bandit, and the locked dependencies for known vulnerabilities (needs api.osv.dev)
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive bench docs handlers openapi persistence server
 	$(BIN)/python -m tests.ci.audit
@@ -115,7 +119,7 @@ swagger-ui: server/pages/swagger_ui/node_modules ## Copy the files of Swagger UI
 	cd server/pages/swagger_ui && cp $(addprefix node_modules/swagger-ui-dist/,$(SWAGGER_UI)) .
 
 clean: ## Remove what the other commands made, but no data
-	rm -rf .venv openapi/lint/node_modules server/pages/swagger_ui/node_modules bench/peers/fastify/node_modules tests/clients/typescript/node_modules tests/clients/typescript/*/generated .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis .coverage*
+	rm -rf .venv clients/typescript/node_modules clients/typescript/dist openapi/lint/node_modules server/pages/swagger_ui/node_modules bench/peers/fastify/node_modules tests/clients/typescript/node_modules tests/clients/typescript/*/generated .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis .coverage*
 
 .venv/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
@@ -143,6 +147,10 @@ bench/peers/fastify/node_modules: bench/peers/fastify/package-lock.json
 
 server/pages/swagger_ui/node_modules: server/pages/swagger_ui/package-lock.json
 	npm ci --silent --ignore-scripts --prefix $(@D)
+	@touch $@
+
+clients/typescript/node_modules: clients/typescript/package-lock.json
+	npm ci --silent --prefix $(@D)
 	@touch $@
 
 # Without npm, what needs it is skipped with a message; in CI it fails.

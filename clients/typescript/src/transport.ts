@@ -1,0 +1,197 @@
+/** Sends requests: address, token, retries, and errors. The generated functions and the ones of `tasks.ts` use it. */
+
+import { ConnectionError, problemOf, type TasksApiError } from "./errors.js";
+import { abortable, pause } from "./waiting.js";
+
+/** A bearer token, or a function that gets one. The client keeps it until the service says that it has expired. */
+export type Token = string | (() => string | Promise<string>);
+
+export interface RetryOptions {
+  /** How often a request is sent at most. 1 turns retries off. Default: 5. */
+  attempts?: number;
+  /** The longest wait before the first retry in milliseconds, without `Retry-After`. It doubles each time. Default: 300. */
+  delay?: number;
+  /** A request that would have to wait longer than this, in milliseconds, fails at once. Default: 30,000. */
+  maxDelay?: number;
+  /** Called before each wait, with the reason and the time in milliseconds. */
+  onRetry?: (reason: TasksApiError, delay: number) => void;
+}
+
+export interface ClientOptions {
+  /** The address of the service, such as `https://tasks.example.com`. */
+  baseUrl: string;
+  token?: Token;
+  /** Replaces the global `fetch`. */
+  fetch?: typeof fetch;
+  retry?: RetryOptions;
+}
+
+/** The types of an operation, as the generator writes them. */
+export interface TDataShape {
+  body?: unknown;
+  headers?: unknown;
+  path?: unknown;
+  query?: unknown;
+  url: string;
+}
+
+/** What `meta` of a generated function may contain. */
+export interface ClientMeta {}
+
+interface CallOptions {
+  signal?: AbortSignal | null;
+  /** Leave the content of a successful response unread, for a stream. */
+  stream?: boolean;
+}
+
+/** The arguments of a generated function. */
+export type Options<Data extends TDataShape = TDataShape, _Throw extends boolean = boolean, _Response = unknown> = Omit<
+  Data,
+  "url"
+> &
+  CallOptions;
+
+/** The content and the response. Errors are thrown. `data` is undefined if there is no content, or if it is a stream. */
+export interface Result<Content> {
+  data: Content;
+  response: Response;
+}
+
+export type RequestResult<Responses, _Errors = unknown, _Throw extends boolean = boolean> = Promise<
+  Result<Responses[keyof Responses]>
+>;
+
+interface OperationRequest extends CallOptions {
+  url: string;
+  security?: ReadonlyArray<unknown>;
+  body?: unknown;
+  headers?: unknown;
+  path?: unknown;
+  query?: unknown;
+}
+
+type Send = <Responses, Errors = unknown, Throw extends boolean = boolean>(
+  request: OperationRequest,
+) => RequestResult<Responses, Errors, Throw>;
+
+/** Sends the requests of one user's session. Pass it to the functions. */
+export interface Client {
+  get: Send;
+  post: Send;
+  put: Send;
+  patch: Send;
+  delete: Send;
+}
+
+/** Operations that take an `Idempotency-Key`; all others refuse it. */
+const KEYED = /\/(tasks|import|restore)$/;
+/** Operations whose repetition has another effect, unless `If-Match` prevents it. */
+const TOGGLE = /\/(toggle|complete)$/;
+/** Statuses after which the same request may succeed: no response (0), those with `Retry-After`, and those of gateways. */
+const TEMPORARY = new Set([0, 409, 429, 502, 503, 504]);
+
+/** Return a client for one user. Make another one when another user signs in, because it keeps the token. */
+export function createClient(options: ClientOptions): Client {
+  const { token, fetch: send = (...request) => fetch(...request) } = options;
+  const baseUrl = options.baseUrl.replace(/\/+$/, "");
+  const { attempts = 5, delay = 300, maxDelay = 30_000, onRetry } = options.retry ?? {};
+  let kept: Promise<string> | undefined;
+
+  /** The token that is kept, or a new one. Requests that start together share one call; one that fails is not kept. */
+  function currentToken(): Promise<string> {
+    if (kept) return kept;
+    const asked = (async () => (typeof token === "function" ? token() : token!))();
+    asked.catch(() => forget(asked));
+    return (kept = asked);
+  }
+
+  function forget(used: Promise<string> | undefined): void {
+    if (kept === used) kept = undefined;
+  }
+
+  async function call(method: string, request: OperationRequest): Promise<Result<never>> {
+    const { url, path, security, body, signal, stream } = request;
+    const headers = new Headers(present(request.headers));
+    if (method !== "GET" && KEYED.test(url) && !headers.has("Idempotency-Key")) {
+      headers.set("Idempotency-Key", randomKey());
+    }
+    const versioned = headers.has("If-Match");
+    const repeatable = versioned || !TOGGLE.test(url);
+    const target = baseUrl + addressOf(request);
+    const content = typeof body === "string" || body instanceof Blob ? body : JSON.stringify(body);
+    let renewed = false;
+    let uncertain = false;
+
+    for (let attempt = 1; ; attempt++) {
+      const used = security && token !== undefined ? currentToken() : undefined;
+      if (used) headers.set("Authorization", `Bearer ${await abortable(used, signal)}`);
+      let error: TasksApiError;
+      try {
+        const response = await send(target, { method, headers, body: content ?? null, signal: signal ?? null });
+        if (response.ok || response.status === 304) {
+          return { data: (stream ? undefined : await contentOf(response)) as never, response };
+        }
+        error = await problemOf(response);
+      } catch (cause) {
+        signal?.throwIfAborted();
+        error = new ConnectionError(cause);
+      }
+      if (error.status === 401) {
+        forget(used);
+        if (error.code === "token-expired" && !renewed && typeof token === "function") {
+          renewed = true;
+          attempt--;
+          continue;
+        }
+      }
+      uncertain ||= error.status === 0 || error.status >= 500;
+      error.uncertain = uncertain;
+      const wait =
+        error.retryAfter === undefined
+          ? Math.random() * delay * 2 ** (attempt - 1)
+          : // Up to a quarter more than asked for keeps clients apart that were refused together.
+            error.retryAfter * (1 + Math.random() / 4) * 1000;
+      if (!repeatable || !TEMPORARY.has(error.status) || attempt >= attempts || wait > maxDelay) {
+        if (error.code === "precondition-failed" && versioned) {
+          error.current = (await call("GET", { url: url.replace(TOGGLE, ""), path, security, signal } as never)).data;
+        }
+        throw error;
+      }
+      onRetry?.(error, wait);
+      await pause(wait, signal);
+    }
+  }
+
+  const sender = (method: string) => ((request: OperationRequest) => call(method, request)) as Send;
+  return {
+    get: sender("GET"),
+    post: sender("POST"),
+    put: sender("PUT"),
+    patch: sender("PATCH"),
+    delete: sender("DELETE"),
+  };
+}
+
+function present(members: unknown): [string, string][] {
+  return Object.entries(members ?? {})
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => [name, String(value)]);
+}
+
+function addressOf({ url, path, query }: OperationRequest): string {
+  const address = url.replace(/{(\w+)}/g, (_, name) => encodeURIComponent((path as Record<string, string>)[name]!));
+  const parameters = new URLSearchParams(present(query)).toString();
+  return parameters ? `${address}?${parameters}` : address;
+}
+
+function contentOf(response: Response): Promise<unknown> | undefined {
+  const type = response.headers.get("Content-Type");
+  if (type?.startsWith("application/json")) return response.json();
+  // A response without content has no type.
+  return type ? response.blob() : undefined;
+}
+
+/** A key that nobody else chooses. `crypto.randomUUID` is missing on pages that are served without TLS. */
+function randomKey(): string {
+  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (word) => word.toString(36)).join("-");
+}
