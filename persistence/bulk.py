@@ -68,8 +68,8 @@ _ONE: ColumnElement[Any] = literal_column("1")
 def _import_statements() -> _Counting:
     key = claimed_key()
     return _Counting(
-        compile_statement(select(_count_of(_added(true()))).add_cte(known_user())),
-        keeping_result(key, select(_count_of(_added(is_claimed(key)))).cte("counted")),
+        compile_statement(select(_count_of(_added(true()))).add_cte(known_user()), "import_tasks"),
+        keeping_result(key, select(_count_of(_added(is_claimed(key)))).cte("counted"), "import_tasks_once"),
     )
 
 
@@ -116,28 +116,30 @@ def _user_is_locked(condition: ColumnElement[bool]) -> ColumnElement[bool]:
     return select(_ONE).select_from(locked).exists()
 
 
-def _counting(changes: Update | Delete) -> _Counting:
+def _counting(changes: Update | Delete, label: str) -> _Counting:
     """The statements that make the changes and return the number of changed tasks."""
     key = claimed_key()
     unkeyed = changes.where(_user_is_locked(true())).returning(_ONE).cte("changed")
     keyed = changes.where(_user_is_locked(is_claimed(key))).returning(_ONE).cte("changed")
     return _Counting(
-        compile_statement(select(_count_of(unkeyed))), keeping_result(key, select(_count_of(keyed)).cte("counted"))
+        compile_statement(select(_count_of(unkeyed)), label),
+        keeping_result(key, select(_count_of(keyed)).cte("counted"), f"{label}_once"),
     )
 
 
 _NEW_COMPLETED = bindparam("new_completed", type_=Boolean)
 _SOFT_DELETE_COMPLETED: Final = _counting(
-    update(tasks).where(tasks.c.user_id == OWNER, STATUSES["completed"]).values(SOFT_DELETED)
+    update(tasks).where(tasks.c.user_id == OWNER, STATUSES["completed"]).values(SOFT_DELETED), "soft_delete_completed"
 )
 _DELETE: Final = {
-    status: _counting(delete(tasks).where(tasks.c.user_id == OWNER, STATUSES[status]))
+    status: _counting(delete(tasks).where(tasks.c.user_id == OWNER, STATUSES[status]), f"delete_{status}")
     for status in ("completed", "trashed")
 }
 _COMPLETE_ALL: Final = _counting(
     update(tasks)
     .where(tasks.c.user_id == OWNER, LIVE, tasks.c.completed != _NEW_COMPLETED)
-    .values(completed=_NEW_COMPLETED, updated_at=CHANGED_AT)
+    .values(completed=_NEW_COMPLETED, updated_at=CHANGED_AT),
+    "complete_all",
 )
 
 Counted = tuple[int, bool]

@@ -45,7 +45,8 @@ def _page_statement(status: str, *, after: bool) -> Statement:
     page = candidates.subquery("candidates")
     fits = or_(page.c.total <= literal_column(str(PAGE_BYTES)), page.c.number == literal_column("1"))
     return compile_statement(
-        select(*(page.c[column.name] for column in VISIBLE)).where(fits).order_by(page.c.created_at, page.c.id)
+        select(*(page.c[column.name] for column in VISIBLE)).where(fits).order_by(page.c.created_at, page.c.id),
+        "export_tasks",
     )
 
 

@@ -94,7 +94,7 @@ def is_claimed(key: CTE) -> ColumnElement[bool]:
     return select(literal_column("1")).select_from(key).exists()
 
 
-def keeping_result(key: CTE, result: FromClause) -> Statement:
+def keeping_result(key: CTE, result: FromClause, label: str) -> Statement:
     """A statement that returns the one row of `result` and keeps it with the key, or returns nothing without the key.
 
     `result` must change nothing unless the key is claimed.
@@ -110,7 +110,7 @@ def keeping_result(key: CTE, result: FromClause) -> Statement:
         index_elements=[idempotency_results.c.user_id, idempotency_results.c.key],
         set_={"result": row.excluded.result},
     ).cte("kept_result")
-    return compile_statement(select(*result.c).where(is_claimed(key)).add_cte(kept, known_user()))
+    return compile_statement(select(*result.c).where(is_claimed(key)).add_cte(kept, known_user()), label)
 
 
 _CREATE: Final = compile_statement(
@@ -119,14 +119,17 @@ _CREATE: Final = compile_statement(
         list(NEW), select(*(cast(value, value.type) for value in NEW.values())).select_from(claimed_key(TASK_ID))
     )
     .add_cte(known_user())
-    .returning(*VISIBLE)
+    .returning(*VISIBLE),
+    "create_task_once",
 )
 
 
 def _restore_statement() -> Statement:
     exists = select(literal_column("1")).select_from(tasks).where(*ONE_ANYWHERE).exists()
     key = claimed_key(where=exists)
-    return keeping_result(key, RESTORING.where(is_claimed(key)).returning(*VISIBLE).cte("restored"))
+    return keeping_result(
+        key, RESTORING.where(is_claimed(key)).returning(*VISIBLE).cte("restored"), "restore_task_once"
+    )
 
 
 _RESTORE: Final = _restore_statement()
@@ -145,7 +148,8 @@ _FIRST: Final = compile_statement(
             idempotency_results.c.key == idempotency_keys.c.key,
         ),
     )
-    .where(idempotency_keys.c.user_id == OWNER, idempotency_keys.c.key == _KEY)
+    .where(idempotency_keys.c.user_id == OWNER, idempotency_keys.c.key == _KEY),
+    "get_idempotent_result",
 )
 
 

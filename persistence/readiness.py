@@ -26,7 +26,9 @@ def _missing_privileges() -> Statement:
     needed = values(column("table", Text), column("privilege", Text), name="needed", literal_binds=True)
     needed = needed.data(NEEDED_PRIVILEGES)
     lacks = ~func.has_table_privilege(needed.c.table, needed.c.privilege)
-    return compile_statement(select(literal_column("current_user", Text).label("role"), needed).where(lacks))
+    return compile_statement(
+        select(literal_column("current_user", Text).label("role"), needed).where(lacks), "get_missing_privileges"
+    )
 
 
 def _revisions() -> Statement:
@@ -34,7 +36,7 @@ def _revisions() -> Statement:
     tables: FromClause = _VERSIONS
     for each in metadata.sorted_tables:
         tables = tables.outerjoin(select(*each.columns).where(false()).subquery(f"no_{each.name}"), true())
-    return compile_statement(select(_VERSIONS.c.version_num.label("revision")).select_from(tables))
+    return compile_statement(select(_VERSIONS.c.version_num.label("revision")).select_from(tables), "get_revision")
 
 
 _MISSING_PRIVILEGES: Final = _missing_privileges()

@@ -37,7 +37,7 @@ def _oldest(table: Table, column: str, age: Any) -> Select[Any]:
     )
 
 
-def _delete_statement(table: Table, column: str, age: Any) -> Statement:
+def _delete_statement(table: Table, column: str, age: Any, label: str) -> Statement:
     keys = _oldest(table, column, age).cte("oldest")
     removed: CTE = (
         delete(table)
@@ -45,14 +45,14 @@ def _delete_statement(table: Table, column: str, age: Any) -> Statement:
         .returning(literal_column("1"))
         .cte("removed")
     )
-    return compile_statement(select(func.count().label("count")).select_from(removed))
+    return compile_statement(select(func.count().label("count")).select_from(removed), label)
 
 
 _NONE: ColumnElement[Any] = literal_column("0")
 _DAYS = func.make_interval(_NONE, _NONE, _NONE, bindparam("days", type_=Integer), type_=Interval)
-_TRASH: Final = _delete_statement(tasks, "deleted_at", _DAYS)
+_TRASH: Final = _delete_statement(tasks, "deleted_at", _DAYS, "purge_tasks")
 _KEYS: Final = _delete_statement(
-    idempotency_keys, "created_at", literal_column(f"interval '{KEY_HOURS} hours'", Interval)
+    idempotency_keys, "created_at", literal_column(f"interval '{KEY_HOURS} hours'", Interval), "purge_idempotency_keys"
 )
 
 

@@ -80,7 +80,8 @@ def _list_statement(sort: str, status: str, *, after: bool) -> Statement:
     return compile_statement(
         statement.order_by(*(column.desc() if descending else column for column in columns)).limit(
             bindparam("count", type_=Integer)
-        )
+        ),
+        "list_tasks",
     )
 
 
@@ -96,32 +97,32 @@ NEW: Final[Mapping[str, BindParameter[Any]]] = {
     "description": bindparam("description", type_=Text),
     "completed": bindparam("completed", type_=Boolean),
 }
-_INSERT: Final = compile_statement(insert(tasks).values(NEW).add_cte(known_user()).returning(*VISIBLE))
-_SELECT: Final = compile_statement(select(*VISIBLE).where(*_ONE))
-_SELECT_ANYWHERE: Final = compile_statement(select(tasks.c.id).where(*ONE_ANYWHERE))
+_INSERT: Final = compile_statement(insert(tasks).values(NEW).add_cte(known_user()).returning(*VISIBLE), "create_task")
+_SELECT: Final = compile_statement(select(*VISIBLE).where(*_ONE), "get_task")
+_SELECT_ANYWHERE: Final = compile_statement(select(tasks.c.id).where(*ONE_ANYWHERE), "find_task")
 
 
 class _Change:
     """A statement that changes one task, unconditionally or only if it has an expected version."""
 
-    def __init__(self, statement: Update | Delete, *, anywhere: bool = False) -> None:
+    def __init__(self, statement: Update | Delete, label: str, *, anywhere: bool = False) -> None:
         """Compile both forms. With `anywhere` they also change a task in the trash."""
         statement = statement.where(*(ONE_ANYWHERE if anywhere else _ONE))
-        self.unconditional = compile_statement(statement.returning(*VISIBLE))
-        self.conditional = compile_statement(statement.where(_IS_VERSION).returning(*VISIBLE))
+        self.unconditional = compile_statement(statement.returning(*VISIBLE), label)
+        self.conditional = compile_statement(statement.where(_IS_VERSION).returning(*VISIBLE), label)
         self.find = _SELECT_ANYWHERE if anywhere else _SELECT
 
 
-_TOGGLE: Final = _Change(update(tasks).values(completed=~tasks.c.completed, updated_at=CHANGED_AT))
+_TOGGLE: Final = _Change(update(tasks).values(completed=~tasks.c.completed, updated_at=CHANGED_AT), "toggle_task")
 SOFT_DELETED: Final = {"deleted_at": func.clock_timestamp(), "updated_at": CHANGED_AT}
-_SOFT_DELETE: Final = _Change(update(tasks).values(SOFT_DELETED))
-_DELETE: Final = _Change(delete(tasks), anywhere=True)
+_SOFT_DELETE: Final = _Change(update(tasks).values(SOFT_DELETED), "soft_delete_task")
+_DELETE: Final = _Change(delete(tasks), "delete_task", anywhere=True)
 RESTORING: Final = (
     update(tasks)
     .where(*ONE_ANYWHERE)
     .values(deleted_at=null(), updated_at=case((_IN_TRASH, CHANGED_AT), else_=tasks.c.updated_at))
 )
-_RESTORE: Final = compile_statement(RESTORING.returning(*VISIBLE))
+_RESTORE: Final = compile_statement(RESTORING.returning(*VISIBLE), "restore_task")
 
 
 def _update(names: tuple[str, ...]) -> _Change:
@@ -131,7 +132,7 @@ def _update(names: tuple[str, ...]) -> _Change:
     if "title" in values:
         values["title_key"] = bindparam("title_key", type_=LargeBinary)
     values["updated_at"] = case((differs, CHANGED_AT), else_=tasks.c.updated_at)
-    return _Change(update(tasks).values(values))
+    return _Change(update(tasks).values(values), "update_task")
 
 
 _CHANGEABLE: Final = ("title", "description", "completed")

@@ -111,7 +111,7 @@ def _newer_claims(excluded: ReadOnlyColumnCollection[str, Any]) -> dict[str, Col
     return changes
 
 
-def _with_counts(user: Select[Any]) -> Statement:
+def _with_counts(user: Select[Any], label: str) -> Statement:
     row = user.subquery("profile")
     counts = (
         select(
@@ -132,7 +132,8 @@ def _with_counts(user: Select[Any]) -> Statement:
             counts.c.total,
             counts.c.completed,
             counts.c.pending,
-        )
+        ),
+        label,
     )
 
 
@@ -146,9 +147,9 @@ def _first_seen() -> Select[Any]:
 
 # A read-only database, such as a standby, can record nothing, and tells what it has.
 _READ_ONLY: ColumnElement[bool] = literal_column("current_setting('transaction_read_only') = 'on'", Boolean)
-_KNOWN = _with_counts(select(users).where(users.c.id == _ID, or_(_HAS_NEWS.is_not(true()), _READ_ONLY)))
-_FIRST_SEEN = _with_counts(_first_seen())
-_REMOVE = compile_statement(delete(users).where(users.c.id == _ID))
+_KNOWN = _with_counts(select(users).where(users.c.id == _ID, or_(_HAS_NEWS.is_not(true()), _READ_ONLY)), "get_profile")
+_FIRST_SEEN = _with_counts(_first_seen(), "create_profile")
+_REMOVE = compile_statement(delete(users).where(users.c.id == _ID), "delete_user")
 
 
 async def remove(database: Database, user_id: str) -> None:

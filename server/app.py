@@ -1,6 +1,5 @@
 """The composition root: the stages that a request passes, in their order, and their parts."""
 
-import os
 from functools import partial
 from types import ModuleType
 from typing import Final
@@ -9,7 +8,6 @@ from connexion import AsyncApp
 from connexion.exceptions import InvalidSpecification
 from connexion.middleware.lifespan import LifespanMiddleware
 from connexion.options import SwaggerUIOptions
-from prometheus_client import REGISTRY
 from starlette.types import ASGIApp
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -22,14 +20,16 @@ from server.commands.token import demo_token
 from server.contract.document import ContractError, larger_bodies, load_document, operations_with
 from server.contract.fields import field_limits, methods, refused_fields
 from server.contract.schemas import Format, Formats
-from server.event_loop_lag import EventLoopLag
 from server.lifespan import Address, Resources, database_address, lifespan
 from server.logging import configure_logging
-from server.middleware.access_log import AccessLogMiddleware
+from server.middleware.access_log import AccessLogMiddleware, access_log
 from server.middleware.cors import CrossOriginMiddleware
 from server.middleware.errors import ProblemMiddleware
 from server.middleware.request_limits import RequestLimitsMiddleware
 from server.middleware.security_headers import security_headers
+from server.observability import metrics
+from server.observability.event_loop_lag import EventLoopLag
+from server.observability.process_state import ProcessState
 from server.pages.metrics import MetricsPage
 from server.pages.notices import NO_KEYS, notices
 from server.pages.routes import Options, pages
@@ -74,12 +74,15 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
     )
     verifier = token_verifier(settings)
     limits = rate_limits(settings)
-    documentation = pages(document, _pages(settings))
+    access_log.counts = settings.metrics_enabled
+    metrics.describe_build(document["info"]["version"])
+    state = ProcessState(database)
+    documentation = pages(document, _pages(settings, state))
 
     lag = EventLoopLag()
     app = AsyncApp(
         __name__,
-        lifespan=partial(lifespan, settings, Resources(database, verifier, limits, lag), address),
+        lifespan=partial(lifespan, settings, Resources(database, verifier, limits, lag, state), address),
         middlewares=[
             partial(
                 AccessLogMiddleware,
@@ -131,16 +134,19 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
     return stack
 
 
-def _pages(settings: Settings) -> Options:
+def _pages(settings: Settings, state: ProcessState) -> Options:
     """In production the metrics need a token, and no token is made for trying things out."""
     token = settings.metrics_token.get_secret_value() if settings.metrics_token is not None else None
-    registry = None if "PROMETHEUS_MULTIPROC_DIR" in os.environ else REGISTRY
     return Options(
-        metrics=None if settings.is_production and token is None else MetricsPage(registry, token),
+        metrics=MetricsPage(token, state) if _shows_metrics(settings) else None,
         demo_token=None if settings.is_production else partial(demo_token, settings),
         reference=settings.docs_enabled,
         notices=notices(settings),
     )
+
+
+def _shows_metrics(settings: Settings) -> bool:
+    return settings.metrics_enabled and (settings.metrics_token is not None or not settings.is_production)
 
 
 def rate_limits(settings: Settings) -> RateLimits:

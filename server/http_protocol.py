@@ -189,7 +189,7 @@ class ProblemProtocol(FramedProtocol):
             return
         request_id = str(uuid7())
         self.transport.write(_as_bytes(problem, request_id, self._monitor.headers))
-        access_log.add_refusal(request_id, problem.kind.status)
+        access_log.add_refusal(request_id, problem.kind)
         self.close_gently()
 
     def close_gently(self) -> None:

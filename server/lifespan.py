@@ -13,11 +13,13 @@ from starlette.types import ASGIApp
 from persistence import migrations
 from persistence.admin.embedded import embedded_server
 from persistence.errors import DatabaseUnavailable, EmbeddedServerError
-from persistence.postgres.database import Database
+from persistence.postgres.database import Database, measure_database
 from persistence.retention import purge
 from server.auth.tokens import TokenVerifier
-from server.event_loop_lag import EventLoopLag
 from server.memory import trim_memory
+from server.observability import metrics
+from server.observability.event_loop_lag import EventLoopLag
+from server.observability.process_state import ProcessState
 from server.rate_limit.policies import RateLimits
 from server.settings import Settings, SettingsError
 
@@ -60,6 +62,7 @@ class Resources:
     verifier: TokenVerifier
     limits: RateLimits
     lag: EventLoopLag
+    state: ProcessState
 
 
 @contextlib.asynccontextmanager
@@ -68,7 +71,9 @@ async def lifespan(settings: Settings, resources: Resources, address: Address, _
     with address(settings) as url:
         await resources.database.open(url)
         await resources.limits.open()
-        resources.lag.start()
+        if settings.metrics_enabled:
+            resources.lag.start()
+            resources.state.start()
         migrating = asyncio.create_task(_migrate(settings, url)) if settings.migrate_on_start else None
         purging = asyncio.create_task(_purge(resources.database, settings.trash_retention_days))
         trimming = asyncio.create_task(trim_memory())
@@ -84,6 +89,7 @@ async def lifespan(settings: Settings, resources: Resources, address: Address, _
             if migrating is not None:
                 migrating.cancel()
             resources.lag.stop()
+            resources.state.stop()
             await resources.verifier.aclose()
             await resources.limits.aclose()
             await resources.database.close()
@@ -106,24 +112,31 @@ async def _purge(database: Database, retention_days: int) -> None:
         # At random, because processes may have started together.
         await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # nosec B311  # noqa: S311  not for security
         pause = _PURGE_SECONDS
+        statements = measure_database()
         try:
             purged = await purge(database, retention_days=retention_days)
         except DatabaseUnavailable as error:
+            metrics.PURGE_FAILURES.inc()
             _log.warning("purge.postponed", reason=str(error))
         else:
+            metrics.count_purge(purged)
             _log.info("purge.done", tasks=purged.tasks, keys=purged.keys)
+        metrics.count_statements(statements.attempts)
 
 
 async def _migrate(settings: Settings, url: str) -> None:
     """Apply the migrations as soon as the database can be reached. Until then requests get a 503."""
     if settings.migrations_database_url is not None:
         url = settings.migrations_database_url.get_secret_value()
+    metrics.MIGRATIONS_PENDING.set(1)
     while True:
         try:
             await asyncio.to_thread(migrations.upgrade, url)
         except migrations.MigrationError as error:
+            metrics.MIGRATION_FAILURES.inc()
             _log.warning("migrations.postponed", reason=str(error), again_in_seconds=_MIGRATION_RETRY_SECONDS)
         else:
+            metrics.MIGRATIONS_PENDING.set(0)
             _log.info("migrations.applied", revision=migrations.head())
             return
         await asyncio.sleep(_MIGRATION_RETRY_SECONDS)

@@ -33,6 +33,10 @@ class RequestContext:
     status: int | None = None
     """The status of the response, once it has begun."""
     operation_id: str | None = None
+    code: str | None = None
+    """The code of the problem that is the response, or that ended it."""
+    replayed: bool = False
+    """True if the response repeats that of an earlier request with the same idempotency key."""
     path_parameters: dict[str, str] = field(default_factory=dict)
     user: Principal | None = None
     arguments: dict[str, Any] = field(default_factory=dict)

@@ -220,6 +220,7 @@ class Settings(BaseSettings):
         description="The bearer token that `/metrics` demands, at least 16 characters. Without it `/metrics` is open "
         "to everybody in development, and to nobody in production.",
     )
+    metrics_enabled: bool = Field(default=True, description="Count what `/metrics` shows; without it, there is none.")
     docs_enabled: bool = Field(default=True, description="Serve Swagger UI at `/docs`.")
     openapi_overlays: _List = Field(
         default=(), description="Paths of OpenAPI Overlay 1.0 files that adapt the document, separated by commas."

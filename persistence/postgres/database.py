@@ -3,7 +3,8 @@
 import time
 from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Any, Final
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
 
 import psycopg
 import psycopg_pool
@@ -12,14 +13,14 @@ from sqlalchemy import text
 from persistence.errors import DatabaseUnavailable, Locked
 from persistence.postgres.connection import Connection
 from persistence.postgres.encoding import refuse_encoding
-from persistence.postgres.pool import CheckoutPool
+from persistence.postgres.pool import CheckoutPool, PoolState
 from persistence.postgres.sqlstate import Answer, answer, describe, is_outage
 from persistence.postgres.statement import Row, Statement, compile_statement
 
 # Neon suspends its compute after five minutes, and many load balancers drop idle connections about then.
 _MAX_LIFETIME = 280.0
 _MAX_IDLE = 240.0
-_ALIVE: Final = compile_statement(text("SELECT 1"))
+_ALIVE: Final = compile_statement(text("SELECT 1"), "check_connection")
 _RECONNECT_SECONDS = 1.0
 _ATTEMPTS = 3
 _GRACE = 1.0
@@ -27,20 +28,50 @@ _GRACE = 1.0
 _BULK_FACTOR = 6
 
 
-class DatabaseTime:
-    """The time that the statements of one task have taken, in seconds: the wait for a connection, and retries too."""
+class Outcome(StrEnum):
+    """The end of an attempt to run a statement."""
 
-    seconds = 0.0
+    DONE = "done"
+    REPEATED = "repeated"
+    """PostgreSQL rolled it back, and it was run again."""
+    FAILED = "failed"
 
 
-_database_time: ContextVar[DatabaseTime | None] = ContextVar("database_time", default=None)
+class Attempt(NamedTuple):
+    """An attempt to run a statement. Its time includes the wait for a connection."""
+
+    label: str
+    """The label of the statement."""
+    started_at: float
+    """Seconds of `time.perf_counter()`."""
+    seconds: float
+    outcome: Outcome
 
 
-def measure_database() -> DatabaseTime:
+class Measurement:
+    """The statements that one task has run, and the time that they have taken in seconds."""
+
+    __slots__ = ("attempts", "seconds")
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.attempts: list[Attempt] = []
+
+    def add(self, label: str, started_at: float, outcome: Outcome) -> None:
+        """Add an attempt that ends now."""
+        seconds = time.perf_counter() - started_at
+        self.seconds += seconds
+        self.attempts.append(Attempt(label, started_at, seconds, outcome))
+
+
+_measurement: ContextVar[Measurement | None] = ContextVar("measurement", default=None)
+
+
+def measure_database() -> Measurement:
     """Begin to measure the statements of the current task and of those that it starts."""
-    measured = DatabaseTime()
-    _database_time.set(measured)
-    return measured
+    measurement = Measurement()
+    _measurement.set(measurement)
+    return measurement
 
 
 class Database:
@@ -99,30 +130,35 @@ class Database:
             await self._checkouts.close()
             await self._pool.close(timeout=5)
 
+    @property
+    def pool_state(self) -> PoolState | None:
+        """The state of the connections; None before `open`."""
+        return None if self._checkouts is None else self._checkouts.state
+
     async def fetch_all(self, statement: Statement, parameters: Mapping[str, Any], *, bulk: bool = False) -> list[Row]:
         """Run the statement and return all its rows. A bulk operation (`bulk`) may take longer.
 
         Raises `Locked` if the statement sets `lock_timeout` and waits longer for a lock.
         """
-        measured = _database_time.get()
-        if measured is None:
-            return await self._repeat(statement, parameters, bulk=bulk)
-        started_at = time.perf_counter()
-        try:
-            return await self._repeat(statement, parameters, bulk=bulk)
-        finally:
-            measured.seconds += time.perf_counter() - started_at
-
-    async def _repeat(self, statement: Statement, parameters: Mapping[str, Any], *, bulk: bool) -> list[Row]:
         seconds = self._statement_timeout * (_BULK_FACTOR if bulk else 1)
         for attempt in range(1, _ATTEMPTS + 1):
+            outcome = Outcome.FAILED
+            started_at = time.perf_counter()
             try:
-                return await self._execute(statement, parameters, seconds)
+                rows = await self._execute(statement, parameters, seconds)
             except psycopg.Error as error:
                 if answer(error.sqlstate) is not Answer.REPEATED:
                     raise
                 if attempt == _ATTEMPTS:
                     raise DatabaseUnavailable(describe(error)) from error
+                outcome = Outcome.REPEATED
+            else:
+                outcome = Outcome.DONE
+                return rows
+            finally:
+                measurement = _measurement.get()
+                if measurement is not None:
+                    measurement.add(statement.label, started_at, outcome)
         raise AssertionError("unreachable")
 
     async def fetch_first(self, statement: Statement, parameters: Mapping[str, Any]) -> Row | None:

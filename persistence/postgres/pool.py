@@ -5,7 +5,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 import psycopg_pool
@@ -23,6 +23,21 @@ _PATIENCE_SHARE = 0.16
 _PATIENCE_SECONDS = 0.8
 # psycopg's pool goes on with its attempts meanwhile, and the next call gets the connection.
 _PROBE_SECONDS = 0.6
+
+
+class PoolState(NamedTuple):
+    """The state of the connections of a process."""
+
+    size: int
+    """The maximum number of connections."""
+    in_use: int
+    """Connections that run a statement, are being made, or are being closed."""
+    idle: int
+    """Connections that are checked out and wait for a statement."""
+    waiting: int
+    """Statements that wait for a connection."""
+    is_away: bool
+    """True while no connection can be made, and statements are refused at once."""
 
 
 class CheckoutPool:
@@ -51,6 +66,18 @@ class CheckoutPool:
         self._waiters: deque[asyncio.Future[Connection]] = deque()
         self._check_in_timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def state(self) -> PoolState:
+        """The state at this moment."""
+        idle = len(self._idle)
+        return PoolState(
+            self._size,
+            self._checked_out - idle,
+            idle,
+            sum(not one.done() for one in self._waiters),
+            self._breaker.is_open,
+        )
 
     async def acquire(self) -> Connection:
         """Return an idle connection for one statement; `release` it afterwards.

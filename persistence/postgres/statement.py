@@ -24,6 +24,8 @@ class Statement:
     text: bytes
     name: bytes
     """The name of the prepared statement, the same on every connection."""
+    label: str
+    """The name in metrics and traces. Variants of one statement share it."""
     parameters: tuple[str, ...]
     formats: tuple[PyFormat, ...]
     """The format in which psycopg writes each parameter."""
@@ -35,7 +37,7 @@ class Statement:
         return [parameters[name] for name in self.parameters]
 
 
-def compile_statement(expression: ClauseElement) -> Statement:
+def compile_statement(expression: ClauseElement, label: str) -> Statement:
     """Compile a SQLAlchemy Core expression. Done once, because it costs more than most queries."""
     compiled = expression.compile(dialect=_DIALECT)
     assert isinstance(compiled, SQLCompiler)  # nosec B101  # noqa: S101  the type that every dialect returns for a statement
@@ -43,9 +45,8 @@ def compile_statement(expression: ClauseElement) -> Statement:
     names = tuple(compiled.positiontup or ())
     formats = tuple(_parameter_format(compiled.binds[name]) for name in names)
     parameter_formats = tuple(PyFormat.as_pq(format_) for format_ in formats)
-    return Statement(
-        text, b"tasks_api_" + hashlib.sha256(text).hexdigest()[:16].encode(), names, formats, parameter_formats
-    )
+    name = b"tasks_api_" + hashlib.sha256(text).hexdigest()[:16].encode()
+    return Statement(text, name, label, names, formats, parameter_formats)
 
 
 def _parameter_format(parameter: BindParameter[Any]) -> PyFormat:

@@ -79,6 +79,8 @@ def _settings_findings() -> list[_Finding]:
 
 
 def _metrics(settings: Settings) -> _Finding:
+    if not settings.metrics_enabled:
+        return _Finding("metrics", _State.OK, "/metrics is turned off by METRICS_ENABLED")
     if settings.metrics_token is not None:
         return _Finding("metrics", _State.OK, "/metrics demands METRICS_TOKEN")
     if settings.is_production:

@@ -1,7 +1,6 @@
 """The access log: a request id, one log line for each request, metrics."""
 
 import asyncio
-import functools
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -10,12 +9,14 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 import structlog
-from prometheus_client import Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils import uuid7
 
-from persistence.postgres.database import DatabaseTime, measure_database
+from persistence.postgres.database import Attempt, Measurement, measure_database
 from server.logging import output
+from server.observability import metrics
+from server.observability.process_state import in_progress
+from server.problems import Kind
 from server.request_context import Headers, RequestContext, attach, combine_fields, join_vary
 
 # Long enough for a UUID, a ULID or a W3C trace id, without characters that could break a log line or a header.
@@ -25,12 +26,6 @@ _CLIENT_GONE = 499
 _OTHER_METHOD = "other"
 _DELAY = 0.05
 _MAX_ENTRIES = 500
-REQUESTS = Counter("http_requests", "Requests answered.", ["method", "operation", "status"])
-DURATION = Histogram("http_request_duration_seconds", "Time to answer a request.", ["operation"])
-EVENT_LOOP_LAG = Gauge(
-    "event_loop_lag_seconds", "The worst delay of the event loop in the last 10 s.", multiprocess_mode="livemax"
-)
-CONNECTIONS = Gauge("http_connections", "Connections of clients that are open.", multiprocess_mode="livesum")
 
 
 class AccessLogMiddleware:
@@ -58,19 +53,19 @@ class AccessLogMiddleware:
         headers = [(b"x-request-id", request_id.encode()), *self.headers]
         request = RequestContext(scope, receive, self.root_path, request_id, fields, headers)
         attach(request)
-        database_time = measure_database()
+        statements = measure_database()
+        in_progress[id(request)] = request
 
         async def observed_send(message: Message) -> None:
             if message["type"] == "http.response.start":
                 request.status = message["status"]
-                message["headers"] = join_vary(
-                    [*message["headers"], *headers, _server_timing(started_at, database_time)]
-                )
+                message["headers"] = join_vary([*message["headers"], *headers, _server_timing(started_at, statements)])
             await send(message)
 
         try:
             await self.app(scope, receive, observed_send)
         finally:
+            del in_progress[id(request)]
             access_log.add(
                 _Entry(
                     time.time(),
@@ -80,15 +75,18 @@ class AccessLogMiddleware:
                     request.operation_id,
                     request.status or _CLIENT_GONE,
                     request.user.id if request.user is not None else None,
+                    request.code,
+                    request.replayed,
+                    statements.attempts,
                 )
             )
 
 
-def _server_timing(started_at: float, database_time: DatabaseTime) -> tuple[bytes, bytes]:
+def _server_timing(started_at: float, statements: Measurement) -> tuple[bytes, bytes]:
     """The header field of the W3C's Server Timing: the milliseconds of the service without the database, and of it."""
-    seconds = time.perf_counter() - started_at - database_time.seconds
+    seconds = time.perf_counter() - started_at - statements.seconds
     # Concurrent statements of one request could take longer than the request.
-    return b"server-timing", b"app;dur=%.2f, db;dur=%.2f" % (max(seconds, 0) * 1000, database_time.seconds * 1000)
+    return b"server-timing", b"app;dur=%.2f, db;dur=%.2f" % (max(seconds, 0) * 1000, statements.seconds * 1000)
 
 
 class _Entry(NamedTuple):
@@ -102,6 +100,9 @@ class _Entry(NamedTuple):
     operation_id: str | None
     status: int
     user: str | None
+    code: str | None
+    replayed: bool = False
+    attempts: Sequence[Attempt] = ()
 
 
 class AccessLog:
@@ -113,6 +114,8 @@ class AccessLog:
     """
 
     def __init__(self) -> None:
+        self.counts = True
+        """Whether requests are counted for the metrics."""
         self._entries: list[_Entry] = []
         # Renders a line like every logger, and returns it.
         self._render = structlog.wrap_logger(structlog.ReturnLogger())
@@ -125,9 +128,9 @@ class AccessLog:
         elif len(self._entries) >= _MAX_ENTRIES:
             self.write()
 
-    def add_refusal(self, request_id: str, status: int) -> None:
+    def add_refusal(self, request_id: str, kind: Kind) -> None:
         """Add the response to a malformed request."""
-        self.add(_Entry(time.time(), 0.0, request_id, _OTHER_METHOD, None, status, None))
+        self.add(_Entry(time.time(), 0.0, request_id, _OTHER_METHOD, None, kind.status, None, kind.code))
 
     def write(self) -> None:
         """Count and write the entries."""
@@ -138,9 +141,8 @@ class AccessLog:
             output.flush()
 
     def _write_down(self, entry: _Entry) -> str | None:
-        operation = entry.operation_id or "none"
-        _requests(entry.method, operation, entry.status).inc()
-        _duration(operation).observe(entry.seconds)
+        if self.counts:
+            _count(entry)
         line: str | None = self._render.info(
             "request",
             request_id=entry.request_id,
@@ -157,9 +159,15 @@ class AccessLog:
 access_log = AccessLog()
 """The access log of this process."""
 
-# The look-up of a set of labels in prometheus_client costs more than the count.
-_requests = functools.cache(REQUESTS.labels)
-_duration = functools.cache(DURATION.labels)
+
+def _count(entry: _Entry) -> None:
+    operation = entry.operation_id or metrics.NO_OPERATION
+    metrics.count_request(entry.method, operation, entry.status, entry.seconds, None)
+    metrics.count_statements(entry.attempts)
+    if entry.code is not None:
+        metrics.count_error(operation, entry.code)
+    if entry.replayed:
+        metrics.count_replay(operation)
 
 
 def _request_id(fields: Mapping[bytes, bytes]) -> str:

@@ -10,6 +10,7 @@ from persistence.errors import DatabaseUnavailable, InvalidCursor, KeyInUse, Key
 from server.auth.errors import ExpiredToken, InvalidToken, KeysUnavailable, MissingToken
 from server.formats.content_coding import encode
 from server.logging import describe_error
+from server.observability.metrics import TOKEN_REFUSALS
 from server.problems import (
     CURSOR_IN_WORDS,
     INTERNAL_ERROR,
@@ -118,6 +119,7 @@ def _answer_to(error: Exception, request: RequestContext) -> tuple[int, Headers,
 
 
 def _render(problem: Problem, request: RequestContext) -> tuple[int, Headers, bytes]:
+    request.code = problem.kind.code
     headers, content = problem.render(request.path)
     return problem.kind.status, headers, content
 
@@ -127,6 +129,7 @@ def _report(error: Exception, problem: Problem, request_id: str) -> None:
     if isinstance(error, DatabaseUnavailable | KeysUnavailable):
         _log.warning("unavailable", request_id=request_id, reason=str(error))
     elif isinstance(error, InvalidToken):
+        TOKEN_REFUSALS.labels(str(error)).inc()
         _log.info("security.token_refused", request_id=request_id, reason=str(error))
     elif problem.kind is INTERNAL_ERROR:
         _log.error("unexpected_error", request_id=request_id, **describe_error(error))

@@ -23,6 +23,7 @@ from server.request_context import Headers, RequestContext, Response
 _VARY: Final = (b"vary", b"Authorization")
 _VARY_ACCEPT: Final = (b"vary", b"Accept")
 _CONTENT_TYPE: Final = (b"content-type", JSON.encode())
+_REPLAYED: Final = "idempotent-replayed"
 _OF_CONTENT: Final = (b"content-type", b"content-length", b"content-encoding")
 
 Handler = Callable[..., Awaitable[Answer]]
@@ -40,6 +41,7 @@ class _DispatchOperation:
     async def __call__(self, request: RequestContext) -> Response:
         answer = await self.handler(Context(self.services, request.path, request.user), **request.arguments)
         headers = [*self.headers, *_encoded(answer.headers)]
+        request.replayed = _REPLAYED in answer.headers
         if answer.body is None:
             return Response(answer.status, headers, b"")
         body = orjson.dumps(answer.body, option=ORJSON_OPTIONS)

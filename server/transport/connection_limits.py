@@ -5,7 +5,7 @@ import heapq
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from server.middleware.access_log import CONNECTIONS
+from server.observability.metrics import CONNECTIONS
 from server.request_context import Headers
 
 _INTERVAL_SECONDS: Final = 0.25

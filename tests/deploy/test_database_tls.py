@@ -27,7 +27,7 @@ from tests.support.waiting import until
 
 pytestmark = pytest.mark.slow
 
-ONE: Final = compile_statement(text("SELECT 1"))
+ONE: Final = compile_statement(text("SELECT 1"), "one")
 
 
 class Authority:

@@ -11,7 +11,7 @@ import httpx2
 import psutil
 import pytest
 
-from server.event_loop_lag import EventLoopLag
+from server.observability.event_loop_lag import EventLoopLag
 from tests.request_limits.slow_clients import (
     BODY_SECONDS,
     HEAD_SECONDS,

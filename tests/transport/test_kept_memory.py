@@ -78,7 +78,7 @@ def test_a_connection_to_the_database_keeps_no_result(database_url: str) -> None
     async def kept() -> object:
         connection = await Connection.connect(database_url, autocommit=True)
         connection.attach(prepares=True)
-        rows = await connection.run(compile_statement(text("SELECT repeat('x', 1000000) AS x")), {}, 10)
+        rows = await connection.run(compile_statement(text("SELECT repeat('x', 1000000) AS x"), "long"), {}, 10)
         assert len(rows[0]["x"]) == 1_000_000
         result = connection._adapter.pgresult  # noqa: SLF001  nothing else shows it
         await connection.close()

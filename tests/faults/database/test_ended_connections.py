@@ -15,7 +15,7 @@ from persistence.postgres.statement import compile_statement
 SECONDS = 6
 LONGEST = 15
 """Half the time after which a bulk operation expires, in seconds."""
-_ONE = compile_statement(text("SELECT 1"))
+_ONE = compile_statement(text("SELECT 1"), "one")
 _END = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tasks-api'"
 
 

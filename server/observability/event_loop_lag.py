@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from typing import Final
 
-from server.middleware.access_log import EVENT_LOOP_LAG
+from server.observability.metrics import EVENT_LOOP_LAG
 
 _INTERVAL_SECONDS: Final = 0.1
 _SAMPLES_PER_SECOND: Final = 10
