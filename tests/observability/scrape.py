@@ -32,6 +32,6 @@ def growth(service: Service, act: Callable[[], object]) -> Metrics:
     return {name: value - before.get(name, 0.0) for name, value in after.items() if value != before.get(name, 0.0)}
 
 
-def wait_for(service: Service, name: str, value: float) -> None:
+def wait_for(service: Service, name: str, value: float, seconds: float = 10) -> None:
     """Wait until the series has the value. Gauges of another process are at most a second old."""
-    until(lambda: scrape(service).get(name) == value, 10)
+    until(lambda: scrape(service).get(name) == value, seconds)
