@@ -17,6 +17,7 @@ def status(service: Service, *authorization: str) -> int:
     return client.get("/metrics").status_code
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize("environment", ["development", "staging"])
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_the_token_is_demanded_where_one_is_set(

@@ -22,6 +22,7 @@ GET_HEALTH = "$.paths['/health'].get"
 SOME_SCHEMA = {"schema": {"type": "string"}}
 
 
+@pytest.mark.exhaustive(8)
 @pytest.mark.parametrize(
     ("actions", "sentence"),
     [

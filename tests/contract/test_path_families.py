@@ -40,6 +40,7 @@ def lint(tmp_path: Path) -> Lint:
     return run
 
 
+@pytest.mark.exhaustive(0)
 @pytest.mark.slow
 def test_differences_of_a_pair_are_reported(lint: Lint) -> None:
     """One of each kind: a parameter, a response, a body, an operation, a path, at the tasks and at the profile."""

@@ -115,6 +115,7 @@ def confined(unit: Path, *command: str, **environment: str) -> Iterator[subproce
         process.wait(30)
 
 
+@pytest.mark.exhaustive(0)
 @pytest.mark.slow
 @pytest.mark.usefixtures("libseccomp")
 def test_the_service_runs_with_the_calls_of_the_unit(database_url: str, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.service import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.exhaustive(0)]
 
 TUTORIAL = (ROOT / "CONTRIBUTING.md").read_text().split("\n### Tutorial")[1].split("\n### ")[0]
 STEPS = re.findall(r"^```(diff|console)\n(.*?)^```$", TUTORIAL, re.MULTILINE | re.DOTALL)

@@ -43,6 +43,7 @@ def in_order() -> list[Mapping[str, Any]]:
     return [operation for _, _, operation in found]
 
 
+@pytest.mark.exhaustive(0)
 @pytest.mark.slow
 def test_every_operation_succeeds_as_filled_in(service: Service, browser: Chrome) -> None:
     """With the demo token, by pressing *Execute* and nothing else."""

@@ -37,6 +37,7 @@ def _ending(database: str, directory: Path) -> Iterator[tuple[Service, Callable[
     assert "Cancel" not in log
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize(
     "sent",
     [

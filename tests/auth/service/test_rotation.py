@@ -61,6 +61,7 @@ def test_tokens_of_an_older_secret_are_accepted(database_url: str, tmp_path: Pat
         problem(service, expired, "token-expired")
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize(
     ("environment", "sentence"),
     [
