@@ -73,9 +73,9 @@ async def test_a_token_of_8192_bytes_is_still_read() -> None:
 async def test_an_endless_token_is_refused_at_once() -> None:
     """Nothing is hashed or parsed first: 50 MB are refused in the time of a comparison."""
     token = "a" * 50_000_000
-    started = time.perf_counter()
+    started = time.thread_time()
     assert await refusal(verifier(), token) == "longer than 8192 bytes or not ASCII"
-    assert time.perf_counter() - started < 0.005
+    assert time.thread_time() - started < 0.005
 
 
 # A few characters, each of which is known to break parsers.
