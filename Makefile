@@ -21,17 +21,17 @@ install: .venv/runtime ## Make .venv with .venv/bin/tasks-api in it, from locked
 run: install ## Run the service; prints the address of its documentation and a token to try it with
 	@$(BIN)/tasks-api serve
 
-test: .venv/dev ## Run the tests with a PostgreSQL and services that they start, and a sample of those of torture: SAMPLE
+test: .venv/dev openapi/convert/node_modules ## Run the tests with a PostgreSQL and services that they start, and a sample of those of torture: SAMPLE
 	$(PARALLEL) --sample $(SAMPLE)
 
 test-fast: .venv/dev ## Run what is worth running at every save: document, handlers and statements, in less than a minute
 	$(PARALLEL) -m "not slow" $(addprefix tests/,auth contract http idempotency layout tasks users \
 	  database/test_constraints.py database/test_query_plans.py)
 
-torture: .venv/dev ## Run all tests with faults and hostile input; FIGURES=docs/reliability.md writes the table there
+torture: .venv/dev openapi/convert/node_modules ## Run all tests with faults and hostile input; FIGURES=docs/reliability.md writes the table there
 	$(PARALLEL) --exhaustive --figures $(FIGURES)
 
-coverage: .venv/dev ## Run all tests without sampling, and check that they cover the code
+coverage: .venv/dev openapi/convert/node_modules ## Run all tests without sampling, and check that they cover the code
 	$(PARALLEL) --cov
 
 fuzz: .venv/dev ## Fuzz a running service over its socket, once for each of SEEDS, which may be "random"
@@ -59,7 +59,7 @@ image-test: .venv/dev ## Build the images with buildah, and run them with runc (
 
 space: ## Assemble build/space, a folder to push to a Hugging Face Space
 	rm -rf build/space && mkdir -p build/space
-	git ls-files -z LICENSE .dockerignore pyproject.toml requirements handlers openapi persistence server ':!openapi/lint' | \
+	git ls-files -z LICENSE .dockerignore pyproject.toml requirements handlers openapi persistence server ':!openapi/convert' ':!openapi/lint' | \
 	  xargs -0 cp --parents --target-directory build/space
 	cp deploy/space/README.md build/space/README.md
 	cp Dockerfile.spaces build/space/Dockerfile
@@ -72,7 +72,7 @@ lint-contract: .venv/dev openapi/lint/node_modules ## Check the contract with Re
 breaking: .venv/dev ## Say what the document breaks for clients since BASE, a tag or a file; by default the last release
 	$(BIN)/python -m docs.breaking $(BASE)
 
-check-generators: .venv/dev tests/clients/typescript/node_modules .venv/clients/installed ## Make clients from the contract with every generator, and use them and Prism with a running service
+check-generators: .venv/dev openapi/convert/node_modules tests/clients/typescript/node_modules .venv/clients/installed ## Make clients from the contract with every generator, and use them and Prism with a running service
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal tests/clients
 
 client: clients/typescript/node_modules ## Generate the TypeScript client from the contract, and build it (needs Node.js)
@@ -115,14 +115,14 @@ lock: .venv/dev ## Choose the newest versions of all dependencies
 	$(COMPILE) tests/clients/python/requirements.in --output-file tests/clients/python/requirements.txt
 	$(MAKE) docs
 
-release: .venv/dev ## Write the files of the release TAG, such as v1.2.3, to build/release
+release: .venv/dev openapi/convert/node_modules ## Write the files of the release TAG, such as v1.2.3, to build/release (needs Node.js)
 	$(BIN)/python -m docs.release "$$TAG"
 
 swagger-ui: server/pages/swagger_ui/node_modules ## Copy the files of Swagger UI from the package that server/pages/swagger_ui pins (needs npm)
 	cd server/pages/swagger_ui && cp $(addprefix node_modules/swagger-ui-dist/,$(SWAGGER_UI)) .
 
 clean: ## Remove what the other commands made, but no data
-	rm -rf .venv clients/typescript/node_modules clients/typescript/dist openapi/lint/node_modules server/pages/swagger_ui/node_modules bench/peers/fastify/node_modules tests/clients/typescript/node_modules tests/clients/typescript/*/generated .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis .coverage*
+	rm -rf .venv clients/typescript/node_modules clients/typescript/dist openapi/convert/node_modules openapi/lint/node_modules server/pages/swagger_ui/node_modules bench/peers/fastify/node_modules tests/clients/typescript/node_modules tests/clients/typescript/*/generated .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis .coverage*
 
 .venv/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
@@ -167,6 +167,11 @@ tests/clients/typescript/node_modules: tests/clients/typescript/package-lock.jso
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
 	  --requirement tests/clients/python/requirements.txt
 	@touch $@
+
+# Without npm, what needs it is skipped with a message; in CI it fails.
+openapi/convert/node_modules: openapi/convert/package-lock.json
+	! command -v npm >/dev/null || npm ci --silent --prefix $(@D)
+	@test ! -d $@ || touch $@
 
 openapi/lint/node_modules: openapi/lint/package-lock.json
 	npm ci --silent --prefix openapi/lint

@@ -1,14 +1,19 @@
 """`make release TAG=v1.2.3`: the files of a release in build/release, and its notes in build/release-notes.md.
 
-The files are the OpenAPI document as YAML and as JSON, and `SHA256SUMS` with the checksums of both. The notes are the
-section of CHANGELOG.md for this version.
+The files are the OpenAPI document as YAML and as JSON, the same as OpenAPI 3.1 and as a Postman collection, and
+`SHA256SUMS` with the checksums of all. The document refers to no other file. The notes are the section of CHANGELOG.md
+for this version.
 """
 
+import json
 import re
+import subprocess
 import sys
+import tomllib
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -16,20 +21,24 @@ from server.contract.document import load_document, to_yaml
 
 ROOT: Final = Path(__file__).parent.parent
 BUILD: Final = ROOT / "build"
+CONVERT: Final = Path(__file__).parent.parent / "openapi/convert/convert.js"
 
 
 class ReleaseError(Exception):
-    """The tag, the version of the package and CHANGELOG.md do not agree. The message says how."""
+    """The tag, a version and CHANGELOG.md do not agree. The message says how."""
 
 
 def main(tag: str, build: Path = BUILD) -> None:
     """Write the files of the release. Raises `ReleaseError`."""
     document = load_document()
-    version = released_version(tag, (ROOT / "pyproject.toml").read_text(), document["info"]["version"])
+    version = released_version(tag, versions(ROOT) | {"the document": document["info"]["version"]})
     notes = release_notes(version, (ROOT / "CHANGELOG.md").read_text())
+    converted = other_forms(document)
     contents = {
         f"tasks-api-{version}.openapi.yaml": to_yaml(document),
         f"tasks-api-{version}.openapi.json": orjson.dumps(document, option=orjson.OPT_INDENT_2),
+        f"tasks-api-{version}.openapi-3.1.json": orjson.dumps(converted["openapi31"], option=orjson.OPT_INDENT_2),
+        f"tasks-api-{version}.postman_collection.json": orjson.dumps(converted["postman"], option=orjson.OPT_INDENT_2),
     }
     sums = "".join(f"{sha256(content).hexdigest()}  {name}\n" for name, content in contents.items())
     directory = build / "release"
@@ -39,14 +48,29 @@ def main(tag: str, build: Path = BUILD) -> None:
     (build / "release-notes.md").write_text(notes)
 
 
-def released_version(tag: str, pyproject: str, document_version: str) -> str:
-    """Return the version that the tag names. Raises `ReleaseError` if package or document have another one."""
+def other_forms(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document as OpenAPI 3.1 (`openapi31`) and as a Postman collection (`postman`). It needs Node.js."""
+    done = subprocess.run(["node", CONVERT], input=orjson.dumps(document), stdout=subprocess.PIPE, check=True)  # noqa: S603, S607  the operator's Node.js
+    forms: dict[str, Any] = orjson.loads(done.stdout)
+    return forms
+
+
+def versions(root: Path) -> dict[str, str]:
+    """Return the version of the package, of the client and of the images' labels, by what it is of."""
+    found = {"the package": tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]}
+    for name in ("Dockerfile", "Dockerfile.spaces"):
+        found[name] = re.findall(r"^ARG VERSION=(.+)$", (root / name).read_text(), re.MULTILINE)[0]
+    if (client := root / "clients/typescript/package.json").exists():
+        found["the TypeScript client"] = json.loads(client.read_text())["version"]
+    return found
+
+
+def released_version(tag: str, found: Mapping[str, str]) -> str:
+    """Return the version that the tag names. Raises `ReleaseError` if one of those that were found is another."""
     version = tag.removeprefix("v")
-    package = re.findall(r'^version = "(.+)"$', pyproject, re.MULTILINE)[0]
-    if not tag.startswith("v") or {package, document_version} != {version}:
-        raise ReleaseError(
-            f"the tag is {tag}, the version of the package {package}, of the document {document_version}"
-        )
+    if not tag.startswith("v") or set(found.values()) != {version}:
+        named = ", ".join(f"that of {name} {other}" for name, other in found.items())
+        raise ReleaseError(f"the tag is {tag}, the version is not: {named}")
     return version
 
 

@@ -81,7 +81,7 @@ def _listed(operations: list[str]) -> str:
 
 
 def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)  # noqa: S603, S607  the developer's git
+    return subprocess.run(["git", *arguments], cwd=root, capture_output=True, text=True, check=False)  # noqa: S603, S607  the developer's git  # nosec B607
 
 
 if __name__ == "__main__":
