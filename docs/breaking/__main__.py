@@ -86,6 +86,6 @@ def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(*sys.argv[1:]))
+        sys.exit(main("".join(sys.argv[1:2])))
     except BaseError as error:
         sys.exit(str(error))

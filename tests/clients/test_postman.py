@@ -5,8 +5,6 @@ from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 
-import pytest
-
 from docs.release import CONVERT, other_forms
 from tests.clients import tools
 from tests.support.document import DOCUMENT, OPERATIONS
@@ -18,7 +16,7 @@ ON_ONE_TASK = ("get{}Task", "update{}Task", "patch{}Task", "delete{}Task", "togg
 def test_every_request_has_a_documented_answer(
     service: Service, new_user: Callable[[str], str], tmp_path: Path
 ) -> None:
-    """They are sent in the order of the document: a task is created, and deleted with all completed ones before others."""
+    """They are sent in the order of the document: a task is made, deleted with all completed ones, and then asked for."""
     if not (CONVERT.parent / "node_modules").exists():
         tools.missing("The converters are not installed: run `make check-generators`.")
     user = new_user("postman")
