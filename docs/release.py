@@ -60,9 +60,8 @@ def versions(root: Path) -> dict[str, str]:
     found = {"the package": tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]}
     for name in ("Dockerfile", "Dockerfile.spaces"):
         found[name] = re.findall(r"^ARG VERSION=(.+)$", (root / name).read_text(), re.MULTILINE)[0]
-    if (client := root / "clients/typescript/package.json").exists():
-        found["the TypeScript client"] = json.loads(client.read_text())["version"]
-    return found
+    client = json.loads((root / "clients/typescript/package.json").read_text())
+    return found | {"the TypeScript client": client["version"]}
 
 
 def released_version(tag: str, found: Mapping[str, str]) -> str:

@@ -41,9 +41,8 @@ CHANGELOG = f"""\
 def copy_versions(directory: Path) -> None:
     """Copy the files that have a version of their own."""
     for name in FILES:
-        if (ROOT / name).exists():
-            (directory / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, directory / name)
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, directory / name)
 
 
 @pytest.fixture
@@ -98,9 +97,7 @@ def test_everything_has_the_version_of_the_document() -> None:
     """The package, the client of npm, and the images' labels, which a build without `--build-arg VERSION` has."""
     found = release.versions(ROOT)
     assert found == dict.fromkeys(found, VERSION)
-    assert set(found) == {"the package", "Dockerfile", "Dockerfile.spaces"} | (
-        {"the TypeScript client"} if (ROOT / "clients/typescript").exists() else set()
-    )
+    assert set(found) == {"the package", "Dockerfile", "Dockerfile.spaces", "the TypeScript client"}
 
 
 def test_the_images_have_the_version_as_their_label() -> None:
@@ -108,7 +105,7 @@ def test_the_images_have_the_version_as_their_label() -> None:
         assert 'org.opencontainers.image.version="${VERSION}"' in (ROOT / name).read_text()
 
 
-@pytest.mark.parametrize("name", ["pyproject.toml", "Dockerfile", "Dockerfile.spaces"])
+@pytest.mark.parametrize("name", FILES)
 def test_a_version_that_stays_behind_is_refused(name: str, tmp_path: Path) -> None:
     copy_versions(tmp_path)
     text = (tmp_path / name).read_text()

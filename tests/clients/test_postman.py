@@ -16,7 +16,7 @@ ON_ONE_TASK = ("get{}Task", "update{}Task", "patch{}Task", "delete{}Task", "togg
 def test_every_request_has_a_documented_answer(
     service: Service, new_user: Callable[[str], str], tmp_path: Path
 ) -> None:
-    """They are sent in the order of the document: a task is made, deleted with all completed ones, and then asked for."""
+    """The document deletes all completed tasks before it asks for one, so that some answers are 404."""
     if not (CONVERT.parent / "node_modules").exists():
         tools.missing("The converters are not installed: run `make check-generators`.")
     user = new_user("postman")
