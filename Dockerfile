@@ -3,8 +3,9 @@
 # Without the embedded PostgreSQL, for deployments that have a DATABASE_URL: --build-arg EMBEDDED=false
 # docs/deployment.md has the rest. `Dockerfile.spaces` differs in the lines below the last comment only; a test compares them.
 
-# Debian 13, pinned by the digest of its multi-platform index.
-ARG BASE=docker.io/library/debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f
+# Debian 13, pinned by the digest of its multi-platform index. Another BASE takes its place.
+ARG BASE=pinned
+FROM docker.io/library/debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f AS pinned
 
 FROM ${BASE} AS build
 ARG EMBEDDED=true

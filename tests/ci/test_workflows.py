@@ -127,7 +127,8 @@ def test_dependabot_knows_every_lock() -> None:
     assert known["pip"] == {"/requirements", "/tests/clients/python"}
     assert known["github-actions"] == {"/"}
     images = {str(file.parent) for file in files if file.name.startswith("Dockerfile")}
-    assert known["docker"] <= images
+    assert known["docker"] == images
+    assert known["docker-compose"] == {str(file.parent) for file in files if file.name == "compose.yaml"}
 
 
 def test_a_random_seed_is_a_new_one() -> None:

@@ -29,6 +29,24 @@ def pgbouncer(
 
     `files` are written to `directory`, which is `/proc/self/cwd` for it.
     """
+    port = free_port()
+    ini = (
+        f"[databases]\n* = host=127.0.0.1 port={server_port}\n"
+        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+        f"auth_type = trust\nauth_file = /proc/self/cwd/users\n"
+        "pool_mode = transaction\ndefault_pool_size = 2\nmax_client_conn = 200\n"
+        + "".join(f"{name} = {value}\n" for name, value in settings.items())
+    )
+    with configured_pgbouncer(directory, port, ini, {"users": b'"postgres" ""\n', **files}):
+        yield f"postgresql://postgres@127.0.0.1:{port}/{database.rpartition('/')[2]}"
+
+
+@contextlib.contextmanager
+def configured_pgbouncer(directory: Path, port: int, ini: str, files: Mapping[str, bytes]) -> Iterator[None]:
+    """PgBouncer with this configuration, in which it listens on `port`.
+
+    `files` are written to `directory`, which is `/proc/self/cwd` for it.
+    """
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         reason = "pgbouncer is not installed"
@@ -37,16 +55,7 @@ def pgbouncer(
         pytest.skip(reason)
     directory.mkdir()
     user = server_user(directory)
-    port = free_port()
-    (directory / "users").write_text('"postgres" ""\n')
-    (directory / "pgbouncer.ini").write_text(
-        f"[databases]\n* = host=127.0.0.1 port={server_port}\n"
-        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
-        f"auth_type = trust\nauth_file = /proc/self/cwd/users\n"
-        "pool_mode = transaction\ndefault_pool_size = 2\nmax_client_conn = 200\n"
-        + "".join(f"{name} = {value}\n" for name, value in settings.items())
-    )
-    for name, content in files.items():
+    for name, content in {"pgbouncer.ini": ini.encode(), **files}.items():
         (directory / name).write_bytes(content)
     give(directory, user)
     process = subprocess.Popen(  # noqa: S603
@@ -57,7 +66,7 @@ def pgbouncer(
     )
     try:
         until(lambda: _listens(port))
-        yield f"postgresql://postgres@127.0.0.1:{port}/{database.rpartition('/')[2]}"
+        yield
     finally:
         process.terminate()
         process.wait(10)
