@@ -87,18 +87,24 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
         postgres.stop()
 
 
-@contextlib.contextmanager
-def pooler(directory: Path, postgres: int) -> Iterator[int]:
+def pgbouncer_configuration(postgres: int) -> tuple[int, str]:
+    """A port, and the configuration of the pooler that listens on it; PostgreSQL listens on `postgres`."""
     port = free_port()
     ini = (FOLDER / "pgbouncer/pgbouncer.ini").read_text()
     for before, after in {
         "host=postgres port=5432": f"host=127.0.0.1 port={postgres}",
         "listen_addr = *": "listen_addr = 127.0.0.1",
         "listen_port = 6432": f"listen_port = {port}",
-        "/etc/pgbouncer/userlist.txt": "/proc/self/cwd/userlist.txt",
     }.items():
         assert ini.count(before) == 1
         ini = ini.replace(before, after)
+    return port, ini
+
+
+@contextlib.contextmanager
+def pooler(directory: Path, postgres: int) -> Iterator[int]:
+    port, ini = pgbouncer_configuration(postgres)
+    ini = ini.replace("/etc/pgbouncer/userlist.txt", "/proc/self/cwd/userlist.txt")
     users: str = CONFIGS["pgbouncer-users"]["content"]
     with configured_pgbouncer(directory / "pgbouncer", port, ini, {"userlist.txt": users.encode()}):
         yield port

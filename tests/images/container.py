@@ -6,7 +6,8 @@ import subprocess
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from tests.support.service import Service, free_port, wait_for_start
 
@@ -41,61 +42,88 @@ class Container:
         subprocess.run([*self._runc, "delete", "--force", self.name], check=False, capture_output=True)  # noqa: S603
 
 
+class Mounts(NamedTuple):
+    """What is mounted over the root of a container."""
+
+    volume: Path | None = None
+    """What /data is; None for an empty one in memory."""
+    files: Mapping[str, Path] = MappingProxyType({})
+    """Files and directories of this machine, by their place in the container; read-only."""
+    is_writable: bool = False
+    """Whether the root can be written to, and has its own /data, as where nothing is mounted."""
+
+
 @contextlib.contextmanager
 def running(
-    root: Path, config: Mapping[str, Any], directory: Path, volume: Path | None, **environment: str
+    root: Path,
+    config: Mapping[str, Any],
+    directory: Path,
+    mounts: Mounts = Mounts(),  # noqa: B008  a constant
+    **environment: str,
 ) -> Iterator[tuple[Service, Container]]:
-    """Run the image whose file system is `root`, with `volume` as /data, until it has answered and the block ends."""
+    """Run an image of the service whose file system is `root`, until it has answered and the block ends."""
     port = int(environment.setdefault("PORT", str(free_port())))
-    directory.mkdir(exist_ok=True)
-    bundle = _bundle(root, config, volume, environment)
-    (directory / "config.json").write_text(json.dumps(bundle))
-    container = Container(directory, f"tasks-{uuid.uuid4().hex[:8]}")
-    process = container.start()
-    service = Service(f"http://127.0.0.1:{port}", directory / "service.log", process)
-    try:
+    with started(root, config, directory, mounts, **environment) as (container, process):
+        service = Service(f"http://127.0.0.1:{port}", directory / "service.log", process)
         with service.clients:
             wait_for_start(service, "/health/ready")
             yield service, container
+
+
+@contextlib.contextmanager
+def started(
+    root: Path, config: Mapping[str, Any], directory: Path, mounts: Mounts, **environment: str
+) -> Iterator[tuple[Container, subprocess.Popen[bytes]]]:
+    """Run the image whose file system is `root` until the block ends."""
+    directory.mkdir(exist_ok=True)
+    bundle = _bundle(root, config, mounts, environment)
+    (directory / "config.json").write_text(json.dumps(bundle))
+    container = Container(directory, f"tasks-{uuid.uuid4().hex[:8]}")
+    process = container.start()
+    try:
+        yield container, process
     finally:
         with contextlib.suppress(subprocess.CalledProcessError):
-            container.signal("TERM")
+            container.signal(config.get("StopSignal", "SIGTERM"))
         try:
             process.wait(30)
         finally:
             container.remove()
 
 
-def _bundle(
-    root: Path, config: Mapping[str, Any], volume: Path | None, environment: Mapping[str, str]
-) -> dict[str, Any]:
+def _bundle(root: Path, config: Mapping[str, Any], mounts: Mounts, environment: Mapping[str, str]) -> dict[str, Any]:
     """The configuration of the OCI runtime (runtime-spec 1.0) for an image; the network is that of the machine."""
     uid, _, gid = config["User"].partition(":")
     none: list[str] = []
-    mounts: list[dict[str, Any]] = [
+    mounted: list[dict[str, Any]] = [
         {"destination": "/proc", "type": "proc", "source": "proc"},
         _tmpfs("/dev", "mode=755", "size=65536k"),
         _tmpfs("/dev/shm", "nodev", "mode=1777", "size=65536k"),  # noqa: S108
         _tmpfs("/tmp", "nodev", "mode=1777", "size=65536k"),  # noqa: S108
+        *(_bound(place, path, "ro") for place, path in mounts.files.items()),
     ]
-    if volume is None:
-        mounts.append(_tmpfs("/data", "nodev", "mode=0700", f"uid={uid}", f"gid={gid}"))
-    else:
-        mounts.append({"destination": "/data", "type": "bind", "source": str(volume), "options": ["rbind", "rw"]})
+    if mounts.volume is not None:
+        mounted.append(_bound("/data", mounts.volume, "rw"))
+    elif not mounts.is_writable:
+        mounted.append(_tmpfs("/data", "nodev", "mode=0700", f"uid={uid}", f"gid={gid}"))
     return {
         "ociVersion": "1.0.2",
         "process": {
             "user": {"uid": int(uid), "gid": int(gid)},
-            "args": [*config["Entrypoint"], *config["Cmd"]],
+            "args": [*config["Entrypoint"], *(config.get("Cmd") or [])],
             "env": [*config["Env"], *(f"{name}={value}" for name, value in environment.items())],
-            "cwd": config["WorkingDir"],
+            "cwd": config["WorkingDir"] or "/",
             "capabilities": dict.fromkeys(("bounding", "effective", "permitted", "ambient"), none),
             "noNewPrivileges": True,
         },
-        "root": {"path": str(root), "readonly": True},
-        "mounts": mounts,
+        "root": {"path": str(root), "readonly": not mounts.is_writable},
+        "mounts": mounted,
         "linux": {"namespaces": [{"type": kind} for kind in ("pid", "ipc", "uts", "mount")]},
     }
+
+
+def _bound(destination: str, source: Path, access: str) -> dict[str, Any]:
+    return {"destination": destination, "type": "bind", "source": str(source), "options": ["rbind", access]}
 
 
 def _tmpfs(destination: str, *options: str) -> dict[str, Any]:

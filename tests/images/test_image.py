@@ -16,7 +16,7 @@ import pytest
 
 from tests.docs.test_readme import blocks, masked, section
 from tests.images.buildah import Buildah
-from tests.images.container import Container, running
+from tests.images.container import Container, Mounts, running
 from tests.support.service import ROOT, SECRET, Service, token
 from tests.support.waiting import until
 
@@ -45,7 +45,7 @@ def image(buildah: Buildah, build: Callable[[str], str]) -> Image:
 
 @pytest.fixture(scope="module")
 def started(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, Container]]:
-    with running(image.root, image.config, tmp_path_factory.mktemp("bundle"), None, **SETTINGS) as both:
+    with running(image.root, image.config, tmp_path_factory.mktemp("bundle"), **SETTINGS) as both:
         yield both
 
 
@@ -170,7 +170,10 @@ def test_a_task_outlives_the_container(image: Image, tmp_path: Path, volume: Pat
     addresses: list[str] = []
     for number in range(2):
         began = time.monotonic()
-        with running(image.root, image.config, tmp_path / f"bundle{number}", volume, **SETTINGS) as (service, _):
+        with running(image.root, image.config, tmp_path / f"bundle{number}", Mounts(volume), **SETTINGS) as (
+            service,
+            _,
+        ):
             sys.stdout.write(f"start {number + 1} to readiness: {time.monotonic() - began:.1f} s" + "\n")
             client = service.as_user("ada")
             if not addresses:
@@ -182,7 +185,7 @@ def test_a_task_outlives_the_container(image: Image, tmp_path: Path, volume: Pat
 def test_requests_in_progress_end_after_sigterm(image: Image, tmp_path: Path, volume: Path) -> None:
     """Under load: every acknowledged task is there afterwards, and the container ends within SHUTDOWN_SECONDS."""
     acknowledged: list[str] = []
-    with running(image.root, image.config, tmp_path / "first", volume, **SETTINGS) as (service, container):
+    with running(image.root, image.config, tmp_path / "first", Mounts(volume), **SETTINGS) as (service, container):
         bearer = {"authorization": f"Bearer {token('ada')}"}
 
         def load() -> None:
@@ -208,7 +211,7 @@ def test_requests_in_progress_end_after_sigterm(image: Image, tmp_path: Path, vo
             thread.join()
     sys.stdout.write(f"ended {took:.1f} s after SIGTERM, {len(acknowledged)} tasks acknowledged" + "\n")
     assert took < 12
-    with running(image.root, image.config, tmp_path / "second", volume, **SETTINGS) as (service, _):
+    with running(image.root, image.config, tmp_path / "second", Mounts(volume), **SETTINGS) as (service, _):
         kept = {task["id"] for task in service.as_user("ada").get("/api/tasks/export").json()}
         assert {*acknowledged} <= kept
 

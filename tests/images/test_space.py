@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from tests.images.buildah import Buildah
-from tests.images.container import Container, running
+from tests.images.container import Container, Mounts, running
 from tests.support.service import ROOT, SECRET, Service
 
 HOST = "ada-tasks.hf.space"
@@ -30,7 +30,7 @@ def space(
     """A Space without persistent storage: uid 1000, a root that is read-only, and an empty /data."""
     config = buildah.config(TAG)
     settings = {"SPACE_HOST": HOST, "BETTER_AUTH_SECRET": SECRET, "RATE_LIMIT_ANONYMOUS": "5/hour"}
-    with running(root, config, tmp_path_factory.mktemp("space"), None, **settings) as both:
+    with running(root, config, tmp_path_factory.mktemp("space"), **settings) as both:
         yield both
 
 
@@ -81,3 +81,15 @@ def test_a_task_can_be_kept(space: tuple[Service, Container]) -> None:
     client = service.as_user("ada")
     assert client.post("/api/tasks", json={"title": "Keep"}).status_code == httpx2.codes.CREATED
     assert container.execute("id", "-u").stdout == "1000\n"
+
+
+def test_a_space_without_storage_tells_that_data_are_lost(buildah: Buildah, root: Path, tmp_path: Path) -> None:
+    """Its /data is then a directory of the image; with persistent storage it is a mount."""
+    sentence = "All tasks are lost when this Space restarts"
+    config = buildah.config(TAG)
+    settings = {"SPACE_HOST": HOST, "BETTER_AUTH_SECRET": SECRET}
+    with running(root, config, tmp_path / "lost", Mounts(is_writable=True), **settings) as (service, _):
+        assert sentence in service.client().get("/").text
+        assert service.as_user("ada").post("/api/tasks", json={"title": "Lost"}).status_code == httpx2.codes.CREATED
+    with running(root, config, tmp_path / "kept", **settings) as (service, _):
+        assert sentence not in service.client().get("/").text
