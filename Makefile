@@ -12,11 +12,7 @@ SECRETS = BETTER_AUTH_SECRET DATABASE_PASSWORD METRICS_TOKEN POSTGRES_PASSWORD R
 SWAGGER_UI = LICENSE NOTICE favicon-32x32.png swagger-ui.css swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt
 
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help install run test test-fast docs coverage torture fuzz fuzz-stock lint lint-workflows types lint-contract breaking check-generators client audit image-test space check release bench bench-all bench-report bench-check profile lock swagger-ui clean
-=======
-.PHONY: help install run env test test-fast docs coverage torture fuzz fuzz-stock lint lint-workflows types lint-contract check-generators client audit image-test space check release bench bench-all bench-report bench-check profile lock swagger-ui clean
->>>>>>> db383d0 (Add compose.yaml with PostgreSQL, PgBouncer, Redis, a profile for development and one for replicas on Citus)
+.PHONY: help install run env test test-fast docs coverage torture fuzz fuzz-stock lint lint-workflows types lint-contract breaking check-generators client audit image-test space check release bench bench-all bench-report bench-check profile lock swagger-ui clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,16 +22,12 @@ install: .venv/runtime ## Make .venv with .venv/bin/tasks-api in it, from locked
 run: install ## Run the service; prints the address of its documentation and a token to try it with
 	@$(BIN)/tasks-api serve
 
-<<<<<<< HEAD
-test: .venv/dev openapi/convert/node_modules ## Run the tests with a PostgreSQL and services that they start, and a sample of those of torture: SAMPLE
-=======
 env: ## Write .env with random secrets for compose.yaml; it changes no file that is there
 	@test ! -e .env || { echo ".env is there already, and is not changed." >&2; exit 1; }
 	@secrets=$$($(PYTHON) -c 'import secrets, sys; [print(f"{name}={secrets.token_urlsafe(32)}") for name in sys.argv[1:]]' $(SECRETS)) && \
 	  umask 077 && set -C && echo "$$secrets" > .env
 
-test: .venv/dev ## Run the tests with a PostgreSQL and services that they start, and a sample of those of torture: SAMPLE
->>>>>>> db383d0 (Add compose.yaml with PostgreSQL, PgBouncer, Redis, a profile for development and one for replicas on Citus)
+test: .venv/dev openapi/convert/node_modules ## Run the tests with a PostgreSQL and services that they start, and a sample of those of torture: SAMPLE
 	$(PARALLEL) --sample $(SAMPLE)
 
 test-fast: .venv/dev ## Run what is worth running at every save: document, handlers and statements, in less than a minute

@@ -16,7 +16,7 @@ from handlers.types import Services
 from persistence.cursor import parse_cursor
 from persistence.postgres.database import Database
 from server.auth.configuration import token_verifier
-from server.commands.token import demo_token
+from server.auth.development_tokens import demo_token
 from server.contract.document import ContractError, larger_bodies, load_document, operations_with
 from server.contract.fields import field_limits, methods, refused_fields
 from server.contract.schemas import Format, Formats
@@ -32,7 +32,7 @@ from server.observability.event_loop_lag import EventLoopLag
 from server.observability.process_state import ProcessState
 from server.pages.metrics import MetricsPage
 from server.pages.notices import NO_KEYS, notices
-from server.pages.routes import Options, pages
+from server.pages.routes import MakeToken, Options, pages
 from server.pipeline import (
     DispatchApi,
     RequestValidationMiddleware,
@@ -77,7 +77,9 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
     access_log.counts = settings.metrics_enabled
     metrics.describe_build(document["info"]["version"])
     state = ProcessState(database)
-    documentation = pages(document, _pages(settings, state))
+    fields = field_limits(document)
+    token_to_try = None if settings.is_production else partial(demo_token, settings, verifier, fields)
+    documentation = pages(document, _pages(settings, state, token_to_try))
 
     lag = EventLoopLag()
     app = AsyncApp(
@@ -96,7 +98,7 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
                 RequestLimitsMiddleware,
                 max_body_bytes=settings.max_body_bytes,
                 larger_bodies=larger_bodies(document),
-                fields=field_limits(document),
+                fields=fields,
             ),
             partial(ProxyHeadersMiddleware, trusted_hosts=list(map(str, settings.forwarded_allow_ips))),
             LifespanMiddleware,
@@ -134,12 +136,12 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
     return stack
 
 
-def _pages(settings: Settings, state: ProcessState) -> Options:
+def _pages(settings: Settings, state: ProcessState, token_to_try: MakeToken | None) -> Options:
     """In production the metrics need a token, and no token is made for trying things out."""
     token = settings.metrics_token.get_secret_value() if settings.metrics_token is not None else None
     return Options(
         metrics=MetricsPage(token, state) if _shows_metrics(settings) else None,
-        demo_token=None if settings.is_production else partial(demo_token, settings),
+        demo_token=token_to_try,
         reference=settings.docs_enabled,
         notices=notices(settings),
     )

@@ -16,11 +16,13 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.supervisors import Multiprocess
 
+from persistence.users import Owner
 from server.app import create_app
+from server.auth.development_tokens import DEMO_USER
 from server.commands.errors import OperatorError, ended_in_order, explained
 from server.commands.listener import bound, once_listening
 from server.commands.reload import Reload
-from server.commands.token import demo_token
+from server.commands.token import made_token
 from server.configuration.start_log import log_start
 from server.http_protocol import ProblemProtocol
 from server.lifespan import database_address
@@ -149,7 +151,7 @@ def _greeting(settings: Settings, port: int) -> Callable[[], None]:
     address = f"http://{'localhost' if local and not settings.is_production else host}:{port}"
     lines = ""
     if not settings.is_production:
-        user, made = demo_token(settings)
+        user, made = DEMO_USER, made_token(settings, Owner(DEMO_USER))
         page = "docs" if settings.docs_enabled else "guide"
         lines = f"Documentation: {address}/{page}\nToken of the user {user!r}, for an hour:\n\n{made}\n\n"
 

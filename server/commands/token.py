@@ -1,20 +1,18 @@
 """`tasks-api token`, and the token that `tasks-api serve` prints in development."""
 
 import asyncio
-from datetime import timedelta
 
 import click
 
 from persistence.users import Owner
 from server.auth.configuration import token_verifier
+from server.auth.development_tokens import accepted_token
 from server.auth.errors import InvalidToken
-from server.auth.tokens import issue_token
 from server.commands.errors import OperatorError, explained
 from server.contract.document import load_document
 from server.contract.fields import field_limits
 from server.settings import Settings, load_settings
 
-_DEMO_USER = "demo"
 _YEAR_SECONDS = 366 * 24 * 3600
 _DOT_SEGMENT = "clients and proxies remove the segment {!r} from a path (RFC 3986, section 5.2.4)"
 _REASONS_AGAINST_A_PATH = {
@@ -46,7 +44,7 @@ def token(user: str, email: str | None, name: str | None, expires: int) -> None:
         if settings.is_production:
             raise OperatorError("tokens are made in development only; in production your identity provider issues them")
         try:
-            click.echo(_token(settings, Owner(user, email, name), expires=expires))
+            click.echo(made_token(settings, Owner(user, email, name), expires=expires))
         except ValueError as error:
             raise click.BadParameter(str(error), param_hint="USER") from None
         if reason := _REASONS_AGAINST_A_PATH.get(user):
@@ -54,39 +52,15 @@ def token(user: str, email: str | None, name: str | None, expires: int) -> None:
             click.echo(f"Use {prefix}/api/me and {prefix}/api/tasks for this user: {reason}.", err=True)
 
 
-def demo_token(settings: Settings) -> tuple[str, str]:
-    """The id of a user to try the service with, and a token of that user."""
-    return _DEMO_USER, _token(settings, Owner(_DEMO_USER))
-
-
-def _token(settings: Settings, user: Owner, *, expires: int = 3600) -> str:
+def made_token(settings: Settings, user: Owner, *, expires: int = 3600) -> str:
     """A token that the service with these settings accepts.
 
     Raises `OperatorError` and `SettingsError` where there is none, `ValueError` for the user.
     """
     verifier = token_verifier(settings)
-    secret = settings.secret()
-    if secret is None:
-        raise AssertionError("development has a secret")
-    made = issue_token(
-        secret,
-        user,
-        # The service would refuse one that is valid for longer.
-        expires_in=timedelta(seconds=min(expires, settings.jwt_max_age or expires)),
-        audience=settings.jwt_audience or settings.better_auth_url,
-        issuer=settings.jwt_issuer or settings.better_auth_url,
-    )
-    longest = _longest_token(settings)
-    if len(made) > longest:
-        raise OperatorError(f"the service would refuse the token: it has {len(made)} bytes, and {longest} are allowed")
+    limits = field_limits(load_document(settings.openapi_overlays))
     try:
-        asyncio.run(verifier.verify(made))
+        # Nothing is to be closed: no key of a key set verifies it.
+        return asyncio.run(accepted_token(settings, verifier, limits, user, expires=expires))
     except InvalidToken as error:
         raise OperatorError(f"the service would refuse the token: {error}") from None
-    return made
-
-
-def _longest_token(settings: Settings) -> int:
-    """The number of bytes for which the header field `Authorization` has room."""
-    limits = field_limits(load_document(settings.openapi_overlays))
-    return limits.by_name.get(b"authorization", limits.default) - len("Bearer ")

@@ -1,9 +1,8 @@
 """The pages by path: overview, guide, document, Swagger UI, problem types and metrics."""
 
-import asyncio
 import html
 import mimetypes
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
@@ -28,8 +27,8 @@ _ICON: Final = "favicon-32x32.png"
 _DEMO_TOKEN: Final = "docs/demo-token"  # noqa: S105  a path, relative to /docs
 _NOT_KEPT: Final = {"cache-control": "no-store"}
 
-MakeToken = Callable[[], tuple[str, str]]
-"""Makes the id of a user and a token of that user, which may take a while."""
+MakeToken = Callable[[], Awaitable[tuple[str, str]]]
+"""Makes the id of a user and a token of that user."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,5 +105,5 @@ def _guide() -> str:
 
 
 async def _demo_token(make: MakeToken, scope: Scope, receive: Receive, send: Send) -> None:
-    user_id, token = await asyncio.to_thread(make)
+    user_id, token = await make()
     await JSONResponse({"user_id": user_id, "token": token}, headers=_NOT_KEPT)(scope, receive, send)

@@ -115,8 +115,8 @@ def redis(directory: Path) -> Iterator[int]:
     port = free_port()
     configuration = directory / "redis.conf"
     configuration.write_text(CONFIGS["redis"]["content"])
-    command = [needed("redis-server"), configuration, "--bind", "127.0.0.1", "--port", str(port)]
-    process = subprocess.Popen([*command, "--dir", directory], stdout=subprocess.DEVNULL)  # noqa: S603
+    command = [needed("redis-server"), str(configuration), "--bind", "127.0.0.1", "--port", str(port)]
+    process = subprocess.Popen([*command, "--dir", str(directory)], stdout=subprocess.DEVNULL)  # noqa: S603
     try:
         until(lambda: redis_says(port, "PING").startswith("-NOAUTH"))
         yield port
@@ -148,7 +148,9 @@ def migrated(parts: Parts) -> Parts:
 @pytest.fixture(scope="module")
 def api(migrated: Parts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """The service `api`, with its environment."""
-    with running_service(tmp_path_factory.mktemp("api"), **migrated.environment("api")) as service:
+    with running_service(
+        tmp_path_factory.mktemp("api"), ready=True, output=None, **migrated.environment("api")
+    ) as service:
         yield service
 
 
@@ -252,11 +254,14 @@ def test_the_proxy_leaves_out_a_replica_that_ends(migrated: Parts, tmp_path: Pat
         replicas = []
         for name in ("first", "second"):
             (tmp_path / name).mkdir()
-            replicas.append(stack.enter_context(running_service(tmp_path / name, **environment)))
+            replicas.append(
+                stack.enter_context(running_service(tmp_path / name, ready=True, output=None, **environment))
+            )
         port, text = haproxy_configuration([replica.url.removeprefix("http://") for replica in replicas])
         (tmp_path / "haproxy.cfg").write_text(text)
         proxy = subprocess.Popen([program, "-db", "-f", tmp_path / "haproxy.cfg"], stdout=subprocess.DEVNULL)  # noqa: S603
-        stack.callback(lambda: (proxy.terminate(), proxy.wait(10)))
+        stack.callback(proxy.wait, 10)
+        stack.callback(proxy.terminate)
         bearer = replicas[0].as_user("ada").headers["authorization"]
         client = stack.enter_context(httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False))
 

@@ -58,7 +58,7 @@ def running(
     root: Path,
     config: Mapping[str, Any],
     directory: Path,
-    mounts: Mounts = Mounts(),  # noqa: B008  a constant
+    mounts: Mounts,
     **environment: str,
 ) -> Iterator[tuple[Service, Container]]:
     """Run an image of the service whose file system is `root`, until it has answered and the block ends."""

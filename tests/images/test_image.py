@@ -45,7 +45,7 @@ def image(buildah: Buildah, build: Callable[[str], str]) -> Image:
 
 @pytest.fixture(scope="module")
 def started(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, Container]]:
-    with running(image.root, image.config, tmp_path_factory.mktemp("bundle"), **SETTINGS) as both:
+    with running(image.root, image.config, tmp_path_factory.mktemp("bundle"), Mounts(), **SETTINGS) as both:
         yield both
 
 

@@ -30,7 +30,7 @@ def space(
     """A Space without persistent storage: uid 1000, a root that is read-only, and an empty /data."""
     config = buildah.config(TAG)
     settings = {"SPACE_HOST": HOST, "BETTER_AUTH_SECRET": SECRET, "RATE_LIMIT_ANONYMOUS": "5/hour"}
-    with running(root, config, tmp_path_factory.mktemp("space"), **settings) as both:
+    with running(root, config, tmp_path_factory.mktemp("space"), Mounts(), **settings) as both:
         yield both
 
 
@@ -91,5 +91,5 @@ def test_a_space_without_storage_tells_that_data_are_lost(buildah: Buildah, root
     with running(root, config, tmp_path / "lost", Mounts(is_writable=True), **settings) as (service, _):
         assert sentence in service.client().get("/").text
         assert service.as_user("ada").post("/api/tasks", json={"title": "Lost"}).status_code == httpx2.codes.CREATED
-    with running(root, config, tmp_path / "kept", **settings) as (service, _):
+    with running(root, config, tmp_path / "kept", Mounts(), **settings) as (service, _):
         assert sentence not in service.client().get("/").text
