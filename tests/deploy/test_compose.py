@@ -175,7 +175,7 @@ def test_an_image_is_pinned_to_a_version(service: Mappings) -> None:
     if "build" in service:
         build = service["build"]
         folder = ROOT / (build if isinstance(build, str) else build["context"])
-        assert re.search(r"@sha256:[0-9a-f]{64}$", (folder / "Dockerfile").read_text(), re.MULTILINE)
+        assert re.search(r"@sha256:[0-9a-f]{64} AS pinned$", (folder / "Dockerfile").read_text(), re.MULTILINE)
         assert service["pull_policy"] == "build"
     else:
         assert re.fullmatch(r"docker\.io/[a-z0-9/-]+:v?\d+\.\d+(\.\d+)?(-alpine)?", service["image"])
