@@ -12,7 +12,7 @@ SECRETS = BETTER_AUTH_SECRET DATABASE_PASSWORD METRICS_TOKEN POSTGRES_PASSWORD R
 SWAGGER_UI = LICENSE NOTICE favicon-32x32.png swagger-ui.css swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run env test test-fast docs coverage torture fuzz fuzz-stock lint lint-workflows types lint-contract breaking check-generators client audit image-test space check release bench bench-all bench-report bench-check profile lock swagger-ui clean
+.PHONY: help install run env test test-fast docs coverage torture fuzz fuzz-stock lint lint-workflows types lint-contract breaking check-generators client client-test audit image-test space check release bench bench-all bench-report bench-check profile lock swagger-ui clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,11 +85,14 @@ client: clients/typescript/node_modules ## Generate the TypeScript client from t
 	npm run --silent --prefix clients/typescript generate
 	npm run --silent --prefix clients/typescript build
 
+client-test: .venv/dev clients/typescript/node_modules clients/typescript/tests/node_modules ## Test the packed TypeScript client with a running service, in Node.js 20 and 22 and in Chromium
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/client_package
+
 audit: .venv/dev ## Check the code with bandit, and the locked dependencies for known vulnerabilities (needs api.osv.dev)
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive bench docs handlers openapi persistence server
 	$(BIN)/python -m tests.ci.audit
 
-check: lint lint-workflows types lint-contract breaking check-generators audit fuzz bench-check image-test torture test ## Do what CI does
+check: lint lint-workflows types lint-contract breaking check-generators client-test audit fuzz bench-check image-test torture test ## Do what CI does
 
 bench: .venv/bench bench/peers/fastify/node_modules ## Compare the service with its peers and the baselines, in ROUNDS rounds (needs h2load)
 	$(BIN)/python -m bench measure comparison --rounds $(ROUNDS)
@@ -128,7 +131,7 @@ swagger-ui: server/pages/swagger_ui/node_modules ## Copy the files of Swagger UI
 	cd server/pages/swagger_ui && cp $(addprefix node_modules/swagger-ui-dist/,$(SWAGGER_UI)) .
 
 clean: ## Remove what the other commands made, but no data
-	rm -rf .venv clients/typescript/node_modules clients/typescript/dist openapi/convert/node_modules openapi/lint/node_modules server/pages/swagger_ui/node_modules bench/peers/fastify/node_modules tests/clients/typescript/node_modules tests/clients/typescript/*/generated .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis .coverage*
+	rm -rf .venv clients/typescript/node_modules clients/typescript/tests/node_modules clients/typescript/dist openapi/convert/node_modules openapi/lint/node_modules server/pages/swagger_ui/node_modules bench/peers/fastify/node_modules tests/clients/typescript/node_modules tests/clients/typescript/*/generated .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis .coverage*
 
 .venv/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
@@ -159,8 +162,12 @@ server/pages/swagger_ui/node_modules: server/pages/swagger_ui/package-lock.json
 	@touch $@
 
 clients/typescript/node_modules: clients/typescript/package-lock.json
-	npm ci --silent --prefix $(@D)
-	@touch $@
+	! command -v npm >/dev/null || npm ci --silent --prefix $(@D)
+	@test ! -d $@ || touch $@
+
+clients/typescript/tests/node_modules: clients/typescript/tests/package-lock.json
+	! command -v npm >/dev/null || npm ci --silent --prefix $(@D)
+	@test ! -d $@ || touch $@
 
 # Without npm, what needs it is skipped with a message; in CI it fails.
 tests/clients/typescript/node_modules: tests/clients/typescript/package-lock.json

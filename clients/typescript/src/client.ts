@@ -48,7 +48,7 @@ export interface TasksClient extends Client {
 /** Return a client for one user. Make another one when another user signs in, because it keeps the token. */
 export function createTasksClient(options: ClientOptions): TasksClient {
   const client = createClient(options);
-  const arguments_ = ({ signal }: functions.CallOptions = {}) => ({ client, signal: signal ?? null });
+  const argumentsOf = (options?: functions.CallOptions) => ({ client, signal: options?.signal });
   const bound = Object.entries(TASKS).map(([name, fn]) => [
     name,
     (...rest: unknown[]) => (fn as (...all: unknown[]) => unknown)(client, ...rest),
@@ -57,11 +57,11 @@ export function createTasksClient(options: ClientOptions): TasksClient {
     ...client,
     tasks: Object.fromEntries(bound),
     profile: {
-      get: async (call) => (await getMe(arguments_(call))).data,
-      delete: async (call) => void (await deleteMe(arguments_(call))),
+      get: async (call) => (await getMe(argumentsOf(call))).data,
+      delete: async (call) => void (await deleteMe(argumentsOf(call))),
     },
-    verifyToken: async (call) => (await verifyToken(arguments_(call))).data,
-    health: async (call) => (await getHealth(arguments_(call))).data,
-    ready: async (call) => (await getReadiness(arguments_(call))).data,
+    verifyToken: async (call) => (await verifyToken(argumentsOf(call))).data,
+    health: async (call) => (await getHealth(argumentsOf(call))).data,
+    ready: async (call) => (await getReadiness(argumentsOf(call))).data,
   };
 }

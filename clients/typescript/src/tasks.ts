@@ -32,8 +32,10 @@ export interface KeyOptions extends CallOptions {
   idempotencyKey?: string | undefined;
 }
 
+type Optional<Members> = { [Name in keyof Members]?: Members[Name] | undefined };
+
 /** Selects and orders tasks. `limit` is the size of a page. */
-export type ListParameters = NonNullable<ListMyTasksData["query"]> & CallOptions;
+export type ListParameters = Optional<NonNullable<ListMyTasksData["query"]>> & CallOptions;
 
 export interface TaskPage {
   tasks: Task[];
@@ -47,12 +49,11 @@ export type TaskOrId = Task | string;
 const idOf = (task: TaskOrId) => (typeof task === "string" ? task : task.id);
 const versionOf = (task: TaskOrId) => (typeof task === "string" ? {} : { headers: { "If-Match": entityTag(task) } });
 const keyOf = ({ idempotencyKey: key }: KeyOptions) => (key === undefined ? {} : { headers: { "Idempotency-Key": key } });
-const signalOf = ({ signal }: CallOptions) => ({ signal: signal ?? null });
 
 /** Return one page of tasks, for a list that is loaded as its user scrolls. */
 export async function getTaskPage(client: Client, parameters: ListParameters = {}): Promise<TaskPage> {
   const { signal, ...query } = parameters;
-  const { data, response } = await operations.listMyTasks({ client, query, signal: signal ?? null });
+  const { data, response } = await operations.listMyTasks({ client, query, signal });
   const target = /<([^>]*)>; rel="next"/.exec(response.headers.get("Link") ?? "")?.[1];
   const next = target && new URLSearchParams(target.slice(target.indexOf("?"))).get("cursor");
   return { tasks: data, next: next || undefined };
@@ -74,12 +75,12 @@ export async function* listTasks(client: Client, parameters: ListParameters = {}
 }
 
 export async function getTask(client: Client, id: string, options: CallOptions = {}): Promise<Task> {
-  return (await operations.getMyTask({ client, path: { task_id: id }, ...signalOf(options) })).data;
+  return (await operations.getMyTask({ client, path: { task_id: id }, signal: options.signal })).data;
 }
 
 /** Create a task, once: a repetition after a lost connection has the same `Idempotency-Key`. */
 export async function createTask(client: Client, task: NewTask, options: KeyOptions = {}): Promise<Task> {
-  return (await operations.createMyTask({ client, body: task, ...keyOf(options), ...signalOf(options) })).data;
+  return (await operations.createMyTask({ client, body: task, ...keyOf(options), signal: options.signal })).data;
 }
 
 /**
@@ -93,13 +94,13 @@ export async function updateTask(
   changes: TaskChanges,
   options: CallOptions = {},
 ): Promise<Task> {
-  const request = { client, path: { task_id: idOf(task) }, body: changes, ...versionOf(task), ...signalOf(options) };
+  const request = { client, path: { task_id: idOf(task) }, body: changes, ...versionOf(task), signal: options.signal };
   return changed(operations.updateMyTask(request), changes);
 }
 
 /** Complete or reopen a task: the opposite of what `task` shows. Of an id, without repetitions. */
 export async function toggleTask(client: Client, task: TaskOrId, options: CallOptions = {}): Promise<Task> {
-  const request = { client, path: { task_id: idOf(task) }, ...versionOf(task), ...signalOf(options) };
+  const request = { client, path: { task_id: idOf(task) }, ...versionOf(task), signal: options.signal };
   return changed(operations.toggleMyTask(request), typeof task === "string" ? undefined : { completed: !task.completed });
 }
 
@@ -130,7 +131,7 @@ export async function deleteTask(
 ): Promise<void> {
   const query = options.permanent ? { permanent: true } : {};
   try {
-    await operations.deleteMyTask({ client, path: { task_id: idOf(task) }, query, ...versionOf(task), ...signalOf(options) });
+    await operations.deleteMyTask({ client, path: { task_id: idOf(task) }, query, ...versionOf(task), signal: options.signal });
   } catch (error) {
     // An earlier attempt, whose response was lost, has deleted it.
     if (!(error instanceof TasksApiError && error.code === "task-not-found" && error.uncertain)) throw error;
@@ -140,12 +141,12 @@ export async function deleteTask(
 /** Move a task from the trash back to the lists. */
 export async function restoreTask(client: Client, task: TaskOrId, options: KeyOptions = {}): Promise<Task> {
   const path = { task_id: idOf(task) };
-  return (await operations.restoreMyTask({ client, path, ...keyOf(options), ...signalOf(options) })).data;
+  return (await operations.restoreMyTask({ client, path, ...keyOf(options), signal: options.signal })).data;
 }
 
 /** Complete all tasks, or reopen them, and return the number of tasks that changed. */
 export async function completeAllTasks(client: Client, completed = true, options: KeyOptions = {}): Promise<number> {
-  const request = { client, body: { completed }, ...keyOf(options), ...signalOf(options) };
+  const request = { client, body: { completed }, ...keyOf(options), signal: options.signal };
   return countOf(operations.completeAllMyTasks(request));
 }
 
@@ -156,7 +157,7 @@ export async function clearTasks(
   options: KeyOptions & { permanent?: boolean } = {},
 ): Promise<number> {
   const query = options.permanent ? { status, permanent: true } : { status };
-  return countOf(operations.clearMyTasks({ client, query, ...keyOf(options), ...signalOf(options) }));
+  return countOf(operations.clearMyTasks({ client, query, ...keyOf(options), signal: options.signal }));
 }
 
 async function countOf(result: Promise<{ data: BulkResult }>): Promise<number> {
@@ -174,8 +175,12 @@ export interface ExportParameters extends CallOptions {
  */
 export async function* exportTasks(client: Client, parameters: ExportParameters = {}): AsyncGenerator<Task, void> {
   const { signal, ...query } = parameters;
-  const request = { client, query: { ...query, format: "ndjson" as const }, signal: signal ?? null, stream: true };
-  const { response } = await operations.exportMyTasks(request as Parameters<typeof operations.exportMyTasks>[0]);
+  const { response } = await operations.exportMyTasks({
+    client,
+    query: { ...query, format: "ndjson" },
+    signal,
+    as: "stream",
+  });
   for await (const line of linesOf(response, signal)) yield JSON.parse(line) as Task;
 }
 
@@ -186,9 +191,13 @@ export async function exportTaskFile(
   parameters: ExportParameters = {},
 ): Promise<Blob> {
   const { signal, ...query } = parameters;
-  const request = { client, query: { ...query, format }, signal: signal ?? null, stream: true };
-  const { response } = await operations.exportMyTasks(request as Parameters<typeof operations.exportMyTasks>[0]);
-  return response.blob();
+  const { data } = await operations.exportMyTasks({
+    client,
+    query: { ...query, format },
+    signal,
+    as: "blob",
+  });
+  return data as unknown as Blob;
 }
 
 /** Import tasks, all of them or none. They are sent in one request, which takes at most 50,000 and 10 MiB. */
@@ -199,7 +208,7 @@ export async function importTasks(
 ): Promise<ImportResult> {
   const body: ImportRecord[] = [];
   for await (const record of records) body.push(record);
-  return (await operations.importMyTasks({ client, body, ...keyOf(options), ...signalOf(options) })).data;
+  return (await operations.importMyTasks({ client, body, ...keyOf(options), signal: options.signal })).data;
 }
 
 /** Import a file in one of the formats of an export. */
@@ -214,7 +223,7 @@ export async function importTaskFile(
       client,
       // The generator knows the first type of the body only.
       body: file as unknown as ImportRecord[],
-      ...signalOf(options),
+      signal: options.signal,
       headers: { ...keyOf(options).headers, "Content-Type": MEDIA_TYPES[format] } as never,
     })
   ).data;

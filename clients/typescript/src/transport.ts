@@ -20,10 +20,11 @@ export interface RetryOptions {
 export interface ClientOptions {
   /** The address of the service, such as `https://tasks.example.com`. */
   baseUrl: string;
-  token?: Token;
+  /** Without it, only public operations work. */
+  token?: Token | undefined;
   /** Replaces the global `fetch`. */
-  fetch?: typeof fetch;
-  retry?: RetryOptions;
+  fetch?: typeof fetch | undefined;
+  retry?: RetryOptions | undefined;
 }
 
 /** The types of an operation, as the generator writes them. */
@@ -39,9 +40,9 @@ export interface TDataShape {
 export interface ClientMeta {}
 
 interface CallOptions {
-  signal?: AbortSignal | null;
-  /** Leave the content of a successful response unread, for a stream. */
-  stream?: boolean;
+  signal?: AbortSignal | undefined;
+  /** How to read the content of a successful response: not, for a stream, or as a file. Default: by its type. */
+  as?: "stream" | "blob";
 }
 
 /** The arguments of a generated function. */
@@ -110,7 +111,7 @@ export function createClient(options: ClientOptions): Client {
   }
 
   async function call(method: string, request: OperationRequest): Promise<Result<never>> {
-    const { url, path, security, body, signal, stream } = request;
+    const { url, path, security, body, signal } = request;
     const headers = new Headers(present(request.headers));
     if (method !== "GET" && KEYED.test(url) && !headers.has("Idempotency-Key")) {
       headers.set("Idempotency-Key", randomKey());
@@ -129,7 +130,7 @@ export function createClient(options: ClientOptions): Client {
       try {
         const response = await send(target, { method, headers, body: content ?? null, signal: signal ?? null });
         if (response.ok || response.status === 304) {
-          return { data: (stream ? undefined : await contentOf(response)) as never, response };
+          return { data: (await contentOf(response, request.as)) as never, response };
         }
         error = await problemOf(response);
       } catch (cause) {
@@ -184,11 +185,11 @@ function addressOf({ url, path, query }: OperationRequest): string {
   return parameters ? `${address}?${parameters}` : address;
 }
 
-function contentOf(response: Response): Promise<unknown> | undefined {
+function contentOf(response: Response, as: CallOptions["as"]): Promise<unknown> | undefined {
   const type = response.headers.get("Content-Type");
-  if (type?.startsWith("application/json")) return response.json();
   // A response without content has no type.
-  return type ? response.blob() : undefined;
+  if (!type || as === "stream") return undefined;
+  return as !== "blob" && type.startsWith("application/json") ? response.json() : response.blob();
 }
 
 /** A key that nobody else chooses. `crypto.randomUUID` is missing on pages that are served without TLS. */

@@ -1,6 +1,6 @@
 /** Waits that an `AbortSignal` ends. */
 
-type Signal = AbortSignal | null | undefined;
+type Signal = AbortSignal | undefined;
 
 /** Settle as `promise` does, or reject with the reason of `signal` if it is aborted first. */
 export function abortable<Value>(promise: Promise<Value>, signal: Signal): Promise<Value> {

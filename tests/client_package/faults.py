@@ -1,0 +1,140 @@
+"""A proxy in front of the service, which fails as the address of a request says.
+
+The address is `/PLAN/ID`, followed by the path of the service. `PLAN` has the outcomes of the first requests with this
+`ID`, separated by commas; all later ones pass. `GET /PLAN/ID/requests` returns the number of requests.
+
+* `pass`: the request and its response pass.
+* `lost`: the service processes the request and sends its response, and the connection to the client is reset.
+* `dropped`: the connection is reset before the service receives the request.
+* `cut`: the connection is reset after half of the content of the response.
+* `stalled`: the service receives half of the body and no more.
+* `held`: nothing happens until the client closes its connection.
+* `busy`: the response is 503 with `Retry-After: 1`; the service does not receive the request.
+* `html`: the response is a page with status 502.
+"""
+
+import contextlib
+import http.client
+import socket
+import struct
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+_BUSY = (
+    b'{"type": "/problems#service-unavailable", "title": "Service unavailable", "status": 503, "detail": "Try again.",'
+    b' "instance": "/", "code": "service-unavailable"}'
+)
+_READABLE = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After, X-Request-ID"}
+_SECONDS = 30
+
+
+class _Proxy(ThreadingHTTPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, service: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.service = urlsplit(service).netloc
+        self.requests: Counter[str] = Counter()
+        self.lock = threading.Lock()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Print nothing: a client that is gone is what the tests are about."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Proxy
+
+    def handle_one_request(self) -> None:
+        """Read a request of any method, and let the plan decide."""
+        self.raw_requestline = self.rfile.readline(65537)
+        if not self.raw_requestline or not self.parse_request():
+            return
+        self.close_connection = True
+        _, plan, name, path = self.path.split("/", 3)
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        if path == "requests":
+            self._respond(200, {**_READABLE, "Content-Type": "application/json"}, self._count(plan, name))
+        elif self.command == "OPTIONS":
+            # A preflight of a browser is no request of the client.
+            self._respond(*self._forward(path, body))
+        else:
+            self._fail(self._outcome(plan, name), path, body)
+
+    def _count(self, plan: str, name: str) -> bytes:
+        return str(self.server.requests[f"{plan}/{name}"]).encode()
+
+    def _outcome(self, plan: str, name: str) -> str:
+        with self.server.lock:
+            self.server.requests[f"{plan}/{name}"] += 1
+            number = self.server.requests[f"{plan}/{name}"]
+        outcomes = dict(enumerate(plan.split(","), 1))
+        return outcomes.get(number, "pass")
+
+    def _fail(self, outcome: str, path: str, body: bytes) -> None:
+        if outcome == "busy":
+            self._respond(503, {**_READABLE, "Content-Type": "application/problem+json", "Retry-After": "1"}, _BUSY)
+        elif outcome == "html":
+            self._respond(502, {**_READABLE, "Content-Type": "text/html"}, b"<h1>Bad gateway</h1>")
+        elif outcome == "held":
+            self.connection.settimeout(_SECONDS)
+            self.rfile.read(1)
+        elif outcome == "dropped":
+            self._reset()
+        else:
+            status, headers, content = self._forward(path, body, stalled=outcome == "stalled")
+            if outcome == "lost":
+                self._reset()
+            elif outcome == "cut":
+                self._respond(status, {**headers, "Content-Length": str(len(content))}, content[: len(content) // 2])
+                self._reset()
+            else:
+                self._respond(status, headers, content)
+
+    def _forward(self, path: str, body: bytes, *, stalled: bool = False) -> tuple[int, dict[str, str], bytes]:
+        """Return the response of the service."""
+        connection = http.client.HTTPConnection(self.server.service, timeout=_SECONDS)
+        with contextlib.closing(connection):
+            connection.putrequest(self.command, f"/{path}", skip_host=True, skip_accept_encoding=True)
+            for name, value in self.headers.items():
+                if name.lower() not in {"connection", "host", "accept-encoding"}:
+                    connection.putheader(name, value)
+            connection.putheader("Host", self.server.service)
+            connection.endheaders(body[: len(body) // 2] if stalled else body)
+            response = connection.getresponse()
+            content = response.read()
+            hop_by_hop = {"connection", "transfer-encoding", "content-length"}
+            fields = {name: value for name, value in response.getheaders() if name.lower() not in hop_by_hop}
+            return response.status, fields, content
+
+    def _respond(self, status: int, headers: dict[str, str], content: bytes) -> None:
+        self.send_response_only(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if "Content-Length" not in headers and status not in {204, 304}:
+            self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def _reset(self) -> None:
+        """Close the connection with a reset, as a process does that is killed."""
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
+
+
+@contextlib.contextmanager
+def failing_proxy(service: str) -> Iterator[str]:
+    """Run the proxy in front of the service with this address, and yield its own."""
+    proxy = _Proxy(service)
+    thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{proxy.server_port}"
+    finally:
+        proxy.shutdown()
+        thread.join()
+        proxy.server_close()
