@@ -117,9 +117,9 @@ lock: .venv/dev ## Choose the newest versions of all dependencies
 	$(COMPILE) pyproject.toml --output-file requirements/runtime.txt
 	$(COMPILE) --group build --constraint requirements/runtime.txt --output-file requirements/build.txt
 	$(COMPILE) --group build --group image --constraint requirements/build.txt --output-file requirements/image.txt
-	$(COMPILE) pyproject.toml --group build --group dev --constraint requirements/runtime.txt \
+	$(COMPILE) pyproject.toml --extra mcp --group build --group dev --constraint requirements/runtime.txt \
 	  --constraint requirements/build.txt --output-file requirements/dev.txt
-	$(COMPILE) pyproject.toml --group build --group dev --group bench --constraint requirements/dev.txt \
+	$(COMPILE) pyproject.toml --extra mcp --group build --group dev --group bench --constraint requirements/dev.txt \
 	  --output-file requirements/bench.txt
 	$(COMPILE) tests/clients/python/requirements.in --output-file tests/clients/python/requirements.txt
 	$(MAKE) docs

@@ -12,6 +12,7 @@ _COMMANDS: Final = {
     "check": "check:check",
     "contract": "contract:contract",
     "health": "health:health",
+    "mcp": "mcp:mcp",
     "migrate": "database:migrate",
     "purge": "database:purge",
     "restore": "database:restore",
@@ -19,6 +20,9 @@ _COMMANDS: Final = {
     "token": "token:token",
 }
 """The module below `server.commands` and the function of each command."""
+
+_EXTRAS: Final = {"mcp": "mcp", "mcp_types": "mcp"}
+"""The extra that brings a package."""
 
 
 class _LazyGroup(click.Group):
@@ -31,7 +35,12 @@ class _LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return super().get_command(ctx, cmd_name)
         module, function = _COMMANDS[cmd_name].split(":")
-        command = getattr(import_module(f"server.commands.{module}"), function)
+        try:
+            command = getattr(import_module(f"server.commands.{module}"), function)
+        except ModuleNotFoundError as error:
+            if error.name not in _EXTRAS:
+                raise
+            raise click.ClickException(f"it needs: pip install 'tasks-api[{_EXTRAS[error.name]}]'") from None
         return command if isinstance(command, click.Command) else None
 
 

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+from server.commands.mcp import TOOLS
 from tests.support.service import ROOT
 
 CLIENTS = ROOT / "tests" / "clients"
@@ -35,3 +36,13 @@ def test_the_table_names_the_versions_that_are_installed() -> None:
     assert [(name, version) for name, version in named if versions[name] != version] == []
     assert f"TypeScript {versions['typescript']}" in PAGE
     assert f"Prism](https://github.com/stoplightio/prism) {versions['@stoplight/prism-cli']}" in PAGE
+
+
+def test_the_table_of_tools_is_that_of_the_command() -> None:
+    rows = re.findall(r"^\| (`\w+_tasks?`.*?) \| (`.+?`) \|", PAGE, re.MULTILINE)
+    tools = [(tool, operation) for row in rows for tool, operation in zip(*map(_quoted, row), strict=True)]
+    assert dict(tools) == TOOLS
+
+
+def _quoted(cell: str) -> list[str]:
+    return re.findall(r"`(.+?)`", cell)
