@@ -91,6 +91,14 @@ def attach(request: RequestContext) -> None:
     request.scope[_KEY] = request
 
 
+def detach(scope: Scope) -> None:
+    """Detach the context of a request that has ended, so that both are freed at once and not by the garbage collector.
+
+    They refer to each other. Cyclic garbage takes other requests' place in the processor's caches until it is collected.
+    """
+    del scope[_KEY]
+
+
 def current_request(scope: Scope) -> RequestContext:
     """The context of the request with this scope."""
     request: RequestContext = scope[_KEY]

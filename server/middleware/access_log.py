@@ -17,7 +17,7 @@ from server.logging import output
 from server.observability import metrics
 from server.observability.process_state import in_progress
 from server.problems import Kind
-from server.request_context import Headers, RequestContext, attach, combine_fields, join_vary
+from server.request_context import Headers, RequestContext, attach, combine_fields, detach, join_vary
 
 # Long enough for a UUID, a ULID or a W3C trace id, without characters that could break a log line or a header.
 _SANE_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}", re.ASCII)
@@ -66,6 +66,7 @@ class AccessLogMiddleware:
             await self.app(scope, receive, observed_send)
         finally:
             del in_progress[id(request)]
+            detach(scope)
             access_log.add(
                 _Entry(
                     time.time(),

@@ -16,12 +16,15 @@ from uvicorn.server import ServerState
 
 from persistence.postgres.connection import Connection
 from persistence.postgres.statement import compile_statement
+from server.app import create_app
 from server.http_protocol import ProblemProtocol
 from server.middleware.errors import ProblemMiddleware
 from server.problems import INTERRUPTION, TOO_MANY_REQUESTS, Interruption, Problem
 from server.request_context import RequestContext, attach
+from server.settings import Settings
 from server.transport.connection_limits import ConnectionMonitor, Limits
 from tests.support.raw_http import request
+from tests.support.service import SECRET
 
 
 class Body:
@@ -70,6 +73,27 @@ async def test_the_stages_of_a_refused_request_are_freed(*, is_interrupted: bool
     attach(RequestContext(scope, _receive, "", "id", {}, []))
     await ProblemMiddleware(app)(scope, _receive, send)
     assert alive_when_sent == [False, False]
+
+
+@pytest.mark.parametrize("path", [b"/health", b"/nothing", b"/docs"], ids=bytes.decode)
+@pytest.mark.anyio
+async def test_a_request_is_freed_when_it_has_ended(path: bytes) -> None:
+    """Its context and its scope refer to each other until then."""
+    app = create_app(Settings(better_auth_secret=SECRET, log_level="error"))
+    body = Body()
+    kept = weakref.ref(body)
+
+    async def send(message: Message) -> None:
+        del message
+
+    async def receive(_body: Body = body) -> Message:
+        raise AssertionError("nothing is to be received")
+
+    headers = [(b"host", b"localhost")]
+    scope: Scope = {"type": "http", "http_version": "1.1", "method": "GET", "path": path.decode(), "headers": headers}
+    await app({**scope, "query_string": b"", "client": ("127.0.0.1", 1)}, receive, send)
+    del receive, body
+    assert kept() is None
 
 
 def test_a_connection_to_the_database_keeps_no_result(database_url: str) -> None:
