@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 from limits import RateLimitItem, parse_many
-from limits.strategies import MovingWindowRateLimiter
 from prometheus_client import Counter
 
 from server.problems import TOO_MANY_REQUESTS, Problem
-from server.rate_limit.memory import BoundedMemoryStorage, Quota, to_quota
+from server.rate_limit.memory import MovingWindows, Quota
 from server.request_context import RequestContext
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ class _Policy:
         # The namespace separates the policies in Redis.
         self._rate = type(rate)(rate.amount, rate.multiples, namespace=name)
         self._shared = shared
-        self._limiter = MovingWindowRateLimiter(BoundedMemoryStorage())
+        self._windows = MovingWindows(rate)
         self._detail = detail
         self._refusals = REFUSALS.labels(name)
         self._policy_field = (b"ratelimit-policy", f'"{name}";q={rate.amount};w={rate.get_expiry()}'.encode())
@@ -67,7 +66,7 @@ class _Policy:
         """Count the request, and add the header fields. Raises `Problem` (429) beyond the limit."""
         quota = None if self._shared is None else await self._shared.count(self._rate, client)
         if quota is None:
-            quota = self._local_quota(client, granted=self._limiter.hit(self._rate, client))
+            quota = self._windows.count(client)
         self._add_fields(request, quota)
         if not quota.granted:
             raise self._refusal(quota)
@@ -76,13 +75,10 @@ class _Policy:
         """Raise `Problem` (429) if the limit is reached. Nothing is counted."""
         quota = None if self._shared is None else await self._shared.peek(self._rate, client)
         if quota is None:
-            quota = self._local_quota(client)
+            quota = self._windows.peek(client)
         if not quota.granted:
             self._add_fields(request, quota)
             raise self._refusal(quota)
-
-    def _local_quota(self, client: str, *, granted: bool | None = None) -> Quota:
-        return to_quota(self._rate, self._limiter.get_window_stats(self._rate, client), granted=granted)
 
     def _add_fields(self, request: RequestContext, quota: Quota) -> None:
         request.response_headers += (

@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+import math
 import time
 from typing import Final
 
 import structlog
-from limits import RateLimitItem, RateLimitItemPerSecond
+from limits import RateLimitItem, RateLimitItemPerSecond, WindowStats
 from limits.aio.storage import RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 from prometheus_client import Counter, Gauge
@@ -15,7 +16,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from server.rate_limit.memory import Quota, to_quota
+from server.rate_limit.memory import Quota
 
 _log = structlog.get_logger()
 
@@ -110,3 +111,13 @@ class RedisCounter:
         DOWN.set(0)
         _log.info("rate_limit.redis_available", after_seconds=round(time.monotonic() - failed_at, 1))
         self._recovering = None
+
+
+def to_quota(rate: RateLimitItem, stats: WindowStats, *, granted: bool | None = None) -> Quota:
+    """The quota from the library's statistics. Without `granted`, no request was counted."""
+    if granted is None:
+        granted = stats.remaining > 0
+    # A float of seconds since 1970 is inexact: the end of a window of 60 seconds may be 61 away, rounded up.
+    seconds = min(rate.get_expiry(), max(1, math.ceil(stats.reset_time - time.time())))
+    # A refused request may have some left by now.
+    return Quota(granted, stats.remaining if granted else 0, seconds)
