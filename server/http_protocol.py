@@ -105,8 +105,6 @@ class ProblemProtocol(FramedProtocol):
         if self.is_busy and self._running is not None:
             self._running.disconnected = True
         super().connection_lost(exc)
-        # uvicorn's keep-alive timer would keep the protocol of a reset connection in memory until it fires.
-        self._unset_keepalive_if_required()
 
     def part_received(self, data: bytes) -> None:
         """Parse received data, and bound what is kept of it."""
@@ -279,8 +277,9 @@ class ProblemProtocol(FramedProtocol):
             # The request is answered, and the client still sends its body.
             if self._wait(cycle, passed) > limits.body_seconds:
                 self.transport.close()
-        elif self.timeout_keep_alive_task is not None:
-            self._wait(self.timeout_keep_alive_task, passed)
+        elif self.idle is not None:
+            if self._wait(self.idle, passed) > self.timeout_keep_alive:
+                self.transport.close()
         elif self._wait(self.scope, passed) > limits.head_seconds:
             if self._has_incomplete_head():
                 self._refuse(Problem(REQUEST_TIMEOUT))

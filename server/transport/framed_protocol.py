@@ -9,10 +9,12 @@ from abc import abstractmethod
 from collections.abc import Iterable
 from enum import Enum, auto
 from typing import Any, Final
+from urllib.parse import unquote
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from server.problems import MALFORMED_REQUEST, Problem
+from server.transport.cycle import Cycle
 from server.transport.message_framing import FramingError, MessageFraming, parse_target
 
 
@@ -39,6 +41,8 @@ class FramedProtocol(HttpToolsProtocol):
     url = b""
     fault = ""
     """The reason for which a callback has refused the current message."""
+    idle: object = None
+    """Another object after each response, until the next request begins."""
     is_deaf = False
     """True if all further data is ignored."""
     _is_half_closed = False
@@ -63,6 +67,7 @@ class FramedProtocol(HttpToolsProtocol):
 
     def part_received(self, data: bytes) -> None:
         """Parse a part of a message, or a piece of it."""
+        self.idle = None
         super().data_received(data)
 
     def data_received(self, data: bytes) -> None:
@@ -74,7 +79,7 @@ class FramedProtocol(HttpToolsProtocol):
                 at = len(data) - len(data[at:].lstrip(b"\r\n"))
                 if at == len(data):
                     # The client has begun to use the time that a head may take.
-                    self._unset_keepalive_if_required()
+                    self.idle = None
                     return
             try:
                 end = self._framing.end_of_part(data, at)
@@ -114,22 +119,47 @@ class FramedProtocol(HttpToolsProtocol):
         self._phase = _Phase.HEAD
 
     def on_headers_complete(self) -> None:
-        """Begin a request, with its target in the form that uvicorn understands."""
+        """Begin a request. uvicorn's method would parse the target again, and make a cycle of its own."""
         target = parse_target(self.url)
         if target.authority is not None and not _is_host(target.authority, self.headers):
             self.fault = "The host in the request line is not that of the Host header field."
             raise ValueError(self.fault)  # the parser makes it an error of its own
-        is_asterisk = target.origin_form == b"*"
-        self.url = b"/" if is_asterisk else target.origin_form
-        super().on_headers_complete()
-        if is_asterisk:
-            self.scope |= {"path": "*", "raw_path": b"*"}
+        path, _, query = target.origin_form.partition(b"?")
+        version = self.parser.get_http_version()
+        self.scope |= {
+            "method": self.parser.get_method().decode("ascii"),
+            "http_version": version,
+            "path": unquote(path.decode("ascii")),
+            "raw_path": path,
+            "query_string": query,
+        }
+        self._start_cycle(keep_alive=version != "1.0" and self.parser.should_keep_alive())
         self._phase = _Phase.BODY
+
+    def _start_cycle(self, *, keep_alive: bool) -> None:
+        """Start the request, or put it into the queue behind the one that is processed."""
+        previous, self.cycle = self.cycle, Cycle(self, keep_alive=keep_alive)
+        if previous is None or previous.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
 
     def on_message_complete(self) -> None:
         """End a request."""
         super().on_message_complete()
         self._phase = _Phase.MESSAGE
+
+    def on_response_complete(self) -> None:
+        """Start the next request of the queue, or wait for one. uvicorn's method would start a timer for that."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self.idle = object()
 
     def _look_at_part(self) -> None:
         """Compare what the parser makes of a part with what was expected, and expect the next one."""

@@ -18,7 +18,6 @@ from server.http_protocol import ProblemProtocol
 from server.transport.framed_protocol import FramedProtocol
 
 ATTRIBUTES = (
-    "_unset_keepalive_if_required",
     "connections",
     "cycle",
     "flow",
@@ -28,7 +27,7 @@ ATTRIBUTES = (
     "pipeline",
     "scope",
     "tasks",
-    "timeout_keep_alive_task",
+    "timeout_keep_alive",
     "transport",
     "url",
 )
@@ -42,6 +41,7 @@ METHODS = {
     "on_headers_complete": ["self"],
     "on_message_begin": ["self"],
     "on_message_complete": ["self"],
+    "on_response_complete": ["self"],
     "resume_writing": ["self"],
     "send_400_response": ["self", "msg"],
     "shutdown": ["self"],
