@@ -4,14 +4,15 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+# Naive and in UTC, like the times of rows: arithmetic with aware times takes four times as long.
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _TAG: Final = re.compile('(W/)?"([^"]*)"')
 
 
 def entity_tag(updated_at: datetime) -> str:
     """The strong entity tag (RFC 9110, section 8.8.3) of a task with this `updated_at`, naive and in UTC."""
-    return f'"{(updated_at.replace(tzinfo=UTC) - _EPOCH) // _MICROSECOND:x}"'
+    return f'"{(updated_at - _EPOCH) // _MICROSECOND:x}"'
 
 
 def expected_versions(if_match: str | None) -> list[datetime] | None:
@@ -31,7 +32,7 @@ def _version(tag: str) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     # Python parses several spellings of a number, but a strong comparison is of octets.
-    return moment if entity_tag(moment) == f'"{tag}"' else None
+    return moment.replace(tzinfo=UTC) if entity_tag(moment) == f'"{tag}"' else None
 
 
 def read_idempotency_key(idempotency_key: str | None) -> str | None:

@@ -1,6 +1,7 @@
 """The context of a request, which its stages share in the ASGI scope."""
 
 import re
+import string
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -48,9 +49,13 @@ class RequestContext:
 
         It is cut at `TARGET_BYTES`: a longer one is refused, and the refusal must not cost more.
         """
-        path = _UNENCODED.sub(lambda match: b"%%%02X" % match[0][0], self.scope["raw_path"][:TARGET_BYTES])
+        path: bytes = self.scope["raw_path"][:TARGET_BYTES]
+        if path.translate(None, _UNRESERVED):
+            path = _UNENCODED.sub(lambda match: b"%%%02X" % match[0][0], path)
         return self.root_path + path.decode("ascii")
 
+
+_UNRESERVED: Final = (string.ascii_letters + string.digits + "-._~/").encode()
 
 # Characters that RFC 3986, section 3.3, wants percent-encoded, and clients may send as they are: `|`, `"`, a lone `%`.
 _UNENCODED: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})|[^A-Za-z0-9._~!$&'()*+,;=:@/%-]")
@@ -92,9 +97,10 @@ def attach(request: RequestContext) -> None:
 
 
 def detach(scope: Scope) -> None:
-    """Detach the context of a request that has ended, so that both are freed at once and not by the garbage collector.
+    """Detach the context of a request that has ended.
 
-    They refer to each other. Cyclic garbage takes other requests' place in the processor's caches until it is collected.
+    It and its scope refer to each other. Left to the garbage collector, they would take memory, and the processor's
+    caches, from later requests until then.
     """
     del scope[_KEY]
 

@@ -46,10 +46,11 @@ class RequestLimitsMiddleware:
             raise Problem(URI_TOO_LONG)
         if len(scope["headers"]) > HEADER_FIELDS:
             raise Problem(HEADERS_TOO_LARGE, "The request has more header fields than the service accepts.")
-        if sum([len(name) + len(value) for name, value in scope["headers"]]) > HEADER_BYTES:
+        size = sum([len(name) + len(value) for name, value in scope["headers"]])
+        if size > HEADER_BYTES:
             raise Problem(HEADERS_TOO_LARGE)
         request = current_request(scope)
-        if max(map(len, request.fields.values()), default=0) > self.never_too_long:
+        if size > self.never_too_long and max(map(len, request.fields.values())) > self.never_too_long:
             _check_lengths(request.fields, self.fields)
         _check_head(scope["http_version"], request.fields)
         length = request.fields.get(b"content-length")
