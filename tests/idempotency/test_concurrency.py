@@ -1,8 +1,6 @@
 """One `Idempotency-Key` at the same moment, and around failures: one task for each key."""
 
 import json
-import threading
-import time
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -23,11 +21,11 @@ from tests.idempotency.requests import (
     seen,
     titles,
 )
-from tests.support.api import bearer
+from tests.idempotency.writers import FAILURES, Failure
 from tests.support.concurrency import at_once
 from tests.support.raw_http import problem
 from tests.support.servers.postgres import fresh_database
-from tests.support.service import Service, running_service, token
+from tests.support.service import Service, token
 from tests.support.types import Call, Json, Owner
 from tests.support.waiting import until
 
@@ -136,99 +134,17 @@ def assert_one_task_for_each_key(connection: psycopg.Connection[Any], keys: set[
     assert sorted(rows) == sorted((key, key) for key in keys)
 
 
-class Writers:
-    """Clients that create tasks whose titles are their keys, each again and again until it is acknowledged."""
-
-    def __init__(self, url: str, count: int) -> None:
-        self.acknowledged: set[str] = set()
-        self.unanswered = 0
-        self.url = url
-        self._headers = bearer(token("ada"))
-        self._stopping = threading.Event()
-        self._pool = ThreadPoolExecutor(count)
-        self._work = [self._pool.submit(self._write) for _ in range(count)]
-
-    def _write(self) -> None:
-        with httpx2.Client(headers=self._headers, timeout=WAIT_SECONDS, trust_env=False) as client:
-            while not self._stopping.is_set():
-                self._create(client, key())
-
-    def _create(self, client: httpx2.Client, name: str) -> None:
-        deadline = time.monotonic() + WAIT_SECONDS
-        while time.monotonic() < deadline:
-            try:
-                answer = self.send(client, name)
-                last = f"{answer.status_code} {answer.text}"
-                if answer.is_success:
-                    self.acknowledged.add(name)
-                    return
-                assert answer.status_code in (409, 503), answer.text
-            except httpx2.TransportError as error:
-                last = repr(error)
-            self.unanswered += 1
-            time.sleep(0.01)
-        raise AssertionError(f"{name} was never acknowledged: {last}")
-
-    def send(self, client: httpx2.Client, name: str) -> httpx2.Response:
-        return client.post(f"{self.url}/api/tasks", json={"title": name}, headers={FIELD: name})
-
-    def wait(self, count: int) -> None:
-        """Wait until this many more are acknowledged."""
-        goal = len(self.acknowledged) + count
-
-        def is_reached() -> bool:
-            assert not any(work.done() for work in self._work), [work.exception() for work in self._work if work.done()]
-            return len(self.acknowledged) >= goal
-
-        until(is_reached, WAIT_SECONDS)
-
-    def stop(self) -> None:
-        self._stopping.set()
-        self._pool.shutdown()
-        for work in self._work:
-            work.result()
-
-
-END_CONNECTIONS = """
-    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
-    WHERE application_name = 'tasks-api' AND datname = current_database()
-"""
+def send_create(client: httpx2.Client, url: str, name: str) -> httpx2.Response:
+    """Create a task whose title is the key."""
+    return client.post(f"{url}/api/tasks", json={"title": name}, headers={FIELD: name})
 
 
 @pytest.mark.slow
-def test_ended_connections_never_part_a_task_from_its_key(database_url: str, tmp_path: Path) -> None:
-    with (
-        fresh_database(database_url) as url,
-        running_service(tmp_path, DATABASE_URL=url) as service,
-        psycopg.connect(url, autocommit=True) as connection,
-    ):
-        writers = Writers(service.url, 8)
-        for _ in range(8):
-            writers.wait(10)
-            connection.execute(END_CONNECTIONS)
-        writers.stop()
-        # A create that was answered with 503 has not used its key up either.
-        assert writers.unanswered > 0
-        assert_one_task_for_each_key(connection, writers.acknowledged)
-
-
-@pytest.mark.slow
-def test_killed_services_never_part_a_task_from_its_key(database_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+def test_a_failure_never_parts_a_task_from_its_key(failure: Failure, database_url: str, tmp_path: Path) -> None:
     with fresh_database(database_url) as url, psycopg.connect(url, autocommit=True) as connection:
-        writers = None
-        for _ in range(2):
-            with running_service(tmp_path, DATABASE_URL=url) as service:
-                writers = writers or Writers(service.url, 8)
-                writers.url = service.url
-                writers.wait(20)
-                service.process.kill()
-                service.process.wait(WAIT_SECONDS)
-        assert writers is not None
-        with running_service(tmp_path, DATABASE_URL=url) as service:
-            writers.url = service.url
-            writers.stop()
-        assert writers.unanswered > 0
-        assert_one_task_for_each_key(connection, writers.acknowledged)
+        acknowledged = failure(url, tmp_path, send_create, 8)
+        assert_one_task_for_each_key(connection, acknowledged)
 
 
 # The end of the user

@@ -7,23 +7,20 @@ import psycopg
 import pytest
 
 from tests.idempotency.operations import NDJSON
-from tests.idempotency.requests import FIELD, WAIT_SECONDS
-from tests.idempotency.test_concurrency import END_CONNECTIONS, Writers
+from tests.idempotency.requests import FIELD
+from tests.idempotency.writers import FAILURES, Failure
 from tests.support.servers.postgres import fresh_database
-from tests.support.service import running_service
 from tests.support.types import Connection
 
 RECORDS = 3
 
 
-class Importers(Writers):
-    """Clients that import records without ids, whose titles are the key, until each import is acknowledged."""
-
-    def send(self, client: httpx2.Client, name: str) -> httpx2.Response:
-        content = f'{{"title":"{name}"}}\n' * RECORDS
-        answer = client.post(f"{self.url}/api/tasks/import", content=content, headers={**NDJSON, FIELD: name})
-        assert not answer.is_success or answer.json() == {"imported": RECORDS, "unchanged": 0}
-        return answer
+def send_import(client: httpx2.Client, url: str, name: str) -> httpx2.Response:
+    """Import records without ids, whose titles are the key."""
+    content = f'{{"title":"{name}"}}\n' * RECORDS
+    answer = client.post(f"{url}/api/tasks/import", content=content, headers={**NDJSON, FIELD: name})
+    assert not answer.is_success or answer.json() == {"imported": RECORDS, "unchanged": 0}
+    return answer
 
 
 def assert_each_import_was_made_once(connection: Connection, keys: set[str]) -> None:
@@ -34,35 +31,8 @@ def assert_each_import_was_made_once(connection: Connection, keys: set[str]) -> 
 
 
 @pytest.mark.slow
-def test_ended_connections_never_repeat_an_import(database_url: str, tmp_path: Path) -> None:
-    with (
-        fresh_database(database_url) as url,
-        running_service(tmp_path, DATABASE_URL=url) as service,
-        psycopg.connect(url, autocommit=True) as connection,
-    ):
-        importers = Importers(service.url, 4)
-        for _ in range(8):
-            importers.wait(10)
-            connection.execute(END_CONNECTIONS)
-        importers.stop()
-        assert importers.unanswered > 0
-        assert_each_import_was_made_once(connection, importers.acknowledged)
-
-
-@pytest.mark.slow
-def test_killed_services_never_repeat_an_import(database_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+def test_a_failure_never_repeats_an_import(failure: Failure, database_url: str, tmp_path: Path) -> None:
     with fresh_database(database_url) as url, psycopg.connect(url, autocommit=True) as connection:
-        importers = None
-        for _ in range(2):
-            with running_service(tmp_path, DATABASE_URL=url) as service:
-                importers = importers or Importers(service.url, 4)
-                importers.url = service.url
-                importers.wait(20)
-                service.process.kill()
-                service.process.wait(WAIT_SECONDS)
-        assert importers is not None
-        with running_service(tmp_path, DATABASE_URL=url) as service:
-            importers.url = service.url
-            importers.stop()
-        assert importers.unanswered > 0
-        assert_each_import_was_made_once(connection, importers.acknowledged)
+        acknowledged = failure(url, tmp_path, send_import, 4)
+        assert_each_import_was_made_once(connection, acknowledged)

@@ -1,10 +1,8 @@
 """The image of `Dockerfile`: built, looked at, and run."""
 
 import json
-import os
 import re
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -14,7 +12,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.docs.test_readme import blocks, masked, section
+from tests.docs.first_session import assert_first_session
 from tests.images.buildah import Buildah
 from tests.images.container import Container, Mounts, running
 from tests.support.service import ROOT, SECRET, Service, token
@@ -152,17 +150,7 @@ def test_process_1_reaps_orphans(started: tuple[Service, Container]) -> None:
 
 def test_the_first_session_of_the_readme_passes(started: tuple[Service, Container], tmp_path: Path) -> None:
     service, _ = started
-    (session,) = blocks(section("First session"), "sh")
-    (shown,) = blocks(section("First session"), "text")
-    (tmp_path / ".venv").symlink_to(sys.prefix)
-    ran = subprocess.run(  # noqa: S603
-        ["bash", "-euo", "pipefail", "-c", session],  # noqa: S607
-        cwd=tmp_path,
-        env={"PATH": os.environ["PATH"], "API": service.url, "BETTER_AUTH_SECRET": SECRET},
-        capture_output=True,
-        check=True,
-    )
-    assert masked(ran.stdout.decode()) == masked(shown)
+    assert_first_session(service.url, tmp_path, BETTER_AUTH_SECRET=SECRET)
 
 
 def test_a_task_outlives_the_container(image: Image, tmp_path: Path, volume: Path) -> None:
