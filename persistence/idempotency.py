@@ -15,7 +15,6 @@ from typing import Any, Final
 from sqlalchemy import (
     CTE,
     ColumnElement,
-    DateTime,
     FromClause,
     LargeBinary,
     Select,
@@ -32,6 +31,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql
 
+from persistence.clock import later
 from persistence.errors import KeyInUse, KeyReused, Locked, TaskNotFound
 from persistence.postgres.database import Database
 from persistence.postgres.statement import Row, Statement, compile_statement
@@ -39,7 +39,8 @@ from persistence.schema import KEY_HOURS, idempotency_keys, idempotency_results,
 from persistence.tasks import NEW, ONE_ANYWHERE, OWNER, RESTORING, TASK_ID, VISIBLE, NewTask, insert_parameters
 from persistence.users import Owner, known_user
 
-# A statement waits up to a second for a concurrent one with the same key.
+# A statement waits up to a second for a concurrent one with the same key. This setting does not reach the other nodes
+# of Citus, where it is one of the database (persistence.admin.distribution).
 _KEY = bindparam("key", type_=Text)
 _FINGERPRINT = bindparam("fingerprint", type_=LargeBinary)
 _LOCK_TIMEOUT = func.set_config(
@@ -47,7 +48,6 @@ _LOCK_TIMEOUT = func.set_config(
     literal_column("'1s'"),
     literal_column("true"),  # of this transaction only
 ).alias("lock_timeout")
-_LIFETIME = literal_column(f"interval '{KEY_HOURS} hours'", DateTime)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,9 @@ def claimed_key(task_id: ColumnElement[Any] | None = None, *, where: ColumnEleme
         row.on_conflict_do_update(
             index_elements=[idempotency_keys.c.user_id, idempotency_keys.c.key],
             set_={name: row.excluded[name] for name in ("fingerprint", "task_id", "created_at")},
-            where=idempotency_keys.c.created_at <= func.now() - _LIFETIME,
+            where=later(idempotency_keys.c.created_at, f"{KEY_HOURS} hours") <= row.excluded.created_at,
         )
-        .returning(idempotency_keys.c.task_id)
+        .returning(idempotency_keys.c.task_id, idempotency_keys.c.created_at)
         .cte("claimed_key")
     )
 
@@ -110,18 +110,21 @@ def keeping_result(key: CTE, result: FromClause, label: str) -> Statement:
         index_elements=[idempotency_results.c.user_id, idempotency_results.c.key],
         set_={"result": row.excluded.result},
     ).cte("kept_result")
-    return compile_statement(select(*result.c).where(is_claimed(key)).add_cte(kept, known_user()), label)
+    # The user comes first: Citus makes the parts of a statement in this order.
+    return compile_statement(select(*result.c).where(is_claimed(key)).add_cte(known_user(), kept), label)
 
 
-_CREATE: Final = compile_statement(
-    insert(tasks)
-    .from_select(
-        list(NEW), select(*(cast(value, value.type) for value in NEW.values())).select_from(claimed_key(TASK_ID))
-    )
-    .add_cte(known_user())
-    .returning(*VISIBLE),
-    "create_task_once",
-)
+def _create_statement() -> Statement:
+    key = claimed_key(TASK_ID)
+    # The time of the key is that of the task, which is told again from the key.
+    row = select(*(cast(value, value.type) for value in NEW.values()), key.c.created_at, key.c.created_at)
+    columns = [*NEW, "created_at", "updated_at"]
+    created = insert(tasks).from_select(columns, row).returning(*VISIBLE).cte("created")
+    # The user comes first: Citus makes the parts of a statement in this order.
+    return compile_statement(select(created).add_cte(known_user()), "create_task_once")
+
+
+_CREATE: Final = _create_statement()
 
 
 def _restore_statement() -> Statement:
@@ -224,7 +227,9 @@ async def _claim(
     bulk: bool = False,
 ) -> Row | None:
     try:
-        rows = await database.fetch_all(statement, {**parameters, **request.parameters()}, bulk=bulk)
+        rows = await database.fetch_all(
+            statement, {**parameters, **request.parameters()}, bulk=bulk, repeats_locked=False
+        )
     except Locked as error:
         raise KeyInUse from error
     return rows[0] if rows else None

@@ -1,9 +1,10 @@
 """Readiness of the database: the role's privileges, the columns, and the revision of the schema."""
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import FromClause, Text, column, false, func, literal_column, select, table, true, values
+from sqlalchemy import Integer, Select, Text, column, func, literal_column, select, table, values
+from sqlalchemy.sql.selectable import NamedFromClause
 
 from persistence.errors import DatabaseUnavailable
 from persistence.migrations import is_older
@@ -14,37 +15,49 @@ from persistence.schema import metadata
 # Probes usually wait a second. Without a connection the database is known to be away before that.
 _SECONDS: Final = 0.95
 _VERSIONS: Final = table("alembic_version", column("version_num", Text))
+_ATTRIBUTES: Final = table("pg_attribute", column("attrelid", Integer), column("attname", Text))
 NEEDED_PRIVILEGES: Final = (
     (_VERSIONS.name, "SELECT"),
     *((name, privilege) for name in metadata.tables for privilege in ("SELECT", "INSERT", "UPDATE", "DELETE")),
 )
 """The tables, and the privileges on each, that the role of the service needs."""
 
+_COLUMNS: Final = tuple((each.name, name) for each in metadata.sorted_tables for name in each.columns.keys())  # noqa: SIM118  a collection of columns is no dictionary
+
+
+def _needed(kind: str, rows: tuple[tuple[str, str], ...]) -> NamedFromClause:
+    return values(column("table", Text), column(kind, Text), name="needed", literal_binds=True).data(list(rows))
+
 
 def _missing_privileges() -> Statement:
     """A row for each privilege that the role lacks. A read-only standby can tell, too, and nothing is locked."""
-    needed = values(column("table", Text), column("privilege", Text), name="needed", literal_binds=True)
-    needed = needed.data(NEEDED_PRIVILEGES)
+    needed = _needed("privilege", NEEDED_PRIVILEGES)
     lacks = ~func.has_table_privilege(needed.c.table, needed.c.privilege)
     return compile_statement(
         select(literal_column("current_user", Text).label("role"), needed).where(lacks), "get_missing_privileges"
     )
 
 
-def _revisions() -> Statement:
-    """The revisions of the database. PostgreSQL resolves every column of every table for it, and reads no row."""
-    tables: FromClause = _VERSIONS
-    for each in metadata.sorted_tables:
-        tables = tables.outerjoin(select(*each.columns).where(false()).subquery(f"no_{each.name}"), true())
-    return compile_statement(select(_VERSIONS.c.version_num.label("revision")).select_from(tables), "get_revision")
+def _missing_columns() -> Statement:
+    """A row for each column that a table lacks.
+
+    The catalogue tells, which is on the node that is asked: where the tables are distributed, the service is ready
+    while one of the other nodes is away.
+    """
+    needed = _needed("column", _COLUMNS)
+    found: Select[Any] = select(literal_column("1")).where(
+        _ATTRIBUTES.c.attrelid == func.to_regclass(needed.c.table), _ATTRIBUTES.c.attname == needed.c.column
+    )
+    return compile_statement(select(needed).where(~found.exists()), "get_missing_columns")
 
 
 _MISSING_PRIVILEGES: Final = _missing_privileges()
-_REVISIONS: Final = _revisions()
+_MISSING_COLUMNS: Final = _missing_columns()
+_REVISIONS: Final = compile_statement(select(_VERSIONS.c.version_num.label("revision")), "get_revision")
 
 
 async def check(database: Database) -> None:
-    """Return if the database can serve requests. Costs two statements that read no table but `alembic_version`.
+    """Return if the database can serve requests. Costs three statements that read no table but `alembic_version`.
 
     A revision that this release does not know is that of a newer one, as long as the tables have the columns of this
     release. Raises `DatabaseUnavailable` with the reason, within a second.
@@ -61,6 +74,10 @@ async def _check(database: Database) -> None:
     if missing:
         privileges = ", ".join(f"{row['privilege']} on {row['table']}" for row in missing)
         raise DatabaseUnavailable(f"the role {missing[0]['role']} lacks {privileges}")
+    columns = await database.fetch_all(_MISSING_COLUMNS, {})
+    if columns:
+        names = ", ".join(f"{row['table']}.{row['column']}" for row in columns)
+        raise DatabaseUnavailable(f"the database lacks the columns {names}")
     revisions = [row["revision"] for row in await database.fetch_all(_REVISIONS, {})]
     if not revisions or any(map(is_older, revisions)):
         raise DatabaseUnavailable("the migrations are not applied")

@@ -21,11 +21,9 @@ from sqlalchemy import (
     and_,
     any_,
     bindparam,
-    case,
     delete,
     func,
     insert,
-    literal_column,
     null,
     or_,
     select,
@@ -34,6 +32,7 @@ from sqlalchemy import (
 )
 from uuid_utils.compat import uuid7
 
+from persistence.clock import after, after_if
 from persistence.collation import title_key
 from persistence.cursor import ORDERS, SORTS, Cursor, cursor_after, position_parameters
 from persistence.errors import TaskChanged, TaskNotFound
@@ -53,10 +52,7 @@ _ONE = (*ONE_ANYWHERE, LIVE)
 # The version of a task is its `updated_at`, which only moves forward.
 _IS_VERSION = tasks.c.updated_at == any_(bindparam("versions", type_=ARRAY(DateTime(timezone=True))))
 
-# The time of this change, later than that of the last one even if the clock was set back.
-CHANGED_AT = func.greatest(
-    func.clock_timestamp(), tasks.c.updated_at + literal_column("interval '1 microsecond'", DateTime)
-)
+CHANGED_AT = after(tasks.c.updated_at)
 
 STATUSES: Final[Mapping[str, ColumnElement[bool]]] = {
     "all": LIVE,
@@ -114,13 +110,11 @@ class _Change:
 
 
 _TOGGLE: Final = _Change(update(tasks).values(completed=~tasks.c.completed, updated_at=CHANGED_AT), "toggle_task")
-SOFT_DELETED: Final = {"deleted_at": func.clock_timestamp(), "updated_at": CHANGED_AT}
+SOFT_DELETED: Final = {"deleted_at": func.now(), "updated_at": CHANGED_AT}
 _SOFT_DELETE: Final = _Change(update(tasks).values(SOFT_DELETED), "soft_delete_task")
 _DELETE: Final = _Change(delete(tasks), "delete_task", anywhere=True)
 RESTORING: Final = (
-    update(tasks)
-    .where(*ONE_ANYWHERE)
-    .values(deleted_at=null(), updated_at=case((_IN_TRASH, CHANGED_AT), else_=tasks.c.updated_at))
+    update(tasks).where(*ONE_ANYWHERE).values(deleted_at=null(), updated_at=after_if(_IN_TRASH, tasks.c.updated_at))
 )
 _RESTORE: Final = compile_statement(RESTORING.returning(*VISIBLE), "restore_task")
 
@@ -131,7 +125,7 @@ def _update(names: tuple[str, ...]) -> _Change:
     differs = or_(*(tasks.c[name].is_distinct_from(value) for name, value in values.items()))
     if "title" in values:
         values["title_key"] = bindparam("title_key", type_=LargeBinary)
-    values["updated_at"] = case((differs, CHANGED_AT), else_=tasks.c.updated_at)
+    values["updated_at"] = after_if(differs, tasks.c.updated_at)
     return _Change(update(tasks).values(values), "update_task")
 
 

@@ -107,7 +107,8 @@ def _newer_claims(excluded: ReadOnlyColumnCollection[str, Any]) -> dict[str, Col
         taken = and_(excluded[column.name].is_not(None), or_(column.is_(None), no_older))
         changes |= {each.name: case((taken, excluded[each.name]), else_=each) for each in (column, as_of)}
         differs.append(and_(taken, column.is_distinct_from(excluded[column.name])))
-    changes["updated_at"] = case((or_(*differs), func.clock_timestamp()), else_=users.c.updated_at)
+    changed_at = func.greatest(excluded["updated_at"], users.c.updated_at)
+    changes["updated_at"] = case((or_(*differs), changed_at), else_=users.c.updated_at)
     return changes
 
 

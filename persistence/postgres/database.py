@@ -135,21 +135,32 @@ class Database:
         """The state of the connections; None before `open`."""
         return None if self._checkouts is None else self._checkouts.state
 
-    async def fetch_all(self, statement: Statement, parameters: Mapping[str, Any], *, bulk: bool = False) -> list[Row]:
+    async def fetch_all(
+        self, statement: Statement, parameters: Mapping[str, Any], *, bulk: bool = False, repeats_locked: bool = True
+    ) -> list[Row]:
         """Run the statement and return all its rows. A bulk operation (`bulk`) may take longer.
 
-        Raises `Locked` if the statement sets `lock_timeout` and waits longer for a lock.
+        Raises `Locked` if it waits for a lock longer than `lock_timeout`, and waits again at first if `repeats_locked`.
         """
         seconds = self._statement_timeout * (_BULK_FACTOR if bulk else 1)
-        for attempt in range(1, _ATTEMPTS + 1):
+        # The nodes of Citus have a `lock_timeout` of a second, with which a statement waits as long as without.
+        waits = round(seconds) if repeats_locked else 1
+        attempts = _ATTEMPTS
+        while True:
             outcome = Outcome.FAILED
             started_at = time.perf_counter()
             try:
                 rows = await self._execute(statement, parameters, seconds)
+            except Locked:
+                waits -= 1
+                if waits <= 0:
+                    raise
+                outcome = Outcome.REPEATED
             except psycopg.Error as error:
                 if answer(error.sqlstate) is not Answer.REPEATED:
                     raise
-                if attempt == _ATTEMPTS:
+                attempts -= 1
+                if attempts == 0:
                     raise DatabaseUnavailable(describe(error)) from error
                 outcome = Outcome.REPEATED
             else:
@@ -159,7 +170,6 @@ class Database:
                 measurement = _measurement.get()
                 if measurement is not None:
                     measurement.add(statement.label, started_at, outcome)
-        raise AssertionError("unreachable")
 
     async def fetch_first(self, statement: Statement, parameters: Mapping[str, Any]) -> Row | None:
         """Run the statement and return its first row, or None if it returns none."""
