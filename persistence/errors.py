@@ -9,6 +9,7 @@ PersistenceError
 ├── DatabaseUnavailable
 │   └── Locked
 ├── BackupError
+├── DistributionError
 └── EmbeddedServerError
 """
 
@@ -47,6 +48,10 @@ class Locked(DatabaseUnavailable):
 
 class BackupError(PersistenceError):
     """A backup could not be made or restored. Nothing has changed. The message is for the operator."""
+
+
+class DistributionError(PersistenceError):
+    """The tables could not be distributed. What was done stays. The message is for the operator: one sentence."""
 
 
 class EmbeddedServerError(PersistenceError):

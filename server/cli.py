@@ -11,6 +11,7 @@ _COMMANDS: Final = {
     "backup": "database:make_backup",
     "check": "check:check",
     "contract": "contract:contract",
+    "distribute": "database:distribute",
     "health": "health:health",
     "mcp": "mcp:mcp",
     "migrate": "database:migrate",

@@ -12,11 +12,16 @@ import pytest
 
 from persistence.admin.embedded import embedded_server
 from tests.support.api import TasksApi, both_apis
+from tests.support.servers.citus import distributed_database
 from tests.support.servers.postgres import Postgres, make_cluster
 from tests.support.service import Service, free_port, running_service
 from tests.support.types import Connection, Owner
 
 pytest_plugins = ["tests.support.figures", "tests.support.sampling"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--citus", action="store_true", help="run the tests on a PostgreSQL with Citus and three nodes")
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -37,8 +42,12 @@ def database_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def database_url(database_log: Path) -> Iterator[str]:
-    """An embedded PostgreSQL of this run."""
+def database_url(request: pytest.FixtureRequest, database_log: Path) -> Iterator[str]:
+    """An embedded PostgreSQL of this run, or with `--citus` three nodes."""
+    if request.config.getoption("--citus"):
+        with distributed_database() as url:
+            yield url
+        return
     directory = database_log.with_suffix("")
     make_cluster(directory)
     with embedded_server(directory) as url:

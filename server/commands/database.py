@@ -1,4 +1,4 @@
-"""The commands for the operator of the database: migrate, backup, restore and purge."""
+"""The commands for the operator of the database: migrate, distribute, backup, restore and purge."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from persistence import migrations
-from persistence.admin import backup
+from persistence.admin import backup, distribution
 from persistence.admin.sessions import service_sessions
 from persistence.errors import DatabaseUnavailable
 from persistence.postgres.database import Database
@@ -75,6 +75,20 @@ def _direct_address(settings: Settings) -> Iterator[str]:
         return
     with database_address(settings) as url:
         yield url
+
+
+@click.command()
+def distribute() -> None:
+    """Distribute the tables of MIGRATIONS_DATABASE_URL (or DATABASE_URL), the coordinator of Citus, by user.
+
+    The service may run meanwhile. Run it again after a node was added.
+    """
+    with explained():
+        settings = load_settings()
+        configure_logging(level=settings.log_level, json=settings.is_production)
+        with _direct_address(settings) as url:
+            distributed = distribution.distribute(url)
+    click.echo(f"Distributed {', '.join(distributed)}." if distributed else "The tables are distributed already.")
 
 
 _FILE = click.argument("file", type=click.Path(path_type=Path))

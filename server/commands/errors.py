@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from persistence.errors import BackupError
+from persistence.errors import BackupError, DistributionError
 from persistence.migrations import MigrationError
 from server.contract.document import ContractError
 from server.settings import SettingsError
@@ -24,7 +24,7 @@ def explained() -> Iterator[None]:
     """Turn the errors that an operator can mend into an `OperatorError`."""
     try:
         yield
-    except (SettingsError, ContractError, MigrationError, BackupError, OSError) as error:
+    except (SettingsError, ContractError, MigrationError, BackupError, DistributionError, OSError) as error:
         raise OperatorError(str(error)) from None
 
 
