@@ -174,7 +174,7 @@ def test_an_expired_key_can_be_used_again(ada: Owner, connection: Connection, op
     operation.send(api, task_id, "same").raise_for_status()
     operation.undo(api, task_id)
     connection.execute(
-        "UPDATE idempotency_keys SET created_at = created_at - interval '24 hours' WHERE user_id = %s", [subject]
+        "UPDATE idempotency_keys SET created_at = now() - interval '24 hours' WHERE user_id = %s", [subject]
     )
     second = operation.send(api, task_id, "same")
     assert (second.status_code, is_replay(second)) == (200, False)

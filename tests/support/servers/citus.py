@@ -96,8 +96,9 @@ class Node:
     def _run(self, program: str, *arguments: str) -> str:
         # In a file, because a server that was started would hold a pipe open.
         with tempfile.TemporaryFile() as output:
+            data = [] if program == "postgres" else [f"--pgdata={self._directory}"]
             ended = subprocess.run(  # noqa: S603
-                [self._binaries / program, *([] if program == "postgres" else ["-D", self._directory]), *arguments],
+                [self._binaries / program, *data, *arguments],
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 check=False,
