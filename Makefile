@@ -7,12 +7,13 @@ ROUNDS ?= 3
 OPERATION ?= get
 SECONDS ?= 10
 SAMPLE ?= 1
+PORT ?= 8000
 PARALLEL = $(BIN)/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
 SECRETS = BETTER_AUTH_SECRET DATABASE_PASSWORD METRICS_TOKEN POSTGRES_PASSWORD REDIS_PASSWORD
 SWAGGER_UI = LICENSE NOTICE favicon-32x32.png swagger-ui.css swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run env test test-fast docs coverage torture fuzz fuzz-stock lint lint-workflows types lint-contract breaking check-generators client client-test audit image-test space check release bench bench-all bench-report bench-check profile lock swagger-ui clean
+.PHONY: help install run env test test-fast docs coverage torture fuzz fuzz-stock lint lint-workflows types lint-contract breaking check-generators client client-test mock audit image-test space check release bench bench-all bench-report bench-check profile lock swagger-ui clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,8 +86,11 @@ client: clients/typescript/node_modules ## Generate the TypeScript client from t
 	npm run --silent --prefix clients/typescript generate
 	npm run --silent --prefix clients/typescript build
 
-client-test: .venv/dev clients/typescript/node_modules clients/typescript/tests/node_modules ## Test the packed TypeScript client with a running service, in Node.js 20 and 22 and in Chromium
+client-test: .venv/dev clients/typescript/node_modules clients/typescript/tests/node_modules tests/clients/typescript/node_modules ## Test the packed TypeScript client with a running service, in Node.js 20 and 22 and in Chromium
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/client_package
+
+mock: tests/clients/typescript/node_modules ## Serve the examples of the contract at PORT, with CORS, without the service and a database (needs Node.js)
+	@tests/clients/typescript/node_modules/.bin/prism mock --host 127.0.0.1 --port $(PORT) openapi/openapi.yaml
 
 audit: .venv/dev ## Check the code with bandit, and the locked dependencies for known vulnerabilities (needs api.osv.dev)
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive bench docs handlers openapi persistence server

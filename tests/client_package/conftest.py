@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from tests.client_package.faults import failing_proxy
+from tests.clients.prism import running_mock
 from tests.clients.tools import missing, run
 from tests.support.document import OPERATIONS, parameters
 from tests.support.servers.postgres import fresh_database
@@ -28,6 +29,7 @@ class Stage:
     limited: str
     unavailable: str
     proxy: str
+    mock: str
     secret: str
     keyed: list[str]
     browser: dict[str, str | int]
@@ -84,6 +86,7 @@ def stage(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterat
             limited=service("limited", DATABASE_URL=database, RATE_LIMIT="2/second"),
             unavailable=service("unavailable", DATABASE_URL=f"postgresql://nobody@127.0.0.1:{free_port()}/none"),
             proxy=stack.enter_context(failing_proxy(url)),
+            mock=stack.enter_context(running_mock(tmp_path_factory.mktemp("mock") / "mock.log")),
             secret=SECRET,
             keyed=[name for name in OPERATIONS if any(p["name"] == "Idempotency-Key" for p in parameters(name))],
             browser={"port": browser_port, "program": shutil.which("chromium") or ""},

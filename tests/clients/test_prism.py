@@ -1,8 +1,5 @@
 """Prism, which reads the document with other eyes: as a mock of the service, and as a proxy in front of it."""
 
-import contextlib
-import subprocess
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,40 +7,17 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from server.contract.fields import request_fields
+from server.settings import Settings
 from tests.clients import tools
+from tests.clients.prism import running_mock, running_proxy
 from tests.clients.requests import DocumentedRequest, documented_requests
 from tests.support.api import ANY_ID, bearer, create_task
 from tests.support.conformance import Conformance, described_responses
-from tests.support.document import AUTHORED, DOCUMENT, OPERATIONS
-from tests.support.service import TLS, Service, free_port, token
+from tests.support.document import DOCUMENT, OPERATIONS
+from tests.support.service import ROOT, TLS, Service, token
 
-START_SECONDS = 60
 USER = "ada"
-
-
-@contextlib.contextmanager
-def running_prism(mode: str, *arguments: str, log: Path) -> Iterator[str]:
-    """Run Prism on the loopback interface, and yield its address when it listens."""
-    port = free_port()
-    program = tools.npm_program("prism")
-    listen = ("--host", "127.0.0.1", "--port", str(port))
-    with log.open("wb") as output:
-        process = subprocess.Popen(  # noqa: S603
-            [program, mode, str(AUTHORED), *arguments, *listen],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        deadline = time.monotonic() + START_SECONDS
-        while "Prism is listening" not in log.read_text():
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.05)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(30)
 
 
 def prism_client(url: str, credentials: str) -> httpx2.Client:
@@ -57,8 +31,8 @@ def send(client: httpx2.Client, request: DocumentedRequest, **headers: str) -> h
 
 @pytest.fixture(scope="module")
 def mock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx2.Client]:
-    """A client of a mock, which compares every answer with the document."""
-    with running_prism("mock", log=tmp_path_factory.mktemp("prism") / "mock.log") as url:
+    """A client of `make mock`, which compares every answer with the document."""
+    with running_mock(tmp_path_factory.mktemp("prism") / "mock.log") as url:
         conformance = Conformance(url)
         conformance.document = DOCUMENT
         with prism_client(url, "any-token") as client:
@@ -75,12 +49,33 @@ def test_a_mock_has_every_answer(mock: httpx2.Client, operation_id: str) -> None
     assert [send(mock, requests[0], prefer=f"code={status}").status_code for status in statuses] == statuses
 
 
+@pytest.mark.parametrize("operation_id", OPERATIONS)
+def test_a_page_of_another_origin_may_use_the_mock(mock: httpx2.Client, operation_id: str) -> None:
+    """A browser asks for permission first, as it does of the service, and lets the page read all header fields."""
+    request = next(documented_requests(operation_id, USER, lambda: ANY_ID))
+    page = {"origin": "http://localhost:3000"}
+    fields = {"authorization", "prefer", "x-request-id", *request_fields(DOCUMENT), *request.headers}
+    asked = {"access-control-request-method": request.method, "access-control-request-headers": ",".join(fields)}
+    answers = [mock.options(request.target, headers=page | asked), send(mock, request, **page)]
+    assert [answer.headers["access-control-allow-origin"] for answer in answers] == [page["origin"]] * 2
+    assert answers[0].headers["access-control-allow-methods"] == request.method
+    assert set(answers[0].headers["access-control-allow-headers"].split(",")) == fields
+    # Without credentials, `*` stands for all of them (Fetch standard, "CORS-exposed header-name list").
+    assert answers[1].headers["access-control-expose-headers"] == "*"
+
+
+def test_a_mock_serves_where_the_service_would() -> None:
+    """A page needs no other address for it, and it replaces neither the service nor its database."""
+    recipe = tools.run("make", "--dry-run", "mock", directory=ROOT)
+    assert f"--host 127.0.0.1 --port {Settings.model_fields['port'].default} " in recipe
+
+
 def test_a_proxy_sees_no_violation(service: Service, new_user: Callable[[str], str], tmp_path: Path) -> None:
     """On a walk over every operation, with every body and media type, and with errors of the service."""
     user = new_user("prism")
     answers: list[httpx2.Response] = []
     with (
-        running_prism("proxy", service.url, log=tmp_path / "proxy.log") as url,
+        running_proxy(service.url, tmp_path / "proxy.log") as url,
         prism_client(url, token(user)) as client,
     ):
         client.event_hooks["response"] = [answers.append]

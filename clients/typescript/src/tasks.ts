@@ -56,7 +56,8 @@ export async function getTaskPage(client: Client, parameters: ListParameters = {
   const { data, response } = await operations.listMyTasks({ client, query, signal });
   const target = /<([^>]*)>; rel="next"/.exec(response.headers.get("Link") ?? "")?.[1];
   const next = target && new URLSearchParams(target.slice(target.indexOf("?"))).get("cursor");
-  return { tasks: data, next: next || undefined };
+  // A mock that gives every page the same address of the next one has one more page, not pages without end.
+  return { tasks: data, next: next && next !== query.cursor ? next : undefined };
 }
 
 /** Yield the pages, from that of `cursor` on. */

@@ -4,7 +4,7 @@ import { type Client, createTasksClient } from "tasks-api-client";
 import * as operations from "tasks-api-client/operations";
 import { expect, test } from "vitest";
 
-import { newClient, newUser, stage } from "./stage.js";
+import { collect, newClient, newUser, stage } from "./stage.js";
 
 type Name = keyof typeof operations;
 type Call = (client: Client, user: string, id: string) => Promise<{ response: Response }>;
@@ -61,6 +61,17 @@ test.for(Object.keys(operations) as Name[])("%s succeeds, with a key if the docu
   const task = await client.tasks.create(milk);
   const { response } = await CALLS[name](client, task.user_id, task.id);
   expect([response.ok, keyed]).toEqual([true, stage.keyed.includes(name)]);
+});
+
+test.for(Object.keys(operations) as Name[])("%s is answered by the mock", async (name) => {
+  const client = createTasksClient({ baseUrl: stage.mock, token: "any", retry: { attempts: 1 } });
+  const { response } = await CALLS[name](client, "ada", "01a1f83c-da9b-7d52-9c0e-3f6a1b8d2e47");
+  expect(response.ok).toBe(true);
+});
+
+test("a list of the mock, whose pages all name the same next one, ends", async () => {
+  const { tasks } = createTasksClient({ baseUrl: stage.mock, token: "any" });
+  expect(await collect(tasks.list())).toHaveLength(4);
 });
 
 test("a read of a version that is known has no content", async () => {

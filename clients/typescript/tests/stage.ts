@@ -12,6 +12,8 @@ export interface Stage {
   unavailable: string;
   /** Fails as the path says; see tests/client_package/faults.py. */
   proxy: string;
+  /** `make mock`. */
+  mock: string;
   secret: string;
   /** The operations that take an `Idempotency-Key`, by the document. */
   keyed: string[];
