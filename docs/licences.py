@@ -34,6 +34,7 @@ ALLOWED: Final = frozenset(
 """The SPDX identifiers of the licences that a dependency may have."""
 
 _SPELT_OUT: Final = {
+    "3-Clause BSD License": "BSD-3-Clause",
     "Apache License 2.0": "Apache-2.0",
     "Apache Software License": "Apache-2.0",
     "MIT License": "MIT",

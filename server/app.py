@@ -1,8 +1,10 @@
 """The composition root: the stages that a request passes, in their order, and their parts."""
 
+import os
+from collections.abc import Mapping
 from functools import partial
 from types import ModuleType
-from typing import Final
+from typing import Any, Final
 
 from connexion import AsyncApp
 from connexion.exceptions import InvalidSpecification
@@ -17,7 +19,7 @@ from persistence.cursor import parse_cursor
 from persistence.postgres.database import Database
 from server.auth.configuration import token_verifier
 from server.auth.development_tokens import demo_token
-from server.contract.document import ContractError, larger_bodies, load_document, operations_with
+from server.contract.document import ContractError, larger_bodies, load_document, operations, operations_with
 from server.contract.fields import field_limits, methods, refused_fields
 from server.contract.schemas import Format, Formats
 from server.lifespan import Address, Resources, database_address, lifespan
@@ -30,6 +32,8 @@ from server.middleware.security_headers import security_headers
 from server.observability import metrics
 from server.observability.event_loop_lag import EventLoopLag
 from server.observability.process_state import ProcessState
+from server.observability.trace import Tracer
+from server.observability.variables import adopt_variables, collector
 from server.pages.metrics import MetricsPage
 from server.pages.notices import NO_KEYS, notices
 from server.pages.routes import MakeToken, Options, pages
@@ -43,7 +47,7 @@ from server.pipeline import (
 from server.pipeline.resolver import HandlerResolver
 from server.problems import CURSOR_IN_WORDS
 from server.rate_limit.policies import RateLimits, read_rate
-from server.settings import Settings, load_settings
+from server.settings import ENV_FILE, Settings, load_settings
 
 HANDLERS: Final[dict[str, ModuleType]] = {
     "My tasks": tasks,
@@ -75,6 +79,7 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
     verifier = token_verifier(settings)
     limits = rate_limits(settings)
     access_log.counts = settings.metrics_enabled
+    access_log.tracer = tracer = _tracer(document)
     metrics.describe_build(document["info"]["version"])
     state = ProcessState(database)
     fields = field_limits(document)
@@ -84,13 +89,14 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
     lag = EventLoopLag()
     app = AsyncApp(
         __name__,
-        lifespan=partial(lifespan, settings, Resources(database, verifier, limits, lag, state), address),
+        lifespan=partial(lifespan, settings, Resources(database, verifier, limits, lag, state, tracer), address),
         middlewares=[
             partial(
                 AccessLogMiddleware,
                 root_path=settings.root_path,
                 methods=methods(document),
                 headers=security_headers(production=settings.is_production),
+                tracer=tracer,
             ),
             partial(CrossOriginMiddleware, origins=settings.cors_origins, document=document),
             ProblemMiddleware,
@@ -134,6 +140,18 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
         message = f"the contract is not OpenAPI 3.0: {error.message[:200]} (at {error.json_path})"
         raise ContractError(message) from error
     return stack
+
+
+def _tracer(document: Mapping[str, Any]) -> Tracer | None:
+    """What makes traces, if the variables `OTEL_*` turn them on."""
+    adopt_variables(ENV_FILE)
+    if collector(os.environ) is None:
+        return None
+    # Takes a quarter of a second to import, and few need it.
+    from server.observability.tracing import OpenTelemetryTracer  # noqa: PLC0415
+
+    routes = {item["operationId"]: path for path, _, item in operations(document)}
+    return OpenTelemetryTracer(routes, document["info"]["version"])
 
 
 def _pages(settings: Settings, state: ProcessState, token_to_try: MakeToken | None) -> Options:

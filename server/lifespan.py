@@ -17,9 +17,11 @@ from persistence.postgres.database import Database, measure_database
 from persistence.retention import purge
 from server.auth.tokens import TokenVerifier
 from server.memory import trim_memory
+from server.middleware.access_log import access_log
 from server.observability import metrics
 from server.observability.event_loop_lag import EventLoopLag
 from server.observability.process_state import ProcessState
+from server.observability.trace import Tracer
 from server.rate_limit.policies import RateLimits
 from server.settings import Settings, SettingsError
 
@@ -63,6 +65,7 @@ class Resources:
     limits: RateLimits
     lag: EventLoopLag
     state: ProcessState
+    tracer: Tracer | None
 
 
 @contextlib.asynccontextmanager
@@ -93,6 +96,10 @@ async def lifespan(settings: Settings, resources: Resources, address: Address, _
             await resources.verifier.aclose()
             await resources.limits.aclose()
             await resources.database.close()
+            if resources.tracer is not None:
+                # The last requests are written down first, for that ends their spans.
+                access_log.write()
+                await asyncio.to_thread(resources.tracer.close)
 
 
 def _tune_garbage_collection() -> None:

@@ -12,6 +12,8 @@ import orjson
 import structlog
 from prometheus_client import Counter
 
+from server.observability.trace import trace_id_of_request
+
 UNWRITTEN = Counter("log_failures", "Times that the log could not be written.")
 
 
@@ -78,11 +80,33 @@ def _line(event: Mapping[str, Any], **_: Any) -> str:
     return text if text.isascii() and "\x7f" not in text else _NOT_SEEN.sub(_escaped, text)
 
 
+def _add_stream(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Say to which stream an event of the service belongs, by its name."""
+    name = event["event"]
+    event["log_stream"] = "access" if name == "request" else "security" if name.startswith("security.") else "service"
+    return event
+
+
+def _add_library_stream(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Say that a line of a library is none of the others, whatever its text is."""
+    event["log_stream"] = "service"
+    return event
+
+
+def _add_trace(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Name the trace of the current request. The line of a completed request names its own."""
+    trace_id = trace_id_of_request.get()
+    if trace_id is not None and "trace_id" not in event:
+        event["trace_id"] = trace_id
+    return event
+
+
 def configure_logging(*, level: str, json: bool) -> None:
     """Send the lines of structlog and of the standard library to standard output in one form."""
     shared: list[Any] = [
         structlog.processors.add_log_level,
         structlog.processors.MaybeTimeStamper(fmt="iso", utc=True),
+        _add_trace,
     ]
     # Strings are quoted in development, because one of a client may contain control characters.
     render: Any = (
@@ -94,7 +118,7 @@ def configure_logging(*, level: str, json: bool) -> None:
         # Characters outside of the locale's encoding are escaped: an error would lose the other lines of the batch.
         sys.stdout.reconfigure(errors="backslashreplace")
     structlog.configure(
-        processors=[*shared, render],
+        processors=[*shared, _add_stream, render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(file=output),
         cache_logger_on_first_use=True,
@@ -102,7 +126,7 @@ def configure_logging(*, level: str, json: bool) -> None:
     handler = logging.StreamHandler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            foreign_pre_chain=[*shared, _add_library_stream, structlog.stdlib.add_logger_name],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 _without_quotations,
@@ -112,7 +136,7 @@ def configure_logging(*, level: str, json: bool) -> None:
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     # The service logs the same events itself, and nobody asks how a page is rendered.
-    for name in ("httpx2", "httpcore2", "connexion", "alembic", "markdown_it"):
+    for name in ("httpx2", "httpcore2", "urllib3", "connexion", "alembic", "markdown_it"):
         logging.getLogger(name).setLevel(logging.WARNING)
     # While the database is unavailable it warns of every attempt. The service logs a line for each failed request.
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)

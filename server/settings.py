@@ -34,7 +34,7 @@ _Networks = Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(value
 # RedisDsn would accept a URL without a host, as one of localhost.
 _RedisUrl = Annotated[AnyUrl, UrlConstraints(allowed_schemes=["redis", "rediss"], host_required=True)]
 _Rate = Annotated[str, AfterValidator(values.rate)]
-_ENV_FILE = ".env"
+ENV_FILE = ".env"
 
 
 class SettingsError(Exception):
@@ -44,7 +44,7 @@ class SettingsError(Exception):
 class Settings(BaseSettings):
     """Every setting, by the name of its environment variable in lower case."""
 
-    model_config = SettingsConfigDict(env_file=_ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True)
 
     environment: Literal["development", "staging", "production"] = Field(
         default="development",
@@ -344,4 +344,4 @@ def load_settings() -> Settings:
 
 def mistaken_variables() -> list[UnknownVariable]:
     """The variables of `.env` that are no settings, and those of the environment whose names are near misses."""
-    return unknown_variables(os.environ, {_ENV_FILE: dotenv_values(_ENV_FILE)}, names_of(Settings))
+    return unknown_variables(os.environ, {ENV_FILE: dotenv_values(ENV_FILE)}, names_of(Settings))

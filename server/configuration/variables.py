@@ -15,6 +15,8 @@ _MIN_LENGTH: Final = 6
 _FOREIGN: Final = {"BETTER_AUTH_SECRETS", "DATABASE_USER"}
 COMPOSE_SECRETS: Final = frozenset({"DATABASE_PASSWORD", "POSTGRES_PASSWORD", "REDIS_PASSWORD"})
 """The variables of compose.yaml that are no settings. It reads the same `.env`."""
+# Docker Compose and OpenTelemetry read theirs themselves.
+_STANDARD: Final = ("COMPOSE_", "OTEL_")
 
 
 class UnknownVariable(NamedTuple):
@@ -38,14 +40,14 @@ def unknown_variables(
     """The unknown variables: all of those in files, and those of the environment whose names are near misses.
 
     `files` has the names of the variables by that of the file, `settings` the names that are known. Case is ignored.
-    Variables of compose.yaml, and of Docker Compose itself (`COMPOSE_*`), may stand in files.
+    Variables of compose.yaml, of Docker Compose itself (`COMPOSE_*`) and of OpenTelemetry (`OTEL_*`) may stand in files.
     """
     known = {name.upper() for name in settings}
     found = [
         UnknownVariable(name, _nearest(name, known), file)
         for file, names in files.items()
         for name in names
-        if name.upper() not in known | COMPOSE_SECRETS and not name.startswith("COMPOSE_")
+        if name.upper() not in known | COMPOSE_SECRETS and not name.startswith(_STANDARD)
     ]
     named = {variable.name for variable in found}
     nearest = ((name, _nearest(name, known)) for name in environment if name not in named)

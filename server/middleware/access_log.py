@@ -16,6 +16,7 @@ from persistence.postgres.database import Attempt, Measurement, measure_database
 from server.logging import output
 from server.observability import metrics
 from server.observability.process_state import in_progress
+from server.observability.trace import Ended, Trace, Tracer
 from server.problems import Kind
 from server.request_context import Headers, RequestContext, attach, combine_fields, detach, join_vary
 
@@ -31,12 +32,15 @@ _MAX_ENTRIES = 500
 class AccessLogMiddleware:
     """The outermost middleware: sees every response, errors too."""
 
-    def __init__(self, app: ASGIApp, *, root_path: str, methods: Sequence[str], headers: Headers) -> None:
+    def __init__(
+        self, app: ASGIApp, *, root_path: str, methods: Sequence[str], headers: Headers, tracer: Tracer | None
+    ) -> None:
         self.app = app
         self.root_path = root_path
         # A client may send any method, and a label of a metric must not take any value that a client chooses.
         self.methods = frozenset(methods)
         self.headers = headers
+        self.tracer = tracer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Create the request context, call the application, and log the request when it has ended."""
@@ -49,6 +53,7 @@ class AccessLogMiddleware:
             # Optional in ASGI ("HTTP Connection Scope").
             scope["raw_path"] = quote(scope["path"]).encode()
         fields = combine_fields(scope["headers"])
+        trace = None if self.tracer is None else self.tracer.begin(scope["method"], fields, started_at)
         request_id = _request_id(fields)
         headers = [(b"x-request-id", request_id.encode()), *self.headers]
         request = RequestContext(scope, receive, self.root_path, request_id, fields, headers)
@@ -79,6 +84,7 @@ class AccessLogMiddleware:
                     request.code,
                     request.replayed,
                     statements.attempts,
+                    trace,
                 )
             )
 
@@ -104,6 +110,7 @@ class _Entry(NamedTuple):
     code: str | None
     replayed: bool = False
     attempts: Sequence[Attempt] = ()
+    trace: Trace | None = None
 
 
 class AccessLog:
@@ -117,6 +124,8 @@ class AccessLog:
     def __init__(self) -> None:
         self.counts = True
         """Whether requests are counted for the metrics."""
+        self.tracer: Tracer | None = None
+        """What exports the spans of requests; None where traces are off."""
         self._entries: list[_Entry] = []
         # Renders a line like every logger, and returns it.
         self._render = structlog.wrap_logger(structlog.ReturnLogger())
@@ -144,6 +153,10 @@ class AccessLog:
     def _write_down(self, entry: _Entry) -> str | None:
         if self.counts:
             _count(entry)
+        # None for a malformed request: the line must not get the id of the request that happens to write it.
+        traced = {} if self.tracer is None else {"trace_id": entry.trace and entry.trace.id}
+        if entry.trace is not None and self.tracer is not None:
+            self.tracer.end(entry.trace, _ended(entry))
         line: str | None = self._render.info(
             "request",
             request_id=entry.request_id,
@@ -152,6 +165,7 @@ class AccessLog:
             status=entry.status,
             duration_ms=round(entry.seconds * 1000, 2),
             user=entry.user,
+            **traced,
             timestamp=datetime.fromtimestamp(entry.ended_at, UTC).isoformat().replace("+00:00", "Z"),
         )
         return line
@@ -161,9 +175,16 @@ access_log = AccessLog()
 """The access log of this process."""
 
 
+def _ended(entry: _Entry) -> Ended:
+    return Ended(
+        entry.method, entry.operation_id, entry.status, entry.code, entry.ended_at, entry.seconds, entry.attempts
+    )
+
+
 def _count(entry: _Entry) -> None:
     operation = entry.operation_id or metrics.NO_OPERATION
-    metrics.count_request(entry.method, operation, entry.status, entry.seconds, None)
+    exemplar = None if entry.trace is None else entry.trace.exemplar
+    metrics.count_request(entry.method, operation, entry.status, entry.seconds, exemplar)
     metrics.count_statements(entry.attempts)
     if entry.code is not None:
         metrics.count_error(operation, entry.code)

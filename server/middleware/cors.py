@@ -19,7 +19,7 @@ IGNORED_FIELDS: Final = (
     # Fields that a page may set although no operation honours them (RFC 7240; RFC 9111; RFC 9110, section 13.1.3).
     *("Prefer", "Cache-Control", "If-Modified-Since"),
 )
-"""Header fields that a request may have without an effect."""
+"""Header fields that a request may have without an effect on its response."""
 
 
 def as_browsers_write(origin: str) -> str:

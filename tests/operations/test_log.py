@@ -40,8 +40,21 @@ def test_a_path_of_somebody_else_is_logged_as_a_security_event(
         "user": bob[0],
     }
     assert describe_error(service, answer) == [
-        {**shared, "level": "warning", "event": "security.path_user_mismatch", "path_user": ada[0]},
-        {**shared, "level": "info", "event": "request", "method": operation.method, "status": "403"},
+        {
+            **shared,
+            "level": "warning",
+            "event": "security.path_user_mismatch",
+            "log_stream": "security",
+            "path_user": ada[0],
+        },
+        {
+            **shared,
+            "level": "info",
+            "event": "request",
+            "log_stream": "access",
+            "method": operation.method,
+            "status": "403",
+        },
     ]
 
 
