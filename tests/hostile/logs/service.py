@@ -29,7 +29,7 @@ UNREACHABLE = f"redis://:{MARK}@127.0.0.1:1/0"
 
 _DEVELOPMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z \[(debug|info|warning|error|critical) *\] ")
 _GREETING = re.compile(r"Documentation: \S+\nToken of the user 'demo', for an hour:\n\n\S+\n\n")
-_OF_EVERY_LINE = {"event", "level", "timestamp"}
+_OF_EVERY_LINE = {"event", "level", "log_stream", "timestamp"}
 _OF_A_LIBRARY = {"logger", "error", "frames", "sqlstate"}
 
 
