@@ -40,7 +40,7 @@ def unknown_variables(
     """The unknown variables: all of those in files, and those of the environment whose names are near misses.
 
     `files` has the names of the variables by that of the file, `settings` the names that are known. Case is ignored.
-    Variables of compose.yaml, of Docker Compose itself (`COMPOSE_*`) and of OpenTelemetry (`OTEL_*`) may stand in files.
+    Variables of compose.yaml, of Docker Compose (`COMPOSE_*`) and of OpenTelemetry (`OTEL_*`) may stand in files.
     """
     known = {name.upper() for name in settings}
     found = [
