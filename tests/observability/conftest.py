@@ -5,9 +5,12 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from tests.operations.conftest import tasks_api
 from tests.support.servers.postgres import fresh_database
 from tests.support.service import Service, running_service
 from tests.support.types import Connection
+
+__all__ = ["tasks_api"]
 
 
 @pytest.fixture(scope="module")
