@@ -128,8 +128,11 @@ lock: .venv/dev ## Choose the newest versions of all dependencies
 	$(COMPILE) tests/clients/python/requirements.in --output-file tests/clients/python/requirements.txt
 	$(MAKE) docs
 
-release: .venv/dev openapi/convert/node_modules ## Write the files of the release TAG, such as v1.2.3, to build/release (needs Node.js)
+release: .venv/dev openapi/convert/node_modules client ## Write the files of the release TAG, such as v1.2.3, to build/release (needs Node.js)
+	rm -rf build/release
 	$(BIN)/python -m docs.release "$$TAG"
+	npm pack --silent --pack-destination build/release ./clients/typescript
+	cd build/release && sha256sum *.tgz >> SHA256SUMS
 
 swagger-ui: server/pages/swagger_ui/node_modules ## Copy the files of Swagger UI from the package that server/pages/swagger_ui pins (needs npm)
 	cd server/pages/swagger_ui && cp $(addprefix node_modules/swagger-ui-dist/,$(SWAGGER_UI)) .
