@@ -21,6 +21,7 @@ import pytest
 from persistence.admin.postgres_programs import program_directories
 from tests.deploy.compose import Mappings, compose, required
 from tests.operations.command import RunCommand
+from tests.support.servers.haproxy import haproxy, haproxy_program
 from tests.support.servers.pgbouncer import configured_pgbouncer
 from tests.support.servers.postgres import Postgres
 from tests.support.service import METRICS_TOKEN, ROOT, SECRET, Service, free_port, running_service
@@ -238,7 +239,7 @@ def haproxy_configuration(servers: list[str]) -> tuple[int, str]:
 
 
 def test_haproxy_understands_its_configuration(tmp_path: Path) -> None:
-    program = needed("haproxy")
+    program = haproxy_program()
     checked = subprocess.run([program, "-c", "-f", FOLDER / "haproxy.cfg"], capture_output=True, check=False)  # noqa: S603
     assert (checked.returncode, checked.stderr.decode()) == (0, "")
     broken = tmp_path / "haproxy.cfg"
@@ -248,7 +249,6 @@ def test_haproxy_understands_its_configuration(tmp_path: Path) -> None:
 
 def test_the_proxy_leaves_out_a_replica_that_ends(migrated: Parts, tmp_path: Path) -> None:
     """Two replicas: every request is answered while one of them ends, and no client can choose its address."""
-    program = needed("haproxy")
     environment = migrated.environment("api") | {"RATE_LIMIT_ANONYMOUS": "5/hour"}
     with contextlib.ExitStack() as stack:
         replicas = []
@@ -258,10 +258,7 @@ def test_the_proxy_leaves_out_a_replica_that_ends(migrated: Parts, tmp_path: Pat
                 stack.enter_context(running_service(tmp_path / name, ready=True, output=None, **environment))
             )
         port, text = haproxy_configuration([replica.url.removeprefix("http://") for replica in replicas])
-        (tmp_path / "haproxy.cfg").write_text(text)
-        proxy = subprocess.Popen([program, "-db", "-f", tmp_path / "haproxy.cfg"], stdout=subprocess.DEVNULL)  # noqa: S603
-        stack.callback(proxy.wait, 10)
-        stack.callback(proxy.terminate)
+        stack.enter_context(haproxy(tmp_path, text))
         bearer = replicas[0].as_user("ada").headers["authorization"]
         client = stack.enter_context(httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False))
 

@@ -9,7 +9,9 @@ import pytest
 
 from tests.images.buildah import Buildah
 from tests.images.container import Container, Mounts, running
-from tests.support.service import ROOT, SECRET, Service
+from tests.support.servers.haproxy import DEFAULTS, haproxy
+from tests.support.service import ROOT, SECRET, Service, free_port, token
+from tests.support.waiting import until
 
 HOST = "ada-tasks.hf.space"
 TAG = "localhost/space"
@@ -50,30 +52,50 @@ def test_it_listens_where_the_readme_says(buildah: Buildah, root: Path) -> None:
     assert config["User"].startswith("1000")
 
 
-def test_addresses_are_those_of_the_space(space: tuple[Service, Container]) -> None:
-    service, _ = space
-    client = service.client(
-        **{"x-forwarded-proto": "https", "x-forwarded-for": "198.51.100.7", "x-forwarded-host": HOST}
-    )
-    assert client.get("/openapi.json").json()["servers"][0]["url"] == f"https://{HOST}"
-    page = client.get("/")
-    assert "https://huggingface.co" in page.headers["content-security-policy"]
-    assert "x-frame-options" not in page.headers
+@pytest.fixture(scope="module")
+def proxied(space: tuple[Service, Container], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of the proxy in front of the Space: it has TLS outside, and names the client and its protocol."""
+    port = free_port()
+    configuration = f"""{DEFAULTS}
+frontend outside
+    bind 127.0.0.1:{port}
+    http-request set-header X-Forwarded-Proto https
+    http-request set-header X-Forwarded-Host {HOST}
+    default_backend space
+backend space
+    server space {space[0].url.removeprefix("http://")}
+"""
+    with haproxy(tmp_path_factory.mktemp("proxy"), configuration):
+        yield f"http://127.0.0.1:{port}"
 
 
-def test_clients_are_counted_by_their_own_address(space: tuple[Service, Container]) -> None:
+def test_addresses_are_those_of_the_space(proxied: str) -> None:
+    with httpx2.Client(base_url=proxied, headers={"host": HOST}, trust_env=False) as client:
+        until(lambda: client.get("/health/ready").status_code == httpx2.codes.OK)
+        assert client.get("/openapi.json").json()["servers"][0]["url"] == f"https://{HOST}"
+        page = client.get("/")
+        assert "https://huggingface.co" in page.headers["content-security-policy"]
+        assert "x-frame-options" not in page.headers
+        task = client.post(
+            "/api/tasks", json={"title": "Where"}, headers={"authorization": f"Bearer {token('ada')}"}
+        ).headers["location"]
+        assert task.startswith("/api/tasks/")
+
+
+def test_clients_are_counted_by_their_own_address(proxied: str) -> None:
     """The proxy appends the address of the client to what the client sent, which does not count."""
-    service, _ = space
 
     def statuses(address: str) -> list[int]:
-        found = []
-        for number in range(6):
-            client = service.client(**{"x-forwarded-for": f"192.0.2.{number}, {address}, 10.0.3.4"})
-            found.append(client.get("/guide").status_code)
-        return found
+        transport = httpx2.HTTPTransport(local_address=address)
+        with httpx2.Client(base_url=proxied, transport=transport, trust_env=False) as client:
+            return [
+                client.get("/guide", headers={"x-forwarded-for": f"192.0.2.{number}"}).status_code
+                for number in range(6)
+            ]
 
-    assert statuses("198.51.100.8") == [httpx2.codes.OK] * 5 + [httpx2.codes.TOO_MANY_REQUESTS]
-    assert statuses("198.51.100.9")[0] == httpx2.codes.OK
+    # Addresses of the loopback network that the Space does not trust as a proxy.
+    assert statuses("127.0.0.8") == [httpx2.codes.OK] * 5 + [httpx2.codes.TOO_MANY_REQUESTS]
+    assert statuses("127.0.0.9")[0] == httpx2.codes.OK
 
 
 def test_a_task_can_be_kept(space: tuple[Service, Container]) -> None:

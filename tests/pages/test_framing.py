@@ -4,9 +4,6 @@ Chromium finds all sites at this machine, where haproxy is the proxy of the Spac
 """
 
 import datetime as dt
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 
 import pytest
@@ -21,18 +18,15 @@ from selenium.webdriver.common.by import By
 from server.contract.document import load_document
 from tests.pages.browser import complaints, find, until
 from tests.pages.conftest import running_chromium
+from tests.support.servers.haproxy import DEFAULTS, haproxy
 from tests.support.service import Service, free_port, running_service
 
 SPACE = "ada-tasks.hf.space"
 OTHER = "tasks.example.com"
 TITLE = load_document()["info"]["title"]
-PROXY = """
-defaults
-    mode http
-    timeout connect 2s
-    timeout client 30s
-    timeout server 30s
-    option forwardfor
+PROXY = (
+    DEFAULTS
+    + """
 frontend sites
     bind 127.0.0.1:{port} ssl crt {directory}/site.pem
     http-request set-header X-Forwarded-Proto https
@@ -49,6 +43,7 @@ backend parent
     http-request return status 200 content-type text/html file {directory}/other.html if {{ path /other }}
     http-request return status 404
 """
+)
 
 
 def certificate() -> bytes:
@@ -68,11 +63,6 @@ def certificate() -> bytes:
 @pytest.fixture(scope="module")
 def sites(service: Service, database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of all the sites: a Space, a service that is none, and every other host with frames of these."""
-    program = shutil.which("haproxy", path=f"{os.environ['PATH']}:/usr/sbin")
-    if program is None:
-        if "CI" in os.environ:
-            pytest.fail("haproxy is not installed")
-        pytest.skip("haproxy is not installed")
     directory = tmp_path_factory.mktemp("sites")
     (directory / "site.pem").write_bytes(certificate())
     frames = {"space": f"https://{SPACE}/", "docs": f"https://{SPACE}/docs", "other": f"https://{OTHER}/"}
@@ -88,13 +78,8 @@ def sites(service: Service, database_url: str, tmp_path_factory: pytest.TempPath
             "other_address": service.url.removeprefix("http://"),
         }
         configuration = PROXY.format(port=port, directory=directory, space=SPACE, other=OTHER, **addresses)
-        (directory / "haproxy.cfg").write_text(configuration)
-        proxy = subprocess.Popen([program, "-db", "-f", directory / "haproxy.cfg"])  # noqa: S603
-        try:
+        with haproxy(directory, configuration):
             yield port
-        finally:
-            proxy.terminate()
-            proxy.wait(10)
 
 
 @pytest.fixture(scope="module")
