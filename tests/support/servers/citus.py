@@ -8,8 +8,9 @@ import contextlib
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import psutil
@@ -49,11 +50,12 @@ def programs() -> Path | None:
 class Node:
     """One PostgreSQL of the cluster."""
 
-    def __init__(self, directory: Path, binaries: Path) -> None:
-        """Make it, with its data in `directory`; it does not run yet."""
+    def __init__(self, directory: Path, binaries: Path, environment: Mapping[str, str] = MappingProxyType({})) -> None:
+        """Make it, with its data in `directory`, and variables of its own; it does not run yet."""
         self.port = free_port()
         self._directory = directory
         self._binaries = binaries
+        self._environment = environment
         self._user = named_user("nobody") if os.geteuid() == 0 else None
         directory.mkdir(mode=0o700)
         give(directory, self._user)
@@ -95,6 +97,8 @@ class Node:
 
     def _run(self, program: str, *arguments: str) -> str:
         # In a file, because a server that was started would hold a pipe open.
+        options = process_options(self._directory, self._user)
+        options["env"] |= self._environment
         with tempfile.TemporaryFile() as output:
             data = [] if program == "postgres" else [f"--pgdata={self._directory}"]
             ended = subprocess.run(  # noqa: S603
@@ -102,7 +106,7 @@ class Node:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 check=False,
-                **process_options(self._directory, self._user),
+                **options,
             )
             output.seek(0)
             said = output.read().decode(errors="replace")
