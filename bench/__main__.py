@@ -16,7 +16,7 @@ from bench.parts.growth import growth
 from bench.parts.profiling import profile, record
 from bench.parts.service import comparison, connections, startup, users, validation, workers
 from bench.parts.tokens import tokens
-from bench.results import keep
+from bench.results import check_regression, keep, read
 from bench.servers import ROOT
 
 _FUNCTIONS = (comparison, validation, compression, tokens, startup, users, connections, workers, growth, profile)
@@ -45,13 +45,16 @@ def main() -> None:
 @click.option("--tasks", type=click.IntRange(min=10_000), default=5_000_000, help="The large table of `growth`.")
 @click.option("--contender", type=click.Choice(list(CONTENDERS)), multiple=True, help="One of the `comparison`.")
 @click.option("--operation", type=click.Choice(list(OPERATIONS)), multiple=True, help="One of the `comparison`.")
+@click.option("--accept", is_flag=True, help="Keep a `comparison` by which the service has become more expensive.")
 @_DOCS
-def measure(parts: tuple[str, ...], docs: Path, **options: Any) -> None:
+def measure(parts: tuple[str, ...], docs: Path, *, accept: bool, **options: Any) -> None:
     """Measure PARTS of the results, by default all, and write the pages."""
     failed = []
     for name in parts or _PARTS:
         click.echo(f"{name}:")
         part = _PARTS[name](Options(**options))
+        if name == "comparison" and not accept and name in (stored := read(docs / report.RESULTS)):
+            check_regression(stored[name], part)
         keep(docs / report.RESULTS, name, part, sys.argv[1:])
         report.write(docs)
         failed += [f"{name}: {sample}" for sample in part.samples if sample.get("errors")]

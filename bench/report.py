@@ -9,7 +9,7 @@ import jinja2
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from bench.results import Part, read
+from bench.results import Part, ratios, read
 
 RESULTS: Final = Path("benchmarks", "results.json")
 """The results, in the directory of the pages."""
@@ -21,9 +21,9 @@ _GREY: Final[Any] = dict.fromkeys(("text.color", "axes.edgecolor", "xtick.color"
 _INTEGER_FROM = 100
 
 
-def number(value: float | None) -> str:
-    """Three significant digits, or all digits before the point; a dash for None."""
-    if value is None:
+def number(value: object) -> str:
+    """Three significant digits, or all digits before the point; a dash for what was not measured."""
+    if not isinstance(value, int | float):
         return "-"
     return f"{value:,.0f}" if abs(value) >= _INTEGER_FROM else f"{value:.3g}"
 
@@ -31,16 +31,6 @@ def number(value: float | None) -> str:
 def spread(values: Sequence[float]) -> str:
     """The median, and the lowest and the highest value in parentheses."""
     return f"{number(statistics.median(values))} ({number(min(values))}-{number(max(values))})" if values else "-"
-
-
-def ratios(part: Part, key: str, over: Mapping[str, Any], under: Mapping[str, Any]) -> dict[str, float]:
-    """By title of an operation, the median of saturated blocks with some members relative to those with others."""
-    found = {}
-    for name, title in part.about["operations"].items():
-        one, other = (part.median(key, operation=name, block="saturated", **where) for where in (over, under))
-        if one and other:
-            found[title] = one / other
-    return found
 
 
 def span(*found: Mapping[str, float]) -> dict[str, float]:

