@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from functools import partial
 from types import ModuleType
-from typing import Any, Final
+from typing import Final
 
 from connexion import AsyncApp
 from connexion.exceptions import InvalidSpecification
@@ -79,8 +79,9 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
     verifier = token_verifier(settings)
     limits = rate_limits(settings)
     access_log.counts = settings.metrics_enabled
-    access_log.tracer = tracer = _tracer(document)
-    metrics.describe_build(document["info"]["version"])
+    routes = {item["operationId"]: path for path, _, item in operations(document)}
+    access_log.tracer = tracer = _tracer(routes, document["info"]["version"])
+    metrics.describe_build(document["info"]["version"], routes)
     state = ProcessState(database)
     fields = field_limits(document)
     token_to_try = None if settings.is_production else partial(demo_token, settings, verifier, fields)
@@ -142,7 +143,7 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
     return stack
 
 
-def _tracer(document: Mapping[str, Any]) -> Tracer | None:
+def _tracer(routes: Mapping[str, str], version: str) -> Tracer | None:
     """What makes traces, if the variables `OTEL_*` turn them on."""
     adopt_variables(ENV_FILE)
     if collector(os.environ) is None:
@@ -150,8 +151,7 @@ def _tracer(document: Mapping[str, Any]) -> Tracer | None:
     # Takes a quarter of a second to import, and few need it.
     from server.observability.tracing import OpenTelemetryTracer  # noqa: PLC0415
 
-    routes = {item["operationId"]: path for path, _, item in operations(document)}
-    return OpenTelemetryTracer(routes, document["info"]["version"])
+    return OpenTelemetryTracer(routes, version)
 
 
 def _pages(settings: Settings, state: ProcessState, token_to_try: MakeToken | None) -> Options:

@@ -21,6 +21,9 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 _REQUEST_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _STATEMENT_BUCKETS: Final = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0)
 
+_DEFECT: Final = "internal-error"
+"""The code of the problem of which every occurrence has to be noticed."""
+
 NO_OPERATION: Final = "none"
 """The label of requests for pages and for paths that do not exist."""
 
@@ -84,9 +87,11 @@ _statement_duration = functools.cache(STATEMENT_DURATION.labels)
 _in_progress = functools.cache(IN_PROGRESS.labels)
 
 
-def describe_build(version: str) -> None:
-    """Say which release runs, and make the series that have a value before anything happens."""
+def describe_build(version: str, operations: Iterable[str]) -> None:
+    """Say which release runs, and make series before they count: Prometheus sees no growth from nothing to one."""
     BUILD.labels(version, platform.python_version()).set(1)
+    for operation in operations:
+        ERRORS.labels(operation, _DEFECT)
     for table in ("tasks", "idempotency_keys"):
         PURGED.labels(table)
     for state in ("in_use", "idle"):
