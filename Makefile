@@ -13,7 +13,7 @@ SECRETS = BETTER_AUTH_SECRET DATABASE_PASSWORD METRICS_TOKEN POSTGRES_PASSWORD R
 SWAGGER_UI = LICENSE NOTICE favicon-32x32.png swagger-ui.css swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run env test test-fast docs coverage torture fuzz fuzz-stock lint lint-workflows types lint-contract breaking check-generators client client-test mock audit image-test space check release bench bench-all bench-report bench-check profile lock swagger-ui clean
+.PHONY: help install run env test test-fast docs coverage torture fuzz fuzz-stock lint lint-workflows types lint-contract breaking check-generators client client-test mock demo web web-test audit image-test space check release bench bench-all bench-report bench-check profile lock swagger-ui clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -92,11 +92,24 @@ client-test: .venv/dev clients/typescript/node_modules clients/typescript/tests/
 mock: tests/clients/typescript/node_modules ## Serve the examples of the contract at PORT, with CORS, without the service and a database (needs Node.js)
 	@tests/clients/typescript/node_modules/.bin/prism mock --host 127.0.0.1 --port $(PORT) openapi/openapi.yaml
 
+demo: .venv/runtime web ## Start the service, Better Auth and the page of examples/web; prints its address (needs Node.js)
+	@cd examples/web && exec node --import tsx server/demo.ts
+
+web: clients/typescript/node_modules examples/web/node_modules ## Check and build the page of examples/web (needs Node.js)
+	npm run --silent --prefix clients/typescript build
+	npm run --silent --prefix examples/web build
+
+# Without Node.js or Chromium the tests are skipped; in CI they fail.
+web-test: .venv/dev ## Drive the page of examples/web with Playwright and Chromium; screenshots are in build/web-test
+	@if [ -n "$$CI" ] || { command -v npm && command -v chromium; } >/dev/null; then \
+	  $(MAKE) --no-print-directory web && npm run --silent --prefix examples/web test; \
+	else echo "Skipped: the tests of examples/web need npm and chromium."; fi
+
 audit: .venv/dev ## Check the code with bandit, and the locked dependencies for known vulnerabilities (needs api.osv.dev)
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive bench docs handlers openapi persistence server
 	$(BIN)/python -m tests.ci.audit
 
-check: lint lint-workflows types lint-contract breaking check-generators client-test audit fuzz bench-check image-test torture test ## Do what CI does
+check: lint lint-workflows types lint-contract breaking check-generators client-test web-test audit fuzz bench-check image-test torture test ## Do what CI does
 
 bench: .venv/bench bench/peers/fastify/node_modules ## Compare the service with its peers and the baselines, in ROUNDS rounds (needs h2load)
 	$(BIN)/python -m bench measure comparison --rounds $(ROUNDS)
@@ -138,7 +151,7 @@ swagger-ui: server/pages/swagger_ui/node_modules ## Copy the files of Swagger UI
 	cd server/pages/swagger_ui && cp $(addprefix node_modules/swagger-ui-dist/,$(SWAGGER_UI)) .
 
 clean: ## Remove what the other commands made, but no data
-	rm -rf .venv clients/typescript/node_modules clients/typescript/tests/node_modules clients/typescript/dist openapi/convert/node_modules openapi/lint/node_modules server/pages/swagger_ui/node_modules bench/peers/fastify/node_modules tests/clients/typescript/node_modules tests/clients/typescript/*/generated .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis .coverage*
+	rm -rf .venv examples/web/node_modules examples/web/dist clients/typescript/node_modules clients/typescript/tests/node_modules clients/typescript/dist openapi/convert/node_modules openapi/lint/node_modules server/pages/swagger_ui/node_modules bench/peers/fastify/node_modules tests/clients/typescript/node_modules tests/clients/typescript/*/generated .mypy_cache .pytest_cache .ruff_cache .hypothesis .schemathesis .coverage*
 
 .venv/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else None'
@@ -175,6 +188,10 @@ clients/typescript/node_modules: clients/typescript/package-lock.json
 clients/typescript/tests/node_modules: clients/typescript/tests/package-lock.json
 	! command -v npm >/dev/null || npm ci --silent --prefix $(@D)
 	@test ! -d $@ || touch $@
+
+examples/web/node_modules: examples/web/package-lock.json
+	npm ci --silent --prefix $(@D)
+	@touch $@
 
 # Without npm, what needs it is skipped with a message; in CI it fails.
 tests/clients/typescript/node_modules: tests/clients/typescript/package-lock.json

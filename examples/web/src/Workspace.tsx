@@ -1,0 +1,86 @@
+import { useQueryClient } from "@tanstack/react-query";
+import { useCallback, useEffect, useState } from "react";
+import { authClient } from "./auth/client";
+import { useStore } from "./store";
+import { PROFILE, putTask } from "./tasks/cache";
+import { Composer, NO_TEXT } from "./tasks/Composer";
+import { DraftList } from "./tasks/DraftList";
+import { Outbox } from "./tasks/outbox";
+import { TaskList } from "./tasks/TaskList";
+import { Toolbar } from "./tasks/Toolbar";
+import { ConnectionBanner } from "./ui/ConnectionBanner";
+import { Logo } from "./ui/icons";
+import { Menu } from "./ui/Menu";
+import { ThemeButton } from "./ui/theme";
+import { Toasts } from "./ui/toasts";
+import { useView } from "./view";
+
+interface User {
+  id: string;
+  name: string;
+  email: string;
+}
+
+function useOutbox(userId: string): Outbox {
+  const cache = useQueryClient();
+  const [outbox] = useState(
+    () =>
+      new Outbox(userId, {
+        onSent: (task) => putTask(cache, task),
+        onPause: () => void cache.invalidateQueries({ queryKey: PROFILE }),
+        onSentElsewhere: () => void cache.invalidateQueries(),
+      }),
+  );
+  useEffect(() => {
+    outbox.open();
+    void outbox.send();
+    return () => outbox.close();
+  }, [outbox]);
+  return outbox;
+}
+
+export function Workspace({ user }: { user: User }) {
+  const [view, setView] = useView();
+  const outbox = useOutbox(user.id);
+  const drafts = useStore(outbox.drafts);
+  const [text, setText] = useState(NO_TEXT);
+  const send = useCallback(() => void outbox.send(), [outbox]);
+  const inTrash = view.status === "trashed";
+  return (
+    <>
+      <a className="skip-link" href="#tasks">
+        Skip to the tasks
+      </a>
+      <header className="header">
+        <div className="header-content">
+          <Logo />
+          <h1>Tasks</h1>
+          <ThemeButton />
+          <Account user={user} />
+        </div>
+      </header>
+      <main className="main">
+        <Composer text={text} onText={setText} outbox={outbox} />
+        <Toolbar view={view} onView={setView} />
+        {!inTrash && <DraftList drafts={drafts} outbox={outbox} onEdit={setText} />}
+        <TaskList key={`${view.status} ${view.sort}`} {...view} waiting={drafts.length} />
+      </main>
+      <ConnectionBanner waiting={drafts.filter((draft) => !draft.errors).length} onRecovered={send} />
+      <Toasts />
+    </>
+  );
+}
+
+function Account({ user }: { user: User }) {
+  return (
+    <Menu label={`Account of ${user.name}`} icon={<span className="avatar">{user.name.slice(0, 1).toUpperCase()}</span>}>
+      <p className="menu-text">
+        <strong>{user.name}</strong>
+        <span className="muted">{user.email}</span>
+      </p>
+      <button type="button" className="menu-item" onClick={() => void authClient.signOut()}>
+        Sign out
+      </button>
+    </Menu>
+  );
+}

@@ -1,0 +1,184 @@
+import { defaultRangeExtractor, type Range, useWindowVirtualizer } from "@tanstack/react-virtual";
+import { type KeyboardEvent, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import type { Task, TaskSort, TaskStatus } from "../api";
+import { obstacle } from "../connection";
+import { useStore } from "../store";
+import { useDelete, useTasks, useToggle } from "./queries";
+import { type Editing, editingOf, TaskEditor } from "./TaskEditor";
+import { TaskRow } from "./TaskRow";
+import { TrashRow } from "./TrashRow";
+
+/** Further tasks are fetched when fewer than this many below the window are loaded. */
+const AHEAD = 150;
+const ROW_HEIGHT = 53;
+
+interface TaskListProps {
+  status: TaskStatus;
+  sort: TaskSort;
+  /** The number of new tasks that the list above shows. */
+  waiting: number;
+}
+
+export function TaskList({ status, sort, waiting }: TaskListProps) {
+  const { data, isPending, isFetchingNextPage, hasNextPage, fetchNextPage } = useTasks(status, sort);
+  const tasks = useMemo(() => data?.pages.flatMap((page) => page.tasks) ?? [], [data]);
+  const { mutate: toggle } = useToggle();
+  const { mutate: remove } = useDelete();
+  const blocked = useStore(obstacle) !== null;
+  const list = useRef<HTMLUListElement>(null);
+  const [editing, setEditing] = useState<Editing | null>(null);
+  const [focused, setFocused] = useState<string | null>(null);
+  const focusLater = useRef<string | null>(null);
+
+  // The rows with the focus and with the editor stay in the document, however far they are scrolled away.
+  const pinned = useMemo(
+    () => [focused, editing?.task.id].map((id) => tasks.findIndex((task) => task.id === id)).filter((index) => index >= 0),
+    [tasks, focused, editing?.task.id],
+  );
+  const rangeExtractor = useCallback(
+    (range: Range) => [...new Set([...defaultRangeExtractor(range), ...pinned])].sort((a, b) => a - b),
+    [pinned],
+  );
+  const virtualizer = useWindowVirtualizer({
+    count: tasks.length,
+    estimateSize: () => ROW_HEIGHT,
+    getItemKey: (index) => tasks[index]!.id,
+    overscan: 12,
+    rangeExtractor,
+    scrollMargin: useOffsetTop(list),
+  });
+  const rows = virtualizer.getVirtualItems();
+
+  const lastVisible = virtualizer.range?.endIndex ?? 0;
+  useEffect(() => {
+    if (hasNextPage && !isFetchingNextPage && !blocked && lastVisible > tasks.length - AHEAD) void fetchNextPage();
+  }, [hasNextPage, isFetchingNextPage, blocked, lastVisible, tasks.length, fetchNextPage]);
+
+  useEffect(() => {
+    const selector = focusLater.current;
+    const target = selector && document.querySelector<HTMLElement>(selector);
+    if (!target) return;
+    focusLater.current = null;
+    target.focus();
+  });
+
+  const edit = useCallback((task: Task) => setEditing(editingOf(task)), []);
+  const stopEditing = useCallback((id: string) => {
+    setEditing(null);
+    focusLater.current = `[data-task="${id}"] .task-title`;
+  }, []);
+  /** The focus goes from a row that disappears to its neighbour, to the same button. */
+  const leave = useCallback(
+    (id: string, button: string) => {
+      const index = tasks.findIndex((task) => task.id === id);
+      const neighbour = tasks[index + 1] ?? tasks[index - 1];
+      focusLater.current = neighbour ? `[data-task="${neighbour.id}"] ${button}` : ".title-input";
+    },
+    [tasks],
+  );
+
+  function onKeyDown(event: KeyboardEvent) {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const control = event.target as HTMLElement;
+    const row = control.closest("li");
+    if (!step || !row || control.closest("form")) return;
+    event.preventDefault();
+    const next = list.current!.querySelector<HTMLElement>(`[data-index="${Number(row.dataset.index) + step}"]`);
+    next?.querySelector<HTMLElement>(`[data-control="${control.dataset.control}"]`)?.focus();
+  }
+
+  if (isPending) return <Loading />;
+  if (tasks.length === 0 && !hasNextPage) return waiting > 0 && status !== "trashed" ? null : <Empty status={status} />;
+  return (
+    <>
+      <ul
+        ref={list}
+        id="tasks"
+        tabIndex={-1}
+        className="tasks"
+        aria-label={status === "trashed" ? "Tasks in the trash" : "Tasks"}
+        style={{ height: virtualizer.getTotalSize() }}
+        onKeyDown={onKeyDown}
+        onFocus={(event) => setFocused((event.target as Element).closest("li")?.dataset.task ?? null)}
+        onBlur={() => setFocused(null)}
+      >
+        {rows.map((row) => {
+          const task = tasks[row.index]!;
+          return (
+            <li
+              key={row.key}
+              ref={virtualizer.measureElement}
+              data-index={row.index}
+              data-task={task.id}
+              className="task-place"
+              aria-setsize={hasNextPage ? -1 : tasks.length}
+              aria-posinset={row.index + 1}
+              style={{ transform: `translateY(${row.start - virtualizer.options.scrollMargin}px)` }}
+            >
+              {status === "trashed" ? (
+                <TrashRow task={task} onLeave={leave} />
+              ) : editing?.task.id === task.id ? (
+                <TaskEditor editing={editing} onChange={setEditing} onDone={stopEditing} />
+              ) : (
+                <TaskRow task={task} onToggle={toggle} onEdit={edit} onDelete={remove} onLeave={leave} />
+              )}
+            </li>
+          );
+        })}
+      </ul>
+      {/* A new element below each page, as it would count as a layout shift if one moved down. */}
+      {hasNextPage && (
+        <p key={tasks.length} className="more muted">
+          Loading more tasks …
+        </p>
+      )}
+    </>
+  );
+}
+
+/** The distance of an element from the top of the page, as of the last rendering. */
+function useOffsetTop(element: { current: HTMLElement | null }): number {
+  const [top, setTop] = useState(0);
+  // Whatever changes the height of what is above renders the list, too.
+  // eslint-disable-next-line react-hooks/exhaustive-deps
+  useLayoutEffect(() => {
+    const current = element.current;
+    if (current) setTop(current.getBoundingClientRect().top + scrollY);
+  });
+  return top;
+}
+
+function Loading() {
+  return (
+    <div className="tasks" aria-busy="true" role="status">
+      <span className="visually-hidden">Loading the tasks</span>
+      {Array.from({ length: 8 }, (_, index) => (
+        <div key={index} className="task skeleton" aria-hidden="true">
+          <span className="skeleton-mark" />
+          <span className="skeleton-line" />
+        </div>
+      ))}
+    </div>
+  );
+}
+
+const EMPTY: Record<TaskStatus, [string, string]> = {
+  all: ["Nothing to do", "Add your first task above, or import a file."],
+  pending: ["All done", "There is no active task."],
+  completed: ["Nothing is done yet", "Completed tasks appear here."],
+  trashed: ["The trash is empty", "Deleted tasks stay here for a while before they are removed."],
+};
+
+function Empty({ status }: { status: TaskStatus }) {
+  const [title, text] = EMPTY[status];
+  return (
+    <div className="empty" id="tasks" tabIndex={-1}>
+      <svg viewBox="0 0 64 64" width="64" height="64" aria-hidden="true">
+        <rect x="10" y="12" width="44" height="40" rx="10" />
+        <path d="m23 32.5 6.4 6.4L42 26" />
+      </svg>
+      <h2>{title}</h2>
+      <p className="muted">{text}</p>
+    </div>
+  );
+}

@@ -1,0 +1,108 @@
+import { UnauthenticatedError } from "tasks-api-client";
+import { client, type Task } from "../api";
+import { fieldErrors, type FieldErrors, isTemporary } from "../api/errors";
+import { Store } from "../store";
+
+/** A task that the service has not confirmed yet. */
+export interface Draft {
+  /** Its `Idempotency-Key`: however often the request is repeated, from whichever tab, it creates one task. */
+  key: string;
+  title: string;
+  description: string | null;
+  /** Why the service refused it. */
+  errors?: FieldErrors;
+}
+
+export interface OutboxEvents {
+  /** A draft has become this task. */
+  onSent: (task: Task) => void;
+  /** What could be sent has been sent. */
+  onPause: () => void;
+  /** Another tab has sent a draft. */
+  onSentElsewhere: () => void;
+}
+
+/**
+ * New tasks of one user on their way to the service. They are kept in localStorage until they are confirmed, so that
+ * neither a lost connection nor a closed tab loses them; all tabs share them, and one at a time sends.
+ */
+export class Outbox {
+  readonly drafts: Store<readonly Draft[]>;
+  readonly #name: string;
+  readonly #events: OutboxEvents;
+
+  constructor(userId: string, events: OutboxEvents) {
+    this.#name = `outbox:${userId}`;
+    this.#events = events;
+    this.drafts = new Store<readonly Draft[]>(this.#read());
+  }
+
+  open(): void {
+    addEventListener("storage", this.#follow);
+  }
+
+  close(): void {
+    removeEventListener("storage", this.#follow);
+  }
+
+  add(title: string, description: string | null): Promise<Draft | null> {
+    const key = crypto.randomUUID();
+    this.#write([...this.#read(), { key, title, description }]);
+    return this.send().then(() => this.#read().find((draft) => draft.key === key) ?? null);
+  }
+
+  remove(key: string): void {
+    this.#write(this.#read().filter((draft) => draft.key !== key));
+  }
+
+  /** Send what is waiting, in order, until something prevents it. */
+  async send(): Promise<void> {
+    await navigator.locks.request(this.#name, async () => {
+      const waiting = this.#read().filter((draft) => !draft.errors);
+      for (const draft of waiting) {
+        if (!(await this.#sendOne(draft))) break;
+      }
+      if (waiting.length > 0) this.#events.onPause();
+    });
+  }
+
+  async #sendOne(draft: Draft, again = true): Promise<boolean> {
+    const { key, title, description } = draft;
+    try {
+      const task = await client.tasks.create(
+        { title, ...(description !== null && { description }) },
+        { idempotencyKey: key },
+      );
+      this.remove(key);
+      this.#events.onSent(task);
+      return true;
+    } catch (error) {
+      // The issuer may have withdrawn the key of the token; the client gets a new token then.
+      if (again && error instanceof UnauthenticatedError) return this.#sendOne(draft, false);
+      const errors = fieldErrors(error);
+      if (!errors) {
+        if (isTemporary(error)) return false;
+        throw error;
+      }
+      this.#write(this.#read().map((one) => (one.key === key ? { ...one, errors } : one)));
+      return true;
+    }
+  }
+
+  #follow = (event: StorageEvent): void => {
+    if (event.key !== this.#name) return;
+    const [before, now] = [this.drafts.get(), this.#read()];
+    this.drafts.set(now);
+    // Another tab has sent it, and knows the task that it has become.
+    if (before.some(({ key }) => !now.some((draft) => draft.key === key))) this.#events.onSentElsewhere();
+  };
+
+  #read(): Draft[] {
+    return JSON.parse(localStorage.getItem(this.#name) ?? "[]") as Draft[];
+  }
+
+  #write(drafts: readonly Draft[]): void {
+    localStorage.setItem(this.#name, JSON.stringify(drafts));
+    this.drafts.set(drafts);
+  }
+}

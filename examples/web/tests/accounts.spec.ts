@@ -1,0 +1,62 @@
+import { expect, Person, test } from "./fixtures.ts";
+
+test("a person signs up, out and in", async ({ page, stack }) => {
+  const ada = new Person(page, stack, "ada.lovelace@example.com");
+  await page.goto(stack.origin);
+  await expect(page.getByRole("heading", { name: "Welcome back" })).toBeVisible();
+  await ada.look("sign-in");
+  await ada.signUp();
+  await ada.add("Buy milk");
+  await expect(ada.titles).toHaveText(["Buy milk"]);
+
+  await page.getByLabel("Account of Ada Lovelace").click();
+  await ada.look("account");
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByLabel("Email").fill(ada.email);
+  await page.getByLabel("Password").fill("wrong horse");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await expect(page.getByRole("alert").filter({ hasText: "Invalid email or password" })).toBeVisible();
+  await ada.look("sign-in-refused");
+  await page.getByLabel("Password").fill("correct horse");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await expect(ada.titles).toHaveText(["Buy milk"]);
+});
+
+test("errors of the sign-up stand at their fields", async ({ page, stack }) => {
+  await page.goto(stack.origin);
+  await page.getByRole("button", { name: "Create an account" }).click();
+  await page.getByLabel("Name").fill("Ada");
+  await page.getByLabel("Email").fill("short@example.com");
+  await page.getByLabel("Password").fill("short");
+  await page.getByRole("button", { name: "Sign up" }).click();
+  await expect(page.getByLabel("Password")).toHaveAccessibleDescription("Password too short");
+  await new Person(page, stack, "").look("sign-up-refused");
+});
+
+test("two users never see each other's tasks", async ({ ada, bob }) => {
+  await ada.add("A secret of Ada");
+  await bob.add("A secret of Bob");
+  await expect(ada.titles).toHaveText(["A secret of Ada"]);
+  await expect(bob.titles).toHaveText(["A secret of Bob"]);
+  for (const person of [ada, bob]) {
+    await person.page.reload();
+    await expect(person.titles).toHaveCount(1);
+  }
+
+  // The same browser, the next person: neither the cache nor the token of the one before is left.
+  await ada.page.getByLabel("Account of Ada Lovelace").click();
+  await ada.page.getByRole("button", { name: "Sign out" }).click();
+  await ada.page.getByLabel("Email").fill(bob.email);
+  await ada.page.getByLabel("Password").fill("correct horse");
+  await ada.page.getByRole("button", { name: "Sign in" }).click();
+  await expect(ada.titles).toHaveText(["A secret of Bob"]);
+  await expect(ada.page.getByText("A secret of Ada")).toHaveCount(0);
+});
+
+test("a session that has ended leads to the sign-in, and keeps what was typed", async ({ ada, page, context }) => {
+  await ada.add("Buy milk");
+  await expect(ada.titles).toHaveText(["Buy milk"]);
+  await context.clearCookies();
+  await page.reload();
+  await expect(page.getByRole("heading", { name: "Welcome back" })).toBeVisible();
+});

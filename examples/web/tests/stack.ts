@@ -1,0 +1,116 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { createServer } from "node:net";
+import { createInterface } from "node:readline";
+import { emptyDatabase } from "../server/auth.ts";
+import { createPageServer } from "../server/page.ts";
+import { ROOT, Service } from "../server/service.ts";
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, "localhost");
+  await once(probe, "listening");
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, "close");
+  return port;
+}
+
+class Database {
+  readonly #process: ChildProcess;
+  readonly #lines: AsyncIterator<string>;
+
+  constructor() {
+    this.#process = spawn(`${ROOT}.venv/bin/python`, ["-m", "tests.support.servers.controlled_postgres"], {
+      cwd: ROOT,
+      stdio: ["pipe", "pipe", "inherit"],
+    });
+    this.#lines = createInterface({ input: this.#process.stdout! })[Symbol.asyncIterator]();
+  }
+
+  async line(): Promise<string> {
+    const { value, done } = await this.#lines.next();
+    if (done) throw new Error("The database does not start.");
+    return value;
+  }
+
+  async command(command: "start" | "stop"): Promise<void> {
+    this.#process.stdin!.write(`${command}\n`);
+    await this.line();
+  }
+
+  async end(): Promise<void> {
+    const ended = once(this.#process, "exit");
+    this.#process.stdin!.end();
+    await ended;
+  }
+}
+
+/** PostgreSQL, the service, and the server of the page with Better Auth: all real, on ports of their own. */
+export class Stack {
+  readonly origin: string;
+  readonly #settings: Record<string, string>;
+  readonly #apiPort: number;
+  readonly #database: Database;
+  readonly #accounts: ReturnType<typeof emptyDatabase>;
+  readonly #server: ReturnType<typeof createPageServer>;
+  #service: Service;
+  /** The lifetime in seconds of the access tokens that Better Auth signs from now on. */
+  tokenSeconds = 900;
+
+  static async start(): Promise<Stack> {
+    const database = new Database();
+    const [url, port, apiPort] = await Promise.all([database.line(), freePort(), freePort()]);
+    const stack = new Stack(database, url, port, apiPort);
+    await once(stack.#server, "listening");
+    await stack.#service.ready();
+    return stack;
+  }
+
+  private constructor(database: Database, databaseUrl: string, port: number, apiPort: number) {
+    this.origin = `http://localhost:${port}`;
+    this.#database = database;
+    this.#apiPort = apiPort;
+    this.#settings = {
+      DATABASE_URL: databaseUrl,
+      BETTER_AUTH_URL: this.origin,
+      CORS_ORIGINS: this.origin,
+      DATABASE_WAIT_SECONDS: "1",
+      RATE_LIMIT: "off",
+      RATE_LIMIT_ANONYMOUS: "off",
+    };
+    this.#accounts = emptyDatabase();
+    this.#server = createPageServer(`http://localhost:${apiPort}`, {
+      origin: this.origin,
+      database: this.#accounts,
+      tokenSeconds: () => this.tokenSeconds,
+    }).listen(port, "localhost");
+    this.#service = new Service(apiPort, this.#settings);
+  }
+
+  get apiUrl(): string {
+    return this.#service.url;
+  }
+
+  stopDatabase = () => this.#database.command("stop");
+  startDatabase = () => this.#database.command("start");
+
+  stopService = () => this.#service.stop();
+
+  async startService(settings: Record<string, string> = {}): Promise<void> {
+    this.#service = new Service(this.#apiPort, { ...this.#settings, ...settings });
+    await this.#service.ready();
+  }
+
+  /** Make Better Auth sign with a new key, and withdraw the old ones at once. */
+  rotateKeys(): string[] {
+    return this.#accounts.jwks!.splice(0).map((key) => String(key.id));
+  }
+
+  async end(): Promise<void> {
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await this.#service.stop();
+    await this.#database.end();
+  }
+}
