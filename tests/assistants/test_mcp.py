@@ -4,7 +4,6 @@ import contextlib
 import os
 import subprocess
 import sys
-import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -150,7 +149,7 @@ async def test_pages_are_followed_with_their_cursor(address: str, new_user: Call
         assert (page.count('"id"'), rest.count('"id"')) == (2, 1)
 
 
-@pytest.mark.parametrize("task_id", ["..", "../me", "", f"{uuid.uuid4()}?permanent=true"])
+@pytest.mark.parametrize("task_id", ["..", "../me", "", "01890a5d-ac96-774b-bcce-b302099a8057?permanent=true"])
 async def test_an_argument_never_leads_to_another_path(
     task_id: str, address: str, new_user: Callable[[str], str]
 ) -> None:
