@@ -13,7 +13,7 @@ _CUTOFF: Final = 0.85
 _MIN_LENGTH: Final = 6
 # Close to a setting, and usual names of something else: Better Auth reads the first.
 _FOREIGN: Final = {"BETTER_AUTH_SECRETS", "DATABASE_USER"}
-COMPOSE_SECRETS: Final = frozenset({"DATABASE_PASSWORD", "POSTGRES_PASSWORD", "REDIS_PASSWORD"})
+COMPOSE_SECRETS: Final = frozenset({"DATABASE_PASSWORD", "GRAFANA_PASSWORD", "POSTGRES_PASSWORD", "REDIS_PASSWORD"})
 """The variables of compose.yaml that are no settings. It reads the same `.env`."""
 # Docker Compose and OpenTelemetry read theirs themselves.
 _STANDARD: Final = ("COMPOSE_", "OTEL_")

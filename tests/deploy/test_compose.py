@@ -20,12 +20,12 @@ from tests.operations.command import RunCommand
 from tests.support.service import ROOT, SECRET
 
 SETTINGS = {name.upper() for name in names_of(Settings)}
-# Those that the programs of other images read.
-OTHER_VARIABLES = {"PYTHONPATH"}
+OTHER_VARIABLES = re.compile("PYTHONPATH|OTEL_[A-Z_]+")
+"""Those that Python and OpenTelemetry read."""
 FILE = compose({name: f"value-of-{name.lower()}-that-is-long-enough" for name in required()})
 SERVICES: dict[str, Mappings] = FILE["services"]
 OURS = {name: service for name, service in SERVICES.items() if service["image"] == "tasks-api"}
-PROFILES = [[], ["dev"], ["scale"], ["dev", "scale"]]
+PROFILES = [[], ["dev"], ["scale"], ["observe"], ["dev", "scale", "observe"]]
 
 every_service = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES)
 
@@ -151,12 +151,13 @@ def test_the_service_takes_the_file_of_make_env(tasks_api: RunCommand) -> None:
 
 
 def test_every_variable_is_a_setting_or_a_secret() -> None:
-    assert names() - SETTINGS == COMPOSE_SECRETS
+    others = {name for name in names() if OTHER_VARIABLES.fullmatch(name)}
+    assert names() - SETTINGS - others == COMPOSE_SECRETS
 
 
 @pytest.mark.parametrize("service", OURS.values(), ids=OURS)
 def test_variables_of_the_service_are_settings(service: Mappings) -> None:
-    assert set(service["environment"]) - OTHER_VARIABLES <= SETTINGS
+    assert [name for name in set(service["environment"]) - SETTINGS if not OTHER_VARIABLES.fullmatch(name)] == []
 
 
 @pytest.mark.parametrize("service", OURS.values(), ids=OURS)
@@ -199,7 +200,9 @@ def test_a_service_waits_for_what_it_needs(service: Mappings) -> None:
 @every_service
 def test_what_runs_has_a_health_check(service: Mappings) -> None:
     check = service["healthcheck"]
-    assert check == {"disable": True} if service["restart"] == "no" else check["test"][0] in ("CMD", "CMD-SHELL")
+    # The image of the collector has no program that could check it.
+    has_none = service["restart"] == "no" or "opentelemetry-collector" in service["image"]
+    assert check == {"disable": True} if has_none else check["test"][0] in ("CMD", "CMD-SHELL")
 
 
 def test_ports_are_published_to_this_machine_only() -> None:
@@ -228,6 +231,28 @@ def test_hosts_that_are_named_are_services() -> None:
     hosts |= set(re.findall(r" host=([a-z-]+)", (ROOT / "deploy/compose/pgbouncer/pgbouncer.ini").read_text()))
     hosts |= set(re.findall(r"server-template \S+ \d+ ([a-z-]+):", (ROOT / "deploy/compose/haproxy.cfg").read_text()))
     assert {"postgres", "pgbouncer", "redis", "citus-worker-2", "replica"} <= hosts <= set(SERVICES)
+
+
+def test_files_of_the_profile_observe_name_its_services() -> None:
+    """Prometheus finds the service, its rules and its token; Grafana finds Prometheus; the service the collector."""
+    folder = ROOT / "deploy" / "observability"
+    prometheus = yaml.safe_load((folder / "prometheus.yaml").read_text())
+    places = {config["target"] for config in SERVICES["prometheus"]["configs"]}
+    assert {f"/etc/prometheus/{file}" for file in prometheus["rule_files"]} < places
+    (job,) = prometheus["scrape_configs"]
+    (discovered,) = job["dns_sd_configs"]
+    assert discovered["names"] == ["api"]
+    assert discovered["port"] == Settings.model_fields["port"].default
+    (secret,) = SERVICES["prometheus"]["secrets"]
+    assert job["authorization"]["credentials_file"] == f"/run/secrets/{secret}"
+    assert FILE["secrets"] == {secret: {"environment": "METRICS_TOKEN"}}
+    (source,) = yaml.safe_load((folder / "grafana/provisioning/datasources/prometheus.yaml").read_text())["datasources"]
+    assert source["url"] == "http://prometheus:" + SERVICES["prometheus"]["ports"][0].rpartition(":")[2]
+    (provider,) = yaml.safe_load((folder / "grafana/provisioning/dashboards/dashboards.yaml").read_text())["providers"]
+    assert provider["options"]["path"] in {volume.split(":")[1] for volume in SERVICES["grafana"]["volumes"]}
+    collector = yaml.safe_load((folder / "otel-collector.yaml").read_text())
+    port = collector["receivers"]["otlp"]["protocols"]["http"]["endpoint"].rpartition(":")[2]
+    assert f"http://otel-collector:{port} is that of the profile" in TEXT
 
 
 def test_replicas_and_places_of_the_proxy_are_as_many() -> None:

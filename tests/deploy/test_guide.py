@@ -4,13 +4,14 @@ import re
 
 import kubernetes_validate
 
+from server.configuration.variables import COMPOSE_SECRETS
 from server.settings import Settings
 from tests.deploy.test_kubernetes import ALL, FILES, RELEASES
 from tests.support.service import ROOT
 
 GUIDE = (ROOT / "docs" / "deployment.md").read_text()
 # Those of other programs.
-OTHER_VARIABLES = {"SSL_CERT_FILE", "CHANGE"}
+OTHER_VARIABLES = {"SSL_CERT_FILE", "CHANGE", "OTEL_EXPORTER_OTLP_ENDPOINT", *COMPOSE_SECRETS}
 
 
 def test_variables_of_the_guide_are_settings() -> None:
