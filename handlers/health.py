@@ -10,7 +10,7 @@ async def get_health(context: Context) -> Answer:  # noqa: ARG001  liveness must
 
 
 async def get_readiness(context: Context) -> Answer:
-    """Ready, if requests can be served. Raises `DatabaseUnavailable` and `NotConfigured`."""
+    """Ready, if requests can be served. Raises `DatabaseNotReady` and `NotConfigured`."""
     if context.services.missing_setting is not None:
         raise NotConfigured(context.services.missing_setting)
     await readiness.check(context.database)

@@ -42,6 +42,10 @@ class DatabaseUnavailable(PersistenceError):
     """The database cannot serve now. Whether a write was committed may be unknown; the request can be retried."""
 
 
+class DatabaseNotReady(DatabaseUnavailable):
+    """No request can be served: the database is away, or lacks what every request needs."""
+
+
 class Locked(DatabaseUnavailable):
     """Another transaction held a lock for longer than the statement's `lock_timeout`."""
 

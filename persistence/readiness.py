@@ -6,7 +6,7 @@ from typing import Any, Final
 from sqlalchemy import Integer, Select, Text, column, func, literal_column, select, table, values
 from sqlalchemy.sql.selectable import NamedFromClause
 
-from persistence.errors import DatabaseUnavailable
+from persistence.errors import DatabaseNotReady, DatabaseUnavailable
 from persistence.migrations import is_older
 from persistence.postgres.database import Database
 from persistence.postgres.statement import Statement, compile_statement
@@ -60,13 +60,15 @@ async def check(database: Database) -> None:
     """Return if the database can serve requests. Costs three statements that read no table but `alembic_version`.
 
     A revision that this release does not know is that of a newer one, as long as the tables have the columns of this
-    release. Raises `DatabaseUnavailable` with the reason, within a second.
+    release. Raises `DatabaseNotReady` with the reason, within a second.
     """
     try:
         async with asyncio.timeout(_SECONDS):
             await _check(database)
     except TimeoutError as error:
-        raise DatabaseUnavailable("the database does not answer in time") from error
+        raise DatabaseNotReady("the database does not answer in time") from error
+    except DatabaseUnavailable as error:
+        raise DatabaseNotReady(str(error)) from error
 
 
 async def _check(database: Database) -> None:

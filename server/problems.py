@@ -19,6 +19,9 @@ PAGE = "/problems"
 CURSOR_IN_WORDS = "taken from a Link header of a list with the same sort"
 """The rule for a cursor, to follow "must be": for a malformed one and for one of another sort order."""
 
+NOT_READY = "The database cannot be reached or cannot be used. The log of the service has the reason."
+"""The detail of a readiness check that failed for the database."""
+
 _MEDIA_TYPE = b"application/problem+json"
 _INSTANCE_LENGTH = 512
 _POINTER_LENGTH = 1024

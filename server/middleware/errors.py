@@ -6,7 +6,15 @@ import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from handlers.types import NotConfigured
-from persistence.errors import DatabaseUnavailable, InvalidCursor, KeyInUse, KeyReused, TaskChanged, TaskNotFound
+from persistence.errors import (
+    DatabaseNotReady,
+    DatabaseUnavailable,
+    InvalidCursor,
+    KeyInUse,
+    KeyReused,
+    TaskChanged,
+    TaskNotFound,
+)
 from server.auth.errors import ExpiredToken, InvalidToken, KeysUnavailable, MissingToken
 from server.formats.content_coding import encode
 from server.logging import describe_error
@@ -15,6 +23,7 @@ from server.problems import (
     CURSOR_IN_WORDS,
     INTERNAL_ERROR,
     INTERRUPTION,
+    NOT_READY,
     PRECONDITION_FAILED,
     REQUEST_IN_PROGRESS,
     SERVICE_UNAVAILABLE,
@@ -57,7 +66,8 @@ def to_problem(error: Exception) -> Problem:
         case NotConfigured():
             problem = Problem(SERVICE_UNAVAILABLE, str(error))
         case DatabaseUnavailable() | KeysUnavailable():
-            problem = Problem(SERVICE_UNAVAILABLE, retry_after=getattr(error, "retry_after", None))
+            detail = NOT_READY if isinstance(error, DatabaseNotReady) else None
+            problem = Problem(SERVICE_UNAVAILABLE, detail, retry_after=getattr(error, "retry_after", None))
         case _:
             problem = Problem(INTERNAL_ERROR)
     return problem

@@ -1,12 +1,15 @@
 """The pages in a real browser, where there is one. The fixture fails a test that leaves a message on the console."""
 
+from pathlib import Path
+
 import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
 from server.contract.document import load_document, operations
-from tests.pages.browser import SIZES, block, find, open_reference, prefer, press, resize, until
-from tests.support.service import Service
+from server.problems import NOT_READY
+from tests.pages.browser import SIZES, block, complaints, find, open_reference, prefer, press, resize, until
+from tests.support.service import Service, free_port, running_service
 
 DOCUMENT = load_document()
 PAGES = ["/", "/guide", "/problems", "/problems#validation-failed", "/docs"]
@@ -16,6 +19,16 @@ OTHERS = ["/openapi.json", "/openapi.yaml", "/metrics", "/health", "/health/read
 def test_a_browser_shows_the_first_page(service: Service, browser: Chrome) -> None:
     browser.get(f"{service.url}/")
     assert find(browser, "h1").text == DOCUMENT["info"]["title"]
+
+
+def test_the_first_page_tells_that_the_database_is_away(chromium: Chrome, tmp_path: Path) -> None:
+    """The operator of a Space sees this page before any log. The console has the 503 of the readiness."""
+    nowhere = f"postgresql://127.0.0.1:{free_port()}/none"
+    with running_service(tmp_path, ready=False, output=None, DATABASE_URL=nowhere) as service:
+        chromium.get(f"{service.url}/")
+        assert service.client().get("/health/ready").json()["detail"] == NOT_READY
+        assert find(chromium, "#status").text == f"The service is not ready: {NOT_READY}"
+    assert "503" in " ".join(complaints(chromium))
 
 
 @pytest.mark.parametrize("path", OTHERS)

@@ -473,6 +473,7 @@ export const getHealth = <ThrowOnError extends boolean = false>(options: Options
  * Returns 200 if the database responds, has the schema that this version needs, and grants the service every
  * privilege that requests need, and if tokens can be verified; otherwise 503.
  *
- * It is public because orchestrators and load balancers, which ask, hold no token. It tells nothing but a status.
+ * It is public because orchestrators and load balancers, which ask, hold no token. It tells which is missing, the
+ * database or a secret, and no more; the log of the service has the reason.
  */
 export const getReadiness = <ThrowOnError extends boolean = false>(options: Options<GetReadinessData, ThrowOnError>): RequestResult<GetReadinessResponses, GetReadinessErrors, ThrowOnError> => options.client.get<GetReadinessResponses, GetReadinessErrors, ThrowOnError>({ url: '/health/ready', ...options });
