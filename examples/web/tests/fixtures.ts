@@ -13,8 +13,6 @@ const SCREENSHOTS = new URL("../../../build/web-test/screenshots/", import.meta.
 
 /** What a browser itself logs about a request that was refused, or that got no response. */
 const REFUSED = /^Failed to load resource: (the server responded with a status of (401|404|412|422|429|503)|net::ERR_(CONNECTION_REFUSED|INTERNET_DISCONNECTED|CONNECTION_RESET|EMPTY_RESPONSE))/;
-/** The same of a preflight, whose response no script sees. */
-const PREFLIGHT = /blocked by CORS policy/;
 
 export class Person {
   constructor(
@@ -136,7 +134,7 @@ function watch(context: BrowserContext, stack: Stack, complaints: string[]): voi
     const text = message.text();
     // Better Auth refuses a sign-up with 400, which from the service would be a defect of the page.
     const signUp = text.includes("status of 400") && message.location().url.endsWith("/sign-up/email");
-    const refused = message.type() === "error" && (signUp || REFUSED.test(text) || PREFLIGHT.test(text));
+    const refused = message.type() === "error" && (signUp || REFUSED.test(text));
     if (["error", "warning"].includes(message.type()) && !refused) complaints.push(`${message.type()}: ${text}`);
   });
   context.on("weberror", (error) => complaints.push(`exception: ${error.error().stack}`));

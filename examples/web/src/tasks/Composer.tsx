@@ -1,8 +1,6 @@
 import { type FormEvent, type KeyboardEvent, useEffect, useId, useRef, useState } from "react";
 import type { FieldErrors } from "../api/errors";
-import { explanation } from "../api/errors";
 import { PlusIcon } from "../ui/icons";
-import { toast } from "../ui/toasts";
 import type { Outbox } from "./outbox";
 import { TaskFields, type TaskText } from "./TaskFields";
 
@@ -41,17 +39,12 @@ export function Composer({ text, onText, outbox }: ComposerProps) {
     onText(NO_TEXT);
     form.current?.querySelector("input")?.focus();
     setBusy((count) => count + 1);
-    try {
-      const left = await outbox.add(title, description || null);
-      // What was typed meanwhile is more important: then the refused task stays in its own list.
-      if (left?.errors && !latest.current.title && !latest.current.description) {
-        outbox.remove(left.key);
-        onText({ title, description, errors: left.errors });
-      }
-    } catch (error) {
-      toast(explanation(error));
-    } finally {
-      setBusy((count) => count - 1);
+    const left = await outbox.add(title, description || null);
+    setBusy((count) => count - 1);
+    // What was typed meanwhile is more important: then the refused task stays in its own list.
+    if (left?.errors && !latest.current.title && !latest.current.description) {
+      outbox.remove(left.key);
+      onText({ title, description, errors: left.errors });
     }
   }
 

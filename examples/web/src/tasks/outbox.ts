@@ -1,6 +1,7 @@
 import { UnauthenticatedError } from "tasks-api-client";
 import { client, type Task } from "../api";
-import { fieldErrors, type FieldErrors, isTemporary } from "../api/errors";
+import { explanation, fieldErrors, type FieldErrors, isTemporary } from "../api/errors";
+import { SignedOutError } from "../auth/client";
 import { Store } from "../store";
 
 /** A task that the service has not confirmed yet. */
@@ -79,11 +80,8 @@ export class Outbox {
     } catch (error) {
       // The issuer may have withdrawn the key of the token; the client gets a new token then.
       if (again && error instanceof UnauthenticatedError) return this.#sendOne(draft, false);
-      const errors = fieldErrors(error);
-      if (!errors) {
-        if (isTemporary(error)) return false;
-        throw error;
-      }
+      if (isTemporary(error) || error instanceof SignedOutError) return false;
+      const errors = fieldErrors(error) ?? { title: explanation(error) };
       this.#write(this.#read().map((one) => (one.key === key ? { ...one, errors } : one)));
       return true;
     }
