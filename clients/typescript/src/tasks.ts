@@ -208,7 +208,10 @@ export async function importTasks(
   options: KeyOptions = {},
 ): Promise<ImportResult> {
   const body: ImportRecord[] = [];
-  for await (const record of records) body.push(record);
+  for await (const record of records) {
+    options.signal?.throwIfAborted();
+    body.push(record);
+  }
   return (await operations.importMyTasks({ client, body, ...keyOf(options), signal: options.signal })).data;
 }
 

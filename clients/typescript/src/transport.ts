@@ -71,6 +71,13 @@ interface OperationRequest extends CallOptions {
   query?: unknown;
 }
 
+interface Message {
+  target: string;
+  method: string;
+  headers: Headers;
+  request: OperationRequest;
+}
+
 type Send = <Responses, Errors = unknown, Throw extends boolean = boolean>(
   request: OperationRequest,
 ) => RequestResult<Responses, Errors, Throw>;
@@ -111,55 +118,52 @@ export function createClient(options: ClientOptions): Client {
   }
 
   async function call(method: string, request: OperationRequest): Promise<Result<never>> {
-    const { url, path, security, body, signal } = request;
-    const headers = new Headers(present(request.headers));
-    if (method !== "GET" && KEYED.test(url) && !headers.has("Idempotency-Key")) {
-      headers.set("Idempotency-Key", randomKey());
-    }
-    const versioned = headers.has("If-Match");
+    const { url, path, security, signal } = request;
+    const message = { target: baseUrl + addressOf(request), method, headers: headersOf(method, request), request };
+    const versioned = message.headers.has("If-Match");
     const repeatable = versioned || !TOGGLE.test(url);
-    const target = baseUrl + addressOf(request);
-    const content = typeof body === "string" || body instanceof Blob ? body : JSON.stringify(body);
-    let renewed = false;
     let uncertain = false;
-
     for (let attempt = 1; ; attempt++) {
-      const used = security && token !== undefined ? currentToken() : undefined;
-      if (used) headers.set("Authorization", `Bearer ${await abortable(used, signal)}`);
-      let error: TasksApiError;
-      try {
-        const response = await send(target, { method, headers, body: content ?? null, signal: signal ?? null });
-        if (response.ok || response.status === 304) {
-          return { data: (await contentOf(response, request.as)) as never, response };
-        }
-        error = await problemOf(response);
-      } catch (cause) {
-        signal?.throwIfAborted();
-        error = new ConnectionError(cause);
+      const result = await exchange(message);
+      if ("response" in result) return result;
+      uncertain ||= result.status === 0 || result.status >= 500;
+      result.uncertain = uncertain;
+      const wait = waitAfter(result, delay * 2 ** (attempt - 1));
+      if (repeatable && TEMPORARY.has(result.status) && attempt < attempts && wait <= maxDelay) {
+        onRetry?.(result, wait);
+        await pause(wait, signal);
+        continue;
       }
-      if (error.status === 401) {
-        forget(used);
-        if (error.code === "token-expired" && !renewed && typeof token === "function") {
-          renewed = true;
-          attempt--;
-          continue;
-        }
+      if (result.code === "precondition-failed" && versioned) {
+        result.current = (await call("GET", { url: url.replace(TOGGLE, ""), path, security, signal })).data;
       }
-      uncertain ||= error.status === 0 || error.status >= 500;
-      error.uncertain = uncertain;
-      const wait =
-        error.retryAfter === undefined
-          ? Math.random() * delay * 2 ** (attempt - 1)
-          : // Up to a quarter more than asked for keeps clients apart that were refused together.
-            error.retryAfter * (1 + Math.random() / 4) * 1000;
-      if (!repeatable || !TEMPORARY.has(error.status) || attempt >= attempts || wait > maxDelay) {
-        if (error.code === "precondition-failed" && versioned) {
-          error.current = (await call("GET", { url: url.replace(TOGGLE, ""), path, security, signal } as never)).data;
-        }
-        throw error;
-      }
-      onRetry?.(error, wait);
-      await pause(wait, signal);
+      throw result;
+    }
+  }
+
+  /** Send a request with the token, and once more with a new one if the token has expired. */
+  async function exchange(message: Message): Promise<Result<never> | TasksApiError> {
+    const { headers, request } = message;
+    for (let renewed = false; ; renewed = true) {
+      const used = request.security && token !== undefined ? currentToken() : undefined;
+      if (used) headers.set("Authorization", `Bearer ${await abortable(used, request.signal)}`);
+      const result = await sendOnce(message);
+      if ("response" in result || result.status !== 401) return result;
+      forget(used);
+      if (result.code !== "token-expired" || renewed || typeof token !== "function") return result;
+    }
+  }
+
+  async function sendOnce({ target, method, headers, request }: Message): Promise<Result<never> | TasksApiError> {
+    const { body, signal = null } = request;
+    const content = typeof body === "string" || body instanceof Blob ? body : JSON.stringify(body);
+    try {
+      const response = await send(target, { method, headers, body: content ?? null, signal });
+      if (!response.ok && response.status !== 304) return await problemOf(response);
+      return { data: (await contentOf(response, request.as)) as never, response };
+    } catch (cause) {
+      signal?.throwIfAborted();
+      return new ConnectionError(cause);
     }
   }
 
@@ -171,6 +175,19 @@ export function createClient(options: ClientOptions): Client {
     patch: sender("PATCH"),
     delete: sender("DELETE"),
   };
+}
+
+function headersOf(method: string, { url, headers }: OperationRequest): Headers {
+  const fields = new Headers(present(headers));
+  if (method !== "GET" && KEYED.test(url) && !fields.has("Idempotency-Key")) fields.set("Idempotency-Key", randomKey());
+  return fields;
+}
+
+/** The milliseconds to wait after an error, of which `most` is the maximum if the service asks for no time. */
+function waitAfter({ retryAfter }: TasksApiError, most: number): number {
+  if (retryAfter === undefined) return Math.random() * most;
+  // Up to a quarter more than asked for keeps clients apart that were refused together.
+  return retryAfter * (1 + Math.random() / 4) * 1000;
 }
 
 function present(members: unknown): [string, string][] {
