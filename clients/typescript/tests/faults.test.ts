@@ -136,6 +136,31 @@ describe("an export that ends early", () => {
     expect(await failure(client.tasks.exportFile("csv"))).toBeInstanceOf(ConnectionError);
   });
 
+  test("because its reader stops closes the connection", async () => {
+    let closed = false;
+    const watching: typeof fetch = async (...request) => {
+      const response = await fetch(...request);
+      const reader = response.body!.getReader();
+      const body = new ReadableStream<Uint8Array>({
+        pull: async (stream) => stream.enqueue((await reader.read()).value!),
+        cancel: (reason) => {
+          closed = true;
+          return reader.cancel(reason);
+        },
+      });
+      return new Response(body, response);
+    };
+    const { id, token } = await newUser();
+    const client = createTasksClient({ baseUrl: stage.service, token });
+    await client.tasks.import([milk, milk]);
+    const { tasks } = createTasksClient({ baseUrl: stage.service, token, fetch: watching });
+    for await (const task of tasks.export()) {
+      expect(task.user_id).toBe(id);
+      break;
+    }
+    expect(closed).toBe(true);
+  });
+
   test("is read again if it is a list", async () => {
     const { client, direct } = await failing("cut");
     await direct.tasks.import(Array.from({ length: 500 }, () => milk));
@@ -183,7 +208,7 @@ describe("an abort", () => {
   const reason = new Error("The user has left the page.");
 
   test("ends the request", async () => {
-    const { client, requests } = await failing("held");
+    const { client, requests } = await failing("held", { attempts: 1 });
     const controller = new AbortController();
     const call = failure(client.tasks.create(milk, { signal: controller.signal }));
     await expect.poll(requests, { timeout: 10_000 }).toBe(1);
