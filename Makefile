@@ -13,7 +13,7 @@ SECRETS = BETTER_AUTH_SECRET DATABASE_PASSWORD GRAFANA_PASSWORD METRICS_TOKEN PO
 SWAGGER_UI = LICENSE NOTICE favicon-32x32.png swagger-ui.css swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run env test test-fast docs coverage torture fuzz fuzz-stock lint lint-workflows types lint-contract breaking check-generators client client-test mock demo web web-test audit image-test space check release bench bench-all bench-report bench-check profile lock swagger-ui clean
+.PHONY: help install run env test test-fast docs coverage torture scale-demo fuzz fuzz-stock lint lint-workflows types lint-contract breaking check-generators client client-test mock demo web web-test audit image-test space check release bench bench-all bench-report bench-check profile lock swagger-ui clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ test-fast: .venv/dev ## Run what is worth running at every save: document, handl
 
 torture: .venv/dev openapi/convert/node_modules ## Run all tests with faults and hostile input; FIGURES=docs/reliability.md writes the table there
 	$(PARALLEL) --exhaustive --figures $(FIGURES)
+
+scale-demo: .venv/dev ## Run three replicas behind haproxy, and kill, add and replace parts under load (needs haproxy, pgbouncer, redis-server)
+	$(BIN)/python -m pytest tests/faults/replicas --exhaustive --figures
 
 coverage: .venv/dev openapi/convert/node_modules ## Run all tests without sampling, and check that they cover the code
 	$(PARALLEL) --cov

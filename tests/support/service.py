@@ -83,9 +83,9 @@ def running_service(
 ) -> Iterator[Service]:
     """Run `tasks-api serve` in `directory` with these settings, and wait until it answers.
 
-    It writes to `service.log` there, if not to `output`.
+    It writes to `service.log` there, if not to `output`. It listens on a free port, unless they have a `PORT`.
     """
-    port = free_port()
+    port = int(environment.get("PORT") or free_port())
     log = directory / "service.log"
     settings = {
         "DATA_DIR": str(directory / "data"),

@@ -40,10 +40,12 @@ def make_cluster(directory: Path) -> None:
 class Postgres:
     """One cluster with its data in `directory`, not running yet."""
 
-    def __init__(self, directory: Path, port: int, *, access: str = "host all all 127.0.0.1/32 trust") -> None:
+    def __init__(
+        self, directory: Path, port: int, *, access: str = "host all all 127.0.0.1/32 trust", **more: str
+    ) -> None:
         self.port = port
         make_cluster(directory / "data")
-        settings = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": ""}
+        settings = {"listen_addresses": "127.0.0.1", "port": str(port), "unix_socket_directories": "", **more}
         self._server = PostgresServer(directory / "data", settings=settings, access=access)
         self.access_rules = directory / "data/pg_hba.conf"
 
