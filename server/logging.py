@@ -82,8 +82,7 @@ def _line(event: Mapping[str, Any], **_: Any) -> str:
 
 def _add_stream(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Say to which stream an event of the service belongs, by its name."""
-    name = event["event"]
-    event["log_stream"] = "access" if name == "request" else "security" if name.startswith("security.") else "service"
+    event["log_stream"] = "security" if event["event"].startswith("security.") else "service"
     return event
 
 
@@ -99,6 +98,17 @@ def _add_trace(_logger: object, _name: str, event: MutableMapping[str, Any]) -> 
     if trace_id is not None and "trace_id" not in event:
         event["trace_id"] = trace_id
     return event
+
+
+def access_renderer() -> Callable[[dict[str, Any]], str] | None:
+    """The function that renders a line of the access log from its facts; None where the level excludes such lines.
+
+    A logger of structlog takes longer to put the facts together than it takes to render them.
+    """
+    if not structlog.get_logger().is_enabled_for(logging.INFO):
+        return None
+    render = structlog.get_config()["processors"][-1]
+    return lambda facts: render(None, "info", {**facts, "event": "request", "level": "info", "log_stream": "access"})
 
 
 def configure_logging(*, level: str, json: bool) -> None:
