@@ -88,7 +88,9 @@ def join_vary(headers: Headers) -> Headers:
     values = [value for name, value in headers if name == b"vary"]
     if len(values) <= 1:
         return headers
-    return [*(field for field in headers if field[0] != b"vary"), (b"vary", b", ".join(values))]
+    joined = [field for field in headers if field[0] != b"vary"]
+    joined.append((b"vary", b", ".join(values)))
+    return joined
 
 
 def attach(request: RequestContext) -> None:

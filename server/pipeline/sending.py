@@ -61,8 +61,9 @@ class Sender:
                     await _send_pieces(content, share, send)
                     await _send_part(b"", send, more=False)
                     return
-        await _send_start(status, headers, send)
-        await _send_part(b"" if _is_head(request) else content, send, more=False)
+        # Without the functions for parts, because most responses are sent here.
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if _is_head(request) else content})
 
     async def _send_export(self, response: Response, stream: Parts, request: RequestContext, send: Send) -> None:
         """Send a stream. Whether it is large enough for a coding is decided by its first part."""
