@@ -206,6 +206,28 @@ def test_many_connections_share_those_of_the_pool(migrated: Parts) -> None:
     assert 1 <= row[0] <= 20
 
 
+def test_a_dump_is_restored_as_the_guide_says(api: Service, migrated: Parts, tmp_path: Path) -> None:
+    """The commands of docs/deployment.md, without the engine that would carry them into the container."""
+    lines = (ROOT / "docs" / "deployment.md").read_text().splitlines()
+    dump, restore = (
+        re.sub(r"^docker compose exec( --no-TTY)? postgres ", "", line) for line in lines if " tasks.dump" in line
+    )
+    bob = api.as_user("bob")
+    kept = bob.post("/api/tasks", json={"title": "Kept"}).json()
+    environment = {
+        "PATH": f"{program_directories()[18]}:{os.environ['PATH']}",
+        "PGHOST": "127.0.0.1",
+        "PGPORT": str(migrated.postgres),
+    }
+    for command, title in ((dump, "Later"), (restore, None)):
+        subprocess.run(["sh", "-euc", command], cwd=tmp_path, env=environment, check=True)  # noqa: S603, S607
+        if title is not None:
+            bob.post("/api/tasks", json={"title": title})
+    until(lambda: api.client().get("/health/ready").status_code == httpx2.codes.OK)
+    assert bob.get("/api/tasks").json() == [kept]
+    assert bob.post("/api/tasks", json={"title": "After"}).status_code == httpx2.codes.CREATED
+
+
 def healthy(service: str, replaced: Mapping[str, str], path: Path) -> int:
     """Run the health check of a service, and return its exit status."""
     kind, *arguments = SERVICES[service]["healthcheck"]["test"]
