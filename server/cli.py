@@ -1,7 +1,7 @@
 """`tasks-api`, the command."""
 
 from importlib import import_module
-from typing import Final
+from typing import Final, NoReturn
 
 import click
 
@@ -41,8 +41,19 @@ class _LazyGroup(click.Group):
         except ModuleNotFoundError as error:
             if error.name not in _EXTRAS:
                 raise
-            raise click.ClickException(f"it needs: pip install 'tasks-api[{_EXTRAS[error.name]}]'") from None
+            return _without_extra(cmd_name, _EXTRAS[error.name])
         return command if isinstance(command, click.Command) else None
+
+
+def _without_extra(name: str, extra: str) -> click.Command:
+    """Return a command that only says what it needs, since the help lists every command."""
+    needs = f"it needs: pip install 'tasks-api[{extra}]'"
+
+    def refuse() -> NoReturn:
+        raise click.ClickException(needs)
+
+    settings = {"ignore_unknown_options": True, "allow_extra_args": True}
+    return click.Command(name, context_settings=settings, callback=refuse, help=f"Not installed: {needs}")
 
 
 @click.group(cls=_LazyGroup)

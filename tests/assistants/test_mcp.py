@@ -166,8 +166,16 @@ def test_a_service_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert ran.stderr.startswith(f"Error: {url} has no document: ")
 
 
-def test_without_the_extra_the_command_says_what_it_needs() -> None:
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (["mcp", "--url", "http://localhost"], 1, "Error: it needs: pip install 'tasks-api[mcp]'"),
+        (["--help"], 0, "Not installed: "),
+    ],
+    ids=["called", "listed"],
+)
+def test_without_the_extra_the_command_says_what_it_needs(arguments: list[str], status: int, said: str) -> None:
     """The images do not have it."""
-    code = "import sys; sys.modules['mcp_types'] = None; from server.cli import main; main(['mcp'])"
+    code = f"import sys; sys.modules['mcp_types'] = None; from server.cli import main; main({arguments})"
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
-    assert (ran.returncode, ran.stderr) == (1, "Error: it needs: pip install 'tasks-api[mcp]'\n")
+    assert (ran.returncode, said in ran.stdout + ran.stderr) == (status, True), ran.stdout + ran.stderr
