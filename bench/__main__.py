@@ -13,13 +13,17 @@ from bench.operations import OPERATIONS
 from bench.parts import Options
 from bench.parts.compression import compression
 from bench.parts.growth import growth
+from bench.parts.observability import observability
 from bench.parts.profiling import profile, record
 from bench.parts.service import comparison, connections, startup, users, validation, workers
 from bench.parts.tokens import tokens
 from bench.results import check_regression, keep, read
 from bench.servers import ROOT
 
-_FUNCTIONS = (comparison, validation, compression, tokens, startup, users, connections, workers, growth, profile)
+_FUNCTIONS = (
+    *(comparison, validation, observability, compression, tokens, startup),
+    *(users, connections, workers, growth, profile),
+)
 _PARTS = {function.__name__: function for function in _FUNCTIONS}
 _PATH = click.Path(path_type=Path)
 _DOCS = click.option("--docs", type=_PATH, default=ROOT / "docs", help="The directory of performance.md.")
