@@ -6,17 +6,17 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uuid_utils import uuid7
 
-from persistence.postgres.database import Attempt, Measurement, measure_database
+from persistence.postgres.database import Measurement, measure_database
 from server.logging import access_renderer, output
 from server.observability import metrics
 from server.observability.process_state import in_progress
-from server.observability.trace import Ended, Trace, Tracer
+from server.observability.trace import CompletedRequest, Tracer
 from server.problems import Kind
 from server.request_context import Headers, RequestContext, attach, combine_fields, detach, join_vary
 
@@ -53,7 +53,7 @@ class AccessLogMiddleware:
             # Optional in ASGI ("HTTP Connection Scope").
             scope["raw_path"] = quote(scope["path"]).encode()
         fields = combine_fields(scope["headers"])
-        trace = None if self.tracer is None else self.tracer.begin(scope["method"], fields, started_at)
+        trace = None if self.tracer is None else self.tracer.begin(fields, started_at)
         request_id = _request_id(fields)
         headers = [(b"x-request-id", request_id.encode()), *self.headers]
         request = RequestContext(scope, receive, self.root_path, request_id, fields, headers)
@@ -73,7 +73,7 @@ class AccessLogMiddleware:
             del in_progress[id(request)]
             detach(scope)
             access_log.add(
-                _Entry(
+                CompletedRequest(
                     time.time(),
                     time.perf_counter() - started_at,
                     request.request_id,
@@ -96,23 +96,6 @@ def _server_timing(started_at: float, statements: Measurement) -> tuple[bytes, b
     return b"server-timing", b"app;dur=%.2f, db;dur=%.2f" % (max(seconds, 0) * 1000, statements.seconds * 1000)
 
 
-class _Entry(NamedTuple):
-    """The facts of a completed request."""
-
-    ended_at: float
-    """Seconds since 1970."""
-    seconds: float
-    request_id: str
-    method: str
-    operation_id: str | None
-    status: int
-    user: str | None
-    code: str | None
-    replayed: bool = False
-    attempts: Sequence[Attempt] = ()
-    trace: Trace | None = None
-
-
 class AccessLog:
     """Counts completed requests and writes their log lines in batches.
 
@@ -126,9 +109,9 @@ class AccessLog:
         """Whether requests are counted for the metrics."""
         self.tracer: Tracer | None = None
         """What exports the spans of requests; None where traces are off."""
-        self._entries: list[_Entry] = []
+        self._entries: list[CompletedRequest] = []
 
-    def add(self, entry: _Entry) -> None:
+    def add(self, entry: CompletedRequest) -> None:
         """Add an entry, to be written within `_DELAY` seconds or with `_MAX_ENTRIES` others."""
         self._entries.append(entry)
         if len(self._entries) == 1:
@@ -138,7 +121,7 @@ class AccessLog:
 
     def add_refusal(self, request_id: str, kind: Kind) -> None:
         """Add the response to a malformed request."""
-        self.add(_Entry(time.time(), 0.0, request_id, _OTHER_METHOD, None, kind.status, None, kind.code))
+        self.add(CompletedRequest(time.time(), 0.0, request_id, _OTHER_METHOD, None, kind.status, None, kind.code))
 
     def write(self) -> None:
         """Count and write the entries."""
@@ -150,16 +133,17 @@ class AccessLog:
             output.write("".join([render(self._facts(entry)) + "\n" for entry in entries]))
             output.flush()
 
-    def _count(self, entry: _Entry) -> None:
-        if self.counts:
-            _count(entry)
+    def _count(self, entry: CompletedRequest) -> None:
+        exemplar = None
         if entry.trace is not None and self.tracer is not None:
-            self.tracer.end(entry.trace, _ended(entry))
+            exemplar = self.tracer.end(entry.trace, entry)
+        if self.counts:
+            _count(entry, exemplar)
 
-    def _facts(self, entry: _Entry) -> dict[str, Any]:
+    def _facts(self, entry: CompletedRequest) -> dict[str, Any]:
         """The facts of the entry's line, in the order in which it is written."""
         # None for a malformed request: the line must not get the id of the request that happens to write it.
-        traced = {} if self.tracer is None else {"trace_id": entry.trace and entry.trace.id}
+        traced = {} if self.tracer is None else {"trace_id": entry.trace and entry.trace.text}
         return {
             "request_id": entry.request_id,
             "method": entry.method,
@@ -181,15 +165,8 @@ def _to_second(moment: int) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
-def _ended(entry: _Entry) -> Ended:
-    return Ended(
-        entry.method, entry.operation_id, entry.status, entry.code, entry.ended_at, entry.seconds, entry.attempts
-    )
-
-
-def _count(entry: _Entry) -> None:
+def _count(entry: CompletedRequest, exemplar: dict[str, str] | None) -> None:
     operation = entry.operation_id or metrics.NO_OPERATION
-    exemplar = None if entry.trace is None else entry.trace.exemplar
     metrics.count_request(entry.method, operation, entry.status, entry.seconds, exemplar)
     metrics.count_statements(entry.attempts)
     if entry.code is not None:

@@ -11,11 +11,11 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import Decision
-from opentelemetry.trace import SpanKind, StatusCode, get_current_span, set_span_in_context
+from opentelemetry.trace import Span, SpanKind, StatusCode, get_current_span, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from persistence.postgres.database import Outcome
-from server.observability.trace import Ended, Trace, trace_id_of_request
+from persistence.postgres.database import Attempt, Outcome
+from server.observability.trace import CompletedRequest, Trace, trace_id_of_request
 
 _NO_CONTEXT: Final = Context()
 _NANOSECONDS: Final = 1_000_000_000
@@ -53,52 +53,62 @@ class OpenTelemetryTracer:
         self._sampler = self._provider.sampler
         self._propagator = TraceContextTextMapPropagator()
 
-    def begin(self, method: str, fields: Mapping[bytes, bytes], started_at: float) -> Trace:
+    def begin(self, fields: Mapping[bytes, bytes], started_at: float) -> Trace:
         """The trace of a request, which goes on with that of `traceparent` (W3C Trace Context)."""
-        context, parent = _NO_CONTEXT, 0
+        context, trace_id = _NO_CONTEXT, 0
         if b"traceparent" in fields:
             carrier = {name: fields.get(name.encode(), b"").decode("latin-1") for name in self._propagator.fields}
             context = self._propagator.extract(carrier, _NO_CONTEXT)
-            parent = get_current_span(context).get_span_context().trace_id
-        trace_id = parent or self._ids.generate_trace_id()
+            trace_id = get_current_span(context).get_span_context().trace_id
+        trace_id = trace_id or self._ids.generate_trace_id()
         text = f"{trace_id:032x}"
         trace_id_of_request.set(text)
-        decision = self._sampler.should_sample(context, trace_id, method, SpanKind.SERVER).decision
-        if decision is not Decision.RECORD_AND_SAMPLE:
-            return Trace(text, started_at)
-        self._ids.chosen = trace_id
-        try:
-            span = self._tracer.start_span(method, context, SpanKind.SERVER)
-        finally:
-            self._ids.chosen = None
-        return Trace(text, started_at, span, f"{span.get_span_context().span_id:016x}")
+        return Trace(trace_id, text, started_at, context)
 
-    def end(self, trace: Trace, request: Ended) -> None:
-        """Export the span of a completed request and those of its statements, in the background."""
-        span = trace.span
-        if span is None:
-            return
-        context = set_span_in_context(span, _NO_CONTEXT)
+    def end(self, trace: Trace, request: CompletedRequest) -> dict[str, str] | None:
+        """Export the spans of a completed request in the background, if its trace is recorded.
+
+        Returns the labels of an exemplar, or None for a trace that is not recorded. The sampler is asked here and not
+        at the beginning, because completed requests come in batches, in which the same code costs less.
+        """
+        decision = self._sampler.should_sample(trace.parent, trace.id, request.method, SpanKind.SERVER).decision
+        if decision is not Decision.RECORD_AND_SAMPLE:
+            return None
         # The clock of statements has another beginning.
         epoch = request.ended_at - trace.started_at - request.seconds
+        self._ids.chosen = trace.id
+        try:
+            begin = _nanoseconds(epoch + trace.started_at)
+            span = self._tracer.start_span(request.method, trace.parent, SpanKind.SERVER, start_time=begin)
+        finally:
+            self._ids.chosen = None
+        self._describe(span, request)
+        context = set_span_in_context(span, _NO_CONTEXT)
         for attempt in request.attempts[:_MOST_STATEMENTS]:
-            attributes = {"db.system.name": "postgresql", "db.query.summary": attempt.label}
-            begin = epoch + attempt.started_at
-            child = self._tracer.start_span(
-                attempt.label, context, SpanKind.CLIENT, attributes, start_time=_nanoseconds(begin)
-            )
-            if attempt.outcome is not Outcome.DONE:
-                child.set_status(StatusCode.ERROR, attempt.outcome)
-            child.end(_nanoseconds(begin + attempt.seconds))
-        route = self._routes.get(request.operation_id or "")
+            self._add_statement(attempt, context, epoch)
+        span.end(_nanoseconds(request.ended_at))
+        return {"trace_id": trace.text, "span_id": f"{span.get_span_context().span_id:016x}"}
+
+    def _describe(self, span: Span, request: CompletedRequest) -> None:
+        """No path, parameter or user: these are data."""
         span.set_attributes({"http.request.method": request.method, "http.response.status_code": request.status})
+        route = self._routes.get(request.operation_id or "")
         if route is not None:
             span.update_name(f"{request.method} {route}")
             span.set_attribute("http.route", route)
         if request.status >= _SERVER_ERROR:
             span.set_attribute("error.type", request.code or str(request.status))
             span.set_status(StatusCode.ERROR)
-        span.end(_nanoseconds(request.ended_at))
+
+    def _add_statement(self, attempt: Attempt, parent: Context, epoch: float) -> None:
+        attributes = {"db.system.name": "postgresql", "db.query.summary": attempt.label}
+        begin = epoch + attempt.started_at
+        span = self._tracer.start_span(
+            attempt.label, parent, SpanKind.CLIENT, attributes, start_time=_nanoseconds(begin)
+        )
+        if attempt.outcome is not Outcome.DONE:
+            span.set_status(StatusCode.ERROR, attempt.outcome)
+        span.end(_nanoseconds(begin + attempt.seconds))
 
     def close(self) -> None:
         """Export what is left, for two seconds at most."""
