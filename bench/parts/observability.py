@@ -15,7 +15,6 @@ from bench.processes import separate
 from bench.results import Part
 from bench.servers import running
 
-
 _PAIRS = 5
 _REQUESTS = 1500
 
