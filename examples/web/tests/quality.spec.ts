@@ -93,6 +93,9 @@ test("5,000 tasks scroll smoothly to the end", async ({ ada, page }) => {
   expect(work).toBeLessThan(16);
   expect((await measures()).shifts).toEqual([]);
   await ada.screenshot("end-of-5000");
+  await page.evaluate(() => scrollTo(0, 0));
+  await expect(ada.check("Task 5000")).toBeVisible();
+  await ada.look("list-of-5000");
 });
 
 test("everything can be done with the keyboard", async ({ ada, page }) => {

@@ -85,22 +85,28 @@ function inserted(list: List, task: Task, sort: TaskSort): List {
   return { ...list, pages: list.pages.with(target, { ...page, tasks }) };
 }
 
-const collator = new Intl.Collator(undefined, { sensitivity: "accent" });
-
 function compare(sort: TaskSort): (a: Task, b: Task) => number {
   const sign = sort.startsWith("-") ? -1 : 1;
   switch (sort.replace("-", "")) {
     case "title":
-      return (a, b) => sign * collator.compare(a.title, b.title);
+      return (a, b) => sign * order(letters(a.title), letters(b.title));
     case "updated":
-      return (a, b) => sign * order(a.updated_at, b.updated_at);
+      return (a, b) => sign * order(digits(a.updated_at), digits(b.updated_at));
     default:
-      return (a, b) => sign * order(a.created_at, b.created_at);
+      return (a, b) => sign * order(digits(a.created_at), digits(b.created_at));
   }
 }
 
-/** Times of the service have six decimals or none, and compare as text once they are equally long. */
 function order(a: string, b: string): number {
-  const [left, right] = [a, b].map((time) => time.replace(/(?:\.(\d+))?Z$/, (_, digits = "") => `.${String(digits).padEnd(6, "0")}`));
-  return left! < right! ? -1 : left! > right! ? 1 : 0;
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** The service compares titles without case and accents, by code point. */
+function letters(title: string): string {
+  return title.normalize("NFKD").toLowerCase().replace(/\p{M}/gu, "");
+}
+
+/** A time of the service has up to six decimals. With all six, times compare as text. */
+function digits(time: string): string {
+  return time.replace(/(?:\.(\d+))?Z$/, (_, decimals = "") => `.${String(decimals).padEnd(6, "0")}`);
 }
