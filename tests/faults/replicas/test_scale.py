@@ -74,7 +74,7 @@ def test_an_added_replica_takes_its_part(stack: Stack, load: Load, figures: Figu
         stack.serve(stack.first, stack.proxied)
         added_at = time.monotonic()
         recovery = load.seconds_until_served(added_at)
-        until(lambda: 'operation="createTask"' in stack.services[1].metrics())
+        until(lambda: "createTask" in stack.services[1].log.read_text())
         load.goes_on()
     assert load.count(503) == 0
     finish(load, stack, figures, "one added", recovery)
