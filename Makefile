@@ -13,7 +13,7 @@ SECRETS = BETTER_AUTH_SECRET DATABASE_PASSWORD GRAFANA_PASSWORD METRICS_TOKEN PO
 SWAGGER_UI = LICENSE NOTICE favicon-32x32.png swagger-ui.css swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run env test test-fast docs coverage torture scale-demo fuzz fuzz-stock lint lint-workflows types lint-contract breaking check-generators client client-test mock demo web web-test audit image-test space check release bench bench-all bench-report bench-check profile lock swagger-ui clean
+.PHONY: help install run env test test-fast docs coverage torture scale-demo fuzz fuzz-stock lint lint-workflows types lint-contract breaking check-generators client client-test mock demo web web-test audit image-test space check release bench bench-all bench-database bench-report bench-check profile lock swagger-ui clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -120,6 +120,9 @@ bench: .venv/bench bench/peers/fastify/node_modules ## Compare the service with 
 bench-all: .venv/bench bench/peers/fastify/node_modules ## Measure all that docs/performance.md has, and write it again: half an hour
 	$(BIN)/python -m bench measure --rounds $(ROUNDS)
 	$(BIN)/python -m bench profile get --output docs/benchmarks/profile-get.svg
+
+bench-database: .venv/bench ## Measure what each write costs PostgreSQL: WAL, CPU, buffers, disk and HOT updates, index by index
+	$(BIN)/python -m bench measure database --rounds $(ROUNDS)
 
 bench-report: .venv/bench ## Write docs/performance.md again from docs/benchmarks/results.json, without measuring
 	$(BIN)/python -m bench report

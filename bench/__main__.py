@@ -12,6 +12,7 @@ from bench.contenders import CONTENDERS
 from bench.operations import OPERATIONS
 from bench.parts import Options
 from bench.parts.compression import compression
+from bench.parts.database import database
 from bench.parts.growth import growth
 from bench.parts.observability import observability
 from bench.parts.profiling import profile, record
@@ -22,7 +23,7 @@ from bench.servers import ROOT
 
 _FUNCTIONS = (
     *(comparison, validation, observability, compression, tokens, startup),
-    *(users, connections, workers, growth, profile),
+    *(users, connections, workers, growth, database, profile),
 )
 _PARTS = {function.__name__: function for function in _FUNCTIONS}
 _PATH = click.Path(path_type=Path)

@@ -87,8 +87,12 @@ def crowd(service: Service, database_url: str) -> Crowd:
         connection.execute(
             """
             UPDATE tasks SET
-                created_at = date_trunc('hour', now()) - get_byte(uuid_send(id), 14) %% 30 * interval '1 day 1 us',
-                updated_at = date_trunc('hour', now()) + get_byte(uuid_send(id), 15) %% 20 * interval '0.5 seconds'
+                created_at = timezone(
+                    'UTC', timestamp '2026-01-31' - get_byte(uuid_send(id), 14) %% 30 * interval '1 day 1 us'
+                ),
+                updated_at = timezone(
+                    'UTC', timestamp '2026-01-31' + get_byte(uuid_send(id), 15) %% 20 * interval '0.5 seconds'
+                )
             WHERE user_id = %s
             """,
             [subject],
