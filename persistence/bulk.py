@@ -69,7 +69,7 @@ def _import_statements() -> _Counting:
     key = claimed_key()
     return _Counting(
         compile_statement(select(_count_of(_added(true()))).add_cte(known_user()), "import_tasks"),
-        keeping_result(key, select(_count_of(_added(is_claimed(key)))).cte("counted"), "import_tasks_once"),
+        keeping_result(key, select(_count_of(_added(is_claimed(key)))).subquery("counted"), "import_tasks_once"),
     )
 
 
@@ -123,7 +123,7 @@ def _counting(changes: Update | Delete, label: str) -> _Counting:
     keyed = changes.where(_user_is_locked(is_claimed(key))).returning(_ONE).cte("changed")
     return _Counting(
         compile_statement(select(_count_of(unkeyed)), label),
-        keeping_result(key, select(_count_of(keyed)).cte("counted"), f"{label}_once"),
+        keeping_result(key, select(_count_of(keyed)).subquery("counted"), f"{label}_once"),
     )
 
 

@@ -95,9 +95,10 @@ def is_claimed(key: CTE) -> ColumnElement[bool]:
 
 
 def keeping_result(key: CTE, result: FromClause, label: str) -> Statement:
-    """A statement that returns the one row of `result` and keeps it with the key, or returns nothing without the key.
+    """A statement that keeps the one row of `result` with the key as JSON, and returns that, or nothing without the key.
 
-    `result` must change nothing unless the key is claimed.
+    `result` must change nothing unless the key is claimed. Keeping it is the statement's last part, because Citus
+    sends what a part returns to one node for a change of rows, and to all nodes for a query without a table.
     """
     members: Iterable[ColumnElement[Any]] = itertools.chain.from_iterable(
         (literal_column(f"'{column.name}'"), column) for column in result.c
@@ -109,19 +110,17 @@ def keeping_result(key: CTE, result: FromClause, label: str) -> Statement:
     kept = row.on_conflict_do_update(
         index_elements=[idempotency_results.c.user_id, idempotency_results.c.key],
         set_={"result": row.excluded.result},
-    ).cte("kept_result")
-    # The user comes first: Citus makes the parts of a statement in this order.
-    return compile_statement(select(*result.c).where(is_claimed(key)).add_cte(known_user(), kept), label)
+    )
+    # The user comes first: Citus executes the parts of a statement in this order.
+    return compile_statement(kept.add_cte(known_user()).returning(idempotency_results.c.result), label)
 
 
 def _create_statement() -> Statement:
     key = claimed_key(TASK_ID)
     # The time of the key is that of the task, which is told again from the key.
     row = select(*(cast(value, value.type) for value in NEW.values()), key.c.created_at, key.c.created_at)
-    columns = [*NEW, "created_at", "updated_at"]
-    created = insert(tasks).from_select(columns, row).returning(*VISIBLE).cte("created")
-    # The user comes first: Citus makes the parts of a statement in this order.
-    return compile_statement(select(created).add_cte(known_user()), "create_task_once")
+    created = insert(tasks).from_select([*NEW, "created_at", "updated_at"], row)
+    return compile_statement(created.add_cte(known_user()).returning(*VISIBLE), "create_task_once")
 
 
 _CREATE: Final = _create_statement()
@@ -166,7 +165,7 @@ async def count_once(
     """
     row = await _claim(database, statement, request, parameters, bulk=True)
     if row is not None:
-        return row["count"], False
+        return row["result"]["count"], False
     first = await _first(database, request, parameters["user_id"])
     if first is None:
         raise KeyInUse
@@ -202,20 +201,21 @@ async def restore_once(database: Database, owner: Owner, task_id: str, key: str)
     request = KeyedRequest(key, fingerprint("restore", task_id.lower()))
     restored = await _claim(database, _RESTORE, request, {**owner.parameters(), "id": task_id})
     if restored is not None:
-        return restored, False
+        return _kept_task(restored["result"]), False
     first = await _first(database, request, owner.id)
     # A key without a result claimed a task that another statement deleted permanently at that moment.
     if first is None or first["result"] is None:
         raise TaskNotFound
-    return {**first["result"], **_moments(first["result"])}, True
+    return _kept_task(first["result"]), True
 
 
-def _moments(task: Row) -> Row:
-    """The timestamps of a task that was kept as JSON, in the form that rows have."""
-    return {
+def _kept_task(task: Row) -> Row:
+    """A task that was kept as JSON, with its timestamps in the form that rows have."""
+    moments = {
         name: datetime.fromisoformat(task[name]).astimezone(UTC).replace(tzinfo=None)
         for name in ("created_at", "updated_at")
     }
+    return {**task, **moments}
 
 
 async def _claim(

@@ -136,15 +136,17 @@ async def _pages(url: str, reader: psycopg.Connection[Any]) -> list[Sample]:
     await tasks.page(access, "", tasks.PageRequest("all", "created", 1))
     backend = "SELECT pid FROM pg_stat_activity WHERE application_name = 'tasks-api' AND pid <> pg_backend_pid()"
     ((pid,),) = reader.execute(backend).fetchall()
+    # The clock of a process on Linux (clock_getcpuclockid).
+    clock = (~pid << 3) | 2
     found: list[Sample] = []
     for count, user in _LARGE.items():
         for sort in ("created", "title", "updated"):
             for limit in (20, 1_000):
                 times = []
                 for _ in range(_PAGES):
-                    begun = cpu_seconds(pid) + time.process_time()
+                    begun = time.clock_gettime(clock) + time.process_time()
                     await tasks.page(access, user, tasks.PageRequest("all", sort, limit))
-                    times.append(cpu_seconds(pid) + time.process_time() - begun)
+                    times.append(time.clock_gettime(clock) + time.process_time() - begun)
                 found.append({"sort": sort, "limit": limit, "tasks": count, "ms": round(median(times) * 1e3, 3)})
     await access.close()
     return found
