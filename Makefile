@@ -8,12 +8,17 @@ OPERATION ?= get
 SECONDS ?= 10
 SAMPLE ?= 1
 PORT ?= 8000
+CITUS_TESTS = $(addprefix tests/,tasks/test_tasks.py tasks/test_trash.py tasks/test_bulk.py tasks/test_concurrency.py \
+  idempotency/test_create.py idempotency/test_concurrency.py idempotency/test_operations.py users/test_delete_user.py \
+  import_export/test_import.py import_export/test_round_trip.py)
+CITUS_WHOLE = $(addprefix tests/,tasks users import_export idempotency auth/test_isolation.py hostile/test_isolation.py \
+  contract/test_fuzz.py database/test_purge.py)
 PARALLEL = $(BIN)/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
 SECRETS = BETTER_AUTH_SECRET DATABASE_PASSWORD GRAFANA_PASSWORD METRICS_TOKEN POSTGRES_PASSWORD REDIS_PASSWORD
 SWAGGER_UI = LICENSE NOTICE favicon-32x32.png swagger-ui.css swagger-ui-bundle.js swagger-ui-bundle.js.LICENSE.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help install run env test test-fast docs coverage torture scale-demo fuzz fuzz-stock lint lint-workflows types lint-contract breaking check-generators client client-test mock demo web web-test audit image-test space check release bench bench-all bench-database bench-report bench-check profile lock swagger-ui clean
+.PHONY: help install run env test test-fast docs coverage citus-test torture scale-demo fuzz fuzz-stock lint lint-workflows types lint-contract breaking check-generators client client-test mock demo web web-test audit image-test space check release bench bench-all bench-database bench-report bench-check profile lock swagger-ui clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +39,9 @@ test: .venv/dev openapi/convert/node_modules ## Run the tests with a PostgreSQL 
 test-fast: .venv/dev ## Run what is worth running at every save: document, handlers and statements, in less than a minute
 	$(PARALLEL) -m "not slow" $(addprefix tests/,auth contract http idempotency layout tasks users \
 	  database/test_constraints.py database/test_query_plans.py)
+
+citus-test: .venv/dev ## Run tests of behaviour on three nodes with Citus, if it is installed; WHOLE=1 runs all of them
+	$(PARALLEL) --citus --sample $(SAMPLE) -m "not slow" $(if $(WHOLE),$(CITUS_WHOLE),$(CITUS_TESTS))
 
 torture: .venv/dev openapi/convert/node_modules ## Run all tests with faults and hostile input; FIGURES=docs/reliability.md writes the table there
 	$(PARALLEL) --exhaustive --figures $(FIGURES)
@@ -112,7 +120,7 @@ audit: .venv/dev ## Check the code with bandit, and the locked dependencies for 
 	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive bench docs handlers openapi persistence server
 	$(BIN)/python -m tests.ci.audit
 
-check: lint lint-workflows types lint-contract breaking check-generators client-test web-test audit fuzz bench-check image-test torture test ## Do what CI does
+check: lint lint-workflows types lint-contract breaking check-generators client-test web-test audit fuzz bench-check image-test torture test citus-test ## Do what CI does
 
 bench: .venv/bench bench/peers/fastify/node_modules ## Compare the service with its peers and the baselines, in ROUNDS rounds (needs h2load)
 	$(BIN)/python -m bench measure comparison --rounds $(ROUNDS)

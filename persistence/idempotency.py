@@ -95,7 +95,7 @@ def is_claimed(key: CTE) -> ColumnElement[bool]:
 
 
 def keeping_result(key: CTE, result: FromClause, label: str) -> Statement:
-    """A statement that keeps the one row of `result` with the key as JSON, and returns that, or nothing without the key.
+    """A statement that keeps the one row of `result` with the key as JSON, and returns that; nothing without the key.
 
     `result` must change nothing unless the key is claimed. Keeping it is the statement's last part, because Citus
     sends what a part returns to one node for a change of rows, and to all nodes for a query without a table.

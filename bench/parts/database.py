@@ -11,6 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import psycopg
+from uuid_utils.compat import uuid7
 
 from bench.load import Sample
 from bench.parts import Options
@@ -112,7 +113,7 @@ def _block(
         cursor = psycopg.RawCursor(connection)
         before, cpu = reader.execute(_COUNTERS).fetchone() or (), cpu_seconds(connection.info.backend_pid)
         for user, task in chosen:
-            new = tasks.uuid7() if statement.label == "create_task" else task
+            new = uuid7() if statement.label == "create_task" else task
             values = {**given, "new_title": f"Changed {task}", "user_id": user, "id": new}
             cursor.execute(statement.text, statement.values(values))
         cpu = cpu_seconds(connection.info.backend_pid) - cpu

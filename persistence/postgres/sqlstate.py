@@ -48,6 +48,9 @@ REPEATED_CODES: Final = {
     "40P01": "deadlock detected",
     # The user was deleted while a statement inserted a row of that user. The repeat inserts the user again.
     "23503": "foreign key violation",
+    # What a server says that did not expect its own state: a table changed under the statement, or, with Citus, the
+    # nodes of a shard did.
+    "XX000": "internal error",
 }
 
 
