@@ -23,8 +23,8 @@ def session(title: str) -> dict[str, str]:
 
 
 def masked(output: str) -> str:
-    """Return the output without the parts that differ from run to run."""
-    output = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<moment>", output)
+    """Return the output without the parts that differ from run to run, and as a terminal shows it."""
+    output = re.sub(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "<moment>", output.replace("\r\n", "\n"))
     return re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<id>", output)
 
 

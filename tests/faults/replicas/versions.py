@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 from persistence import migrations
+from tests.support.document import AUTHORED, DOCUMENT
 from tests.support.service import ROOT
 
 _PACKAGES = ("handlers", "openapi", "persistence", "server")
@@ -56,11 +57,8 @@ def _release(directory: Path, version: str, column: str, steps: list[tuple[str, 
         shutil.copytree(
             ROOT / package, directory / package, ignore=shutil.ignore_patterns("node_modules", "__pycache__")
         )
-    document = ROOT / "openapi" / "openapi.yaml"
-    _write(
-        directory / "openapi/openapi.yaml",
-        document.read_text().replace("  version: 0.1.0\n", f"  version: {version}\n", 1),
-    )
+    authored = f"  version: {DOCUMENT['info']['version']}\n"
+    _write(directory / "openapi/openapi.yaml", AUTHORED.read_text().replace(authored, f"  version: {version}\n", 1))
     schema = directory / "persistence/schema.py"
     _write(schema, schema.read_text().replace(_COLUMN, _COLUMN + column, 1))
     # The service keeps the column to itself, so that the contract stays as it is.
