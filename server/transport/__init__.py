@@ -1,1 +1,1 @@
-"""The transport: message framing, and limits on connections."""
+"""The transport: message framing, the writing of responses, and limits on connections."""
