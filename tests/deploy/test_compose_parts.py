@@ -280,7 +280,7 @@ def test_the_proxy_leaves_out_a_replica_that_ends(migrated: Parts, tmp_path: Pat
                 stack.enter_context(running_service(tmp_path / name, ready=True, output=None, **environment))
             )
         port, text = haproxy_configuration([replica.url.removeprefix("http://") for replica in replicas])
-        stack.enter_context(haproxy(tmp_path, text))
+        stack.enter_context(haproxy(tmp_path, port, text))
         bearer = replicas[0].as_user("ada").headers["authorization"]
         client = stack.enter_context(httpx2.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False))
 

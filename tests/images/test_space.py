@@ -65,7 +65,7 @@ frontend outside
 backend space
     server space {space[0].url.removeprefix("http://")}
 """
-    with haproxy(tmp_path_factory.mktemp("proxy"), configuration):
+    with haproxy(tmp_path_factory.mktemp("proxy"), port, configuration):
         yield f"http://127.0.0.1:{port}"
 
 

@@ -78,7 +78,7 @@ def sites(service: Service, database_url: str, tmp_path_factory: pytest.TempPath
             "other_address": service.url.removeprefix("http://"),
         }
         configuration = PROXY.format(port=port, directory=directory, space=SPACE, other=OTHER, **addresses)
-        with haproxy(directory, configuration):
+        with haproxy(directory, port, configuration):
             yield port
 
 
