@@ -5,10 +5,9 @@ import { Stack } from "./stack.ts";
 export { expect };
 
 const WIDE = { width: 1280, height: 800 };
-const LOOKS = [
-  ["light", WIDE],
-  ["dark", { width: 390, height: 844 }],
-] as const;
+const LOOKS = (["light", "dark"] as const).flatMap((scheme) =>
+  [{ width: 390, height: 844 }, WIDE].map((viewport) => [scheme, viewport] as const),
+);
 const SCREENSHOTS = new URL("../../../build/web-test/screenshots/", import.meta.url).pathname;
 
 /** What a browser itself logs about a request that was refused, or that got no response. */
@@ -77,7 +76,7 @@ export class Person {
   }
 
   /**
-   * Check this state of the page with axe, light in a wide window and dark in a narrow one, and keep a screenshot of
+   * Check this state of the page with axe, light and dark, in a narrow window and in a wide one, and keep a screenshot of
    * each for people to look at.
    */
   async look(name: string): Promise<void> {
