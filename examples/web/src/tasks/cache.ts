@@ -42,6 +42,13 @@ function changeLists(cache: QueryClient, change: (list: List, status: TaskStatus
   for (const [key, list] of cache.getQueriesData<List>({ queryKey: [LISTS] })) {
     if (list) cache.setQueryData(key, change(list, key[1] as TaskStatus, key[2] as TaskSort));
   }
+  if (cache.isFetching({ queryKey: [LISTS] }) > 0) void fetchAgain(cache);
+}
+
+/** Replace the requests under way, because their lists may be from before the change. */
+async function fetchAgain(cache: QueryClient): Promise<void> {
+  await cache.cancelQueries({ queryKey: [LISTS] });
+  await cache.invalidateQueries({ queryKey: [LISTS] });
 }
 
 function belongs(task: Task, status: TaskStatus): boolean {
