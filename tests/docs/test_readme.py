@@ -9,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from docs.generate import PAGES
+from persistence import migrations
 from server.cli import main
 from server.settings import Settings
 from tests.docs.first_session import FENCED, assert_first_session
@@ -30,6 +31,10 @@ def test_the_first_session_prints_what_the_readme_shows(tmp_path: Path) -> None:
     """The service runs as `make run` leaves it: no database and no secret given, `.venv` in its directory."""
     with running_service(tmp_path, BETTER_AUTH_SECRET="") as service:
         assert_first_session(service.url, tmp_path)
+
+
+def test_the_shown_start_names_the_newest_revision() -> None:
+    assert f"revision='{migrations.head()}'" in (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize("path", PAGES)
