@@ -79,7 +79,8 @@ def create_app(settings: Settings | None = None, *, address: Address = database_
     verifier = token_verifier(settings)
     limits = rate_limits(settings)
     access_log.counts = settings.metrics_enabled
-    routes = {item["operationId"]: path for path, _, item in operations(document)}
+    # The resolver refuses an operation without one.
+    routes = {item["operationId"]: path for path, _, item in operations(document) if "operationId" in item}
     access_log.tracer = tracer = _tracer(routes, document["info"]["version"])
     metrics.describe_build(document["info"]["version"], routes)
     state = ProcessState(database)
