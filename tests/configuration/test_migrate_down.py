@@ -42,6 +42,7 @@ def test_it_needs_a_yes_where_nobody_can_be_asked(tasks_api: RunCommand, databas
     assert revision(database) is None
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize(("answer", "status", "is_left"), [(b"n\n", 1, True), (b"\n", 1, True), (b"y\n", 0, False)])
 def test_it_asks_at_a_terminal(answer: bytes, status: int, is_left: bool, database: str, tmp_path: Path) -> None:  # noqa: FBT001
     terminal, its_input = os.openpty()
@@ -82,6 +83,7 @@ def test_it_refuses_while_the_service_runs(tasks_api: RunCommand, database: str,
             admin.execute("DROP ROLE migrator")
 
 
+@pytest.mark.exhaustive(0)
 @pytest.mark.slow
 def test_it_sees_a_service_behind_a_pooler(tasks_api: RunCommand, cluster: Postgres, tmp_path: Path) -> None:
     cluster.start()
@@ -115,6 +117,7 @@ def alembic(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
     )
 
 
+@pytest.mark.exhaustive(0)
 def test_alembic_works_in_a_checkout(database_url: str) -> None:
     with fresh_database(database_url) as url:
         assert alembic("current", DATABASE_URL=url).stdout == ""

@@ -51,6 +51,7 @@ def status(port: int, host: str = "127.0.0.1") -> int:
         return client.get(f"http://{host}:{port}/health").status_code
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_running_is_said_when_it_can_answer(workers: str, database_url: str, tmp_path: Path) -> None:
@@ -105,6 +106,7 @@ def test_the_start_shows_no_secret_of_an_address(tmp_path: Path) -> None:
     assert [secret for secret in ("its-password", "its-key", "reader") if secret in text] == []
 
 
+@pytest.mark.exhaustive(0)
 @pytest.mark.slow
 def test_a_changed_file_restarts_the_service(tmp_path: Path) -> None:
     """In a copy of the code, with an embedded database that the restart leaves alone."""

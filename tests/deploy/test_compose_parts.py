@@ -27,7 +27,7 @@ from tests.support.servers.postgres import Postgres
 from tests.support.service import METRICS_TOKEN, ROOT, SECRET, Service, free_port, running_service
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.exhaustive(2)]
 
 FOLDER = ROOT / "deploy" / "compose"
 VALUES = {name: f"{name.lower()}-of-the-tests" for name in required()}

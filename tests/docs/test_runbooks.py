@@ -25,6 +25,7 @@ def section(title: str) -> str:
     return re.split(r"\n#+ ", TEXT.split(f"# {title}\n")[1])[0]
 
 
+@pytest.mark.exhaustive(0)
 @pytest.mark.slow
 def test_the_drill_restores_what_was_backed_up(database_url: str, tmp_path: Path) -> None:
     (commands,) = blocks(section("Drill"), "sh")
@@ -88,6 +89,7 @@ def database(cluster: Postgres) -> Iterator[str]:
             owner.execute("DROP ROLE IF EXISTS tasks_2, tasks")
 
 
+@pytest.mark.exhaustive(0)
 @pytest.mark.slow
 def test_the_password_of_the_database_is_rotated(database: str, tmp_path: Path) -> None:
     """Both roles serve at the same time; afterwards only the second one can log in."""

@@ -143,6 +143,7 @@ def send_create(client: httpx2.Client, url: str, name: str) -> httpx2.Response:
     return client.post(f"{url}/api/tasks", json={"title": name}, headers={FIELD: name})
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.slow
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
 def test_a_failure_never_parts_a_task_from_its_key(failure: Failure, database_url: str, tmp_path: Path) -> None:

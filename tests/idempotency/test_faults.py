@@ -30,6 +30,7 @@ def assert_each_import_was_made_once(connection: Connection, keys: set[str]) -> 
     assert sorted(kept) == [(key, str(RECORDS)) for key in sorted(keys)]
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.slow
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
 def test_a_failure_never_repeats_an_import(failure: Failure, database_url: str, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from tests.support.servers.prometheus import Prometheus, scraping
 from tests.support.service import Service, running_service
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.exhaustive(2)]
 
 
 @pytest.fixture(scope="module")

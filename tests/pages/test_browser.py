@@ -89,6 +89,7 @@ def brightness(browser: Chrome, selector: str, what: str) -> int:
     return found
 
 
+@pytest.mark.exhaustive(4)
 @pytest.mark.parametrize(("width", "height"), SIZES)
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_is_legible_in_light_and_in_dark(
@@ -110,6 +111,7 @@ def test_a_page_is_legible_in_light_and_in_dark(
     prefer(browser, "light")
 
 
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize(("width", "height"), SIZES)
 def test_an_open_operation_is_not_wider_than_the_screen(
     service: Service, browser: Chrome, width: int, height: int

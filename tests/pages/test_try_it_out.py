@@ -2,6 +2,7 @@
 
 from functools import partial
 
+import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
@@ -29,6 +30,7 @@ def test_no_optional_header_field_has_an_example() -> None:
     assert [one["name"] for one in headers if {"example", "examples"} & (one.keys() | one["schema"].keys())] == []
 
 
+@pytest.mark.exhaustive(0)
 def test_a_second_creation_is_another_task(service: Service, browser: Chrome, new_user: NewUser) -> None:
     subject = new_user("creator")
     open_reference(browser, service)
@@ -47,6 +49,7 @@ def test_user_id_starts_as_the_subject_of_the_token(service: Service, browser: C
         assert user_id(browser, f"#operations-{name}").get_attribute("value") == "first \N{SNOWMAN}"
 
 
+@pytest.mark.exhaustive(0)
 def test_user_id_follows_the_token_that_is_entered(service: Service, browser: Chrome) -> None:
     """In operations that are open, were open before, or are opened later; but not over text that was typed."""
     open_reference(browser, service)
@@ -69,6 +72,7 @@ def test_user_id_follows_the_token_that_is_entered(service: Service, browser: Ch
         assert user_id(browser, selector).get_attribute("value") == "second"
 
 
+@pytest.mark.exhaustive(0)
 def test_a_token_is_still_there_after_a_reload(service: Service, browser: Chrome) -> None:
     open_reference(browser, service)
     authorize_as_demo(browser)

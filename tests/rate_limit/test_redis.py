@@ -158,11 +158,16 @@ def test_a_service_that_starts_before_its_redis_finds_it(
 
 def test_a_redis_that_refuses_to_count_is_away(redis: RedisServer, database_url: str, tmp_path: Path) -> None:
     """It answers a PING all the same."""
+
+    def is_away() -> bool:
+        """A request notices it, unless a slow start had the service count by itself until this moment."""
+        assert service.as_user("ada").get("/api/tasks").status_code in (200, 429)
+        return metric(service, "rate_limit_redis_down") == 1
+
     with sharing(database_url, tmp_path / "one", redis.url, "30/minute") as service:
         assert service.as_user("ada").get("/api/tasks").status_code == 200
         redis.ask("CONFIG SET maxmemory 1")
-        assert service.as_user("ada").get("/api/tasks").status_code == 200
-        assert metric(service, "rate_limit_redis_down") == 1
+        until(is_away)
         redis.ask("CONFIG SET maxmemory 0")
         until(lambda: metric(service, "rate_limit_redis_down") == 0)
 

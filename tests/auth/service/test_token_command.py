@@ -41,7 +41,7 @@ SETTINGS = [
 ]
 
 
-@pytest.mark.exhaustive(2)
+@pytest.mark.exhaustive(1)
 @pytest.mark.parametrize("settings", SETTINGS)
 @pytest.mark.slow
 def test_the_service_of_the_directory_accepts_it(database_url: str, tmp_path: Path, settings: dict[str, str]) -> None:
