@@ -12,7 +12,7 @@ export default defineConfig({
   reporter: [["list"], ["html", { outputFolder: "../../build/web-test/report", open: "never" }]],
   forbidOnly: Boolean(process.env.CI),
   workers: 2,
-  timeout: 60_000,
+  timeout: 120_000,
   expect: { timeout: 10_000 },
   use: {
     browserName: "chromium",
