@@ -8,8 +8,7 @@ import pytest
 
 from persistence import migrations
 from persistence.admin import backup
-from persistence.postgres.database import Database
-from persistence.retention import Purged, purge
+from tests.database.purges import purges
 from tests.support.servers.citus import execute
 from tests.support.types import Connection
 
@@ -34,19 +33,8 @@ def filled(coordinator: Connection) -> Connection:
     return coordinator
 
 
-async def _purges(url: str, count: int) -> list[Purged]:
-    databases = [Database(size=1) for _ in range(count)]
-    for database in databases:
-        await database.open(url)
-    try:
-        return await asyncio.gather(*(purge(database, retention_days=30) for database in databases))
-    finally:
-        for database in databases:
-            await database.close()
-
-
 def test_purges_at_once_share_the_work_of_all_nodes(distributed: str, filled: Connection) -> None:
-    done = asyncio.run(_purges(distributed, 3))
+    done = asyncio.run(purges(distributed, 3))
     assert (sum(one.tasks for one in done), sum(one.keys for one in done)) == (len(_USERS), len(_USERS))
     assert filled.execute("SELECT count(*), count(deleted_at) FROM tasks").fetchone() == (len(_USERS), 0)
     assert filled.execute("SELECT count(*) FROM idempotency_keys").fetchone() == (0,)

@@ -14,8 +14,8 @@ import psycopg
 import pytest
 
 from persistence import migrations
-from persistence.postgres.database import Database
-from persistence.retention import Purged, purge
+from persistence.retention import Purged
+from tests.database.purges import purges
 from tests.database.rows import insert_tasks
 from tests.support.api import both_apis, delete, listed
 from tests.support.concurrency import at_once
@@ -87,18 +87,6 @@ def test_a_purge_without_retention_empties_the_trash(fresh: tuple[str, Connectio
     insert_tasks(connection, "ada", 2, trashed_days=0)
     assert "Removed 2 tasks" in purge_by_hand(url, directory, TRASH_RETENTION_DAYS="0")
     assert remaining(connection) == (2, 0, 0)
-
-
-async def purges(url: str, count: int) -> list[Purged]:
-    """As many of the service's processes as may run, each with its own connections."""
-    databases = [Database(size=1) for _ in range(count)]
-    for database in databases:
-        await database.open(url)
-    try:
-        return await asyncio.gather(*(purge(database, retention_days=30) for database in databases))
-    finally:
-        for database in databases:
-            await database.close()
 
 
 def test_purges_at_once_share_the_work(fresh: tuple[str, Connection, Path]) -> None:

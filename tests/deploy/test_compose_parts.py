@@ -6,7 +6,6 @@ Each is the real program with the configuration of the file; host names and port
 import contextlib
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -21,9 +20,10 @@ import pytest
 from persistence.admin.postgres_programs import program_directories
 from tests.deploy.compose import Mappings, compose, required
 from tests.operations.command import RunCommand
-from tests.support.servers.haproxy import haproxy, haproxy_program
+from tests.support.servers.haproxy import haproxy
 from tests.support.servers.pgbouncer import configured_pgbouncer
 from tests.support.servers.postgres import Postgres
+from tests.support.servers.programs import needed
 from tests.support.service import METRICS_TOKEN, ROOT, SECRET, Service, free_port, running_service
 from tests.support.waiting import until
 
@@ -35,15 +35,6 @@ VALUES |= {"BETTER_AUTH_SECRET": SECRET, "METRICS_TOKEN": METRICS_TOKEN}
 FILE = compose(VALUES)
 SERVICES: Mappings = FILE["services"]
 CONFIGS: Mappings = FILE["configs"]
-
-
-def needed(program: str) -> str:
-    found = shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin")
-    if found is None:
-        if "CI" in os.environ:
-            pytest.fail(f"{program} is not installed")
-        pytest.skip(f"{program} is not installed")
-    return found
 
 
 class Parts(NamedTuple):
@@ -261,7 +252,7 @@ def haproxy_configuration(servers: list[str]) -> tuple[int, str]:
 
 
 def test_haproxy_understands_its_configuration(tmp_path: Path) -> None:
-    program = haproxy_program()
+    program = needed("haproxy")
     checked = subprocess.run([program, "-c", "-f", FOLDER / "haproxy.cfg"], capture_output=True, check=False)  # noqa: S603
     assert (checked.returncode, checked.stderr.decode()) == (0, "")
     broken = tmp_path / "haproxy.cfg"

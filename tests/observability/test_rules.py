@@ -12,7 +12,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.observability.rules import DASHBOARD, FOLDER, RULES, expressions, metrics_of
-from tests.support.servers.prometheus import needed
+from tests.support.servers.programs import needed
 from tests.support.service import ROOT, Service, running_service
 
 WITH_REDIS: dict[str, Any] = {"RATE_LIMIT": "100000/minute", "REDIS_URL": "redis://127.0.0.1:1/0"}

@@ -1,17 +1,13 @@
 """PgBouncer on a port of the loopback interface, in front of a PostgreSQL."""
 
 import contextlib
-import os
-import shutil
-import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-import pytest
-
 from persistence.admin.postgres_programs import give, process_options, server_user
+from tests.support.servers.programs import listens, needed
 from tests.support.service import free_port
 from tests.support.waiting import until
 
@@ -47,12 +43,7 @@ def configured_pgbouncer(directory: Path, port: int, ini: str, files: Mapping[st
 
     `files` are written to `directory`, which is `/proc/self/cwd` for it.
     """
-    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
-    if program is None:
-        reason = "pgbouncer is not installed"
-        if "CI" in os.environ:
-            pytest.fail(reason)
-        pytest.skip(reason)
+    program = needed("pgbouncer")
     directory.mkdir()
     user = server_user(directory)
     for name, content in {"pgbouncer.ini": ini.encode(), **files}.items():
@@ -65,13 +56,8 @@ def configured_pgbouncer(directory: Path, port: int, ini: str, files: Mapping[st
         **process_options(directory, user),
     )
     try:
-        until(lambda: _listens(port))
+        until(lambda: listens(port))
         yield
     finally:
         process.terminate()
         process.wait(10)
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -1,32 +1,19 @@
 """A real Prometheus, with the configuration of deploy/observability."""
 
 import contextlib
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx2
-import pytest
 import yaml
 
+from tests.support.servers.programs import needed
 from tests.support.service import METRICS_TOKEN, ROOT, Service, free_port
 from tests.support.waiting import until
 
 FOLDER = ROOT / "deploy" / "observability"
-
-
-def needed(program: str) -> str:
-    """The path of `prometheus` or `promtool`. Without them the test is skipped, or fails in CI."""
-    found = shutil.which(program)
-    if found is None:
-        reason = f"it needs {program} (Debian: prometheus)"
-        if "CI" in os.environ:
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found
 
 
 class Prometheus:
