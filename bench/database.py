@@ -11,8 +11,8 @@ import psycopg
 from psycopg.sql import SQL, Literal
 
 from bench.operations import DEFAULT_TASKS, OPERATIONS, READINESS_USER, USER_BITS, USERS, task_id, user_id
-from persistence import migrations
 from persistence.admin.embedded import embedded_server
+from persistence.migrations import runner
 
 _CROWD = 1000  # the number of the first user to whom no requests are sent
 _PREPARE = r"""
@@ -49,7 +49,7 @@ class BenchmarkDatabase:
         """Apply the migrations and fill the tables of the database at `url`."""
         self.url = url
         self._connection = connection
-        migrations.upgrade(url)
+        runner.upgrade(url)
         file = self._connection.execute("SELECT pg_read_file('postmaster.pid')").fetchone()
         self.pid = int(str(file and file[0]).splitlines()[0])
         for statement in _PREPARE.split(";"):

@@ -8,6 +8,7 @@ PersistenceError
 ├── InvalidCursor
 ├── DatabaseUnavailable
 │   └── Locked
+├── MigrationError
 ├── BackupError
 ├── DistributionError
 └── EmbeddedServerError
@@ -48,6 +49,10 @@ class DatabaseNotReady(DatabaseUnavailable):
 
 class Locked(DatabaseUnavailable):
     """Another transaction held a lock for longer than the statement's `lock_timeout`."""
+
+
+class MigrationError(PersistenceError):
+    """The migrations could not be applied. Nothing has changed. The message is for the operator."""
 
 
 class BackupError(PersistenceError):

@@ -7,7 +7,7 @@ from sqlalchemy import Integer, Select, Text, column, func, literal_column, sele
 from sqlalchemy.sql.selectable import NamedFromClause
 
 from persistence.errors import DatabaseNotReady, DatabaseUnavailable
-from persistence.migrations import is_older
+from persistence.migrations import head, is_older
 from persistence.postgres.database import Database
 from persistence.postgres.statement import Statement, compile_statement
 from persistence.schema import metadata
@@ -69,6 +69,15 @@ async def check(database: Database) -> None:
         raise DatabaseNotReady("the database does not answer in time") from error
     except DatabaseUnavailable as error:
         raise DatabaseNotReady(str(error)) from error
+
+
+async def is_current(database: Database) -> bool:
+    """True if the schema has the newest revision. False also where the database does not tell within a second."""
+    try:
+        async with asyncio.timeout(_SECONDS):
+            return head() in [row["revision"] for row in await database.fetch_all(_REVISIONS, {})]
+    except (TimeoutError, DatabaseUnavailable):
+        return False
 
 
 async def _check(database: Database) -> None:

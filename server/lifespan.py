@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import structlog
 from starlette.types import ASGIApp
 
-from persistence import migrations
+from persistence import migrations, readiness
 from persistence.admin.embedded import embedded_server
-from persistence.errors import DatabaseUnavailable, EmbeddedServerError
+from persistence.errors import DatabaseUnavailable, EmbeddedServerError, MigrationError
 from persistence.postgres.database import Database, measure_database
 from persistence.retention import purge
 from server.auth.tokens import TokenVerifier
@@ -77,7 +77,9 @@ async def lifespan(settings: Settings, resources: Resources, address: Address, _
         if settings.metrics_enabled:
             resources.lag.start()
             resources.state.start()
-        migrating = asyncio.create_task(_migrate(settings, url)) if settings.migrate_on_start else None
+        migrating = None
+        if settings.migrate_on_start:
+            migrating = asyncio.create_task(_migrate(resources.database, settings, url))
         purging = asyncio.create_task(_purge(resources.database, settings.trash_retention_days))
         trimming = asyncio.create_task(trim_memory())
         try:
@@ -131,19 +133,25 @@ async def _purge(database: Database, retention_days: int) -> None:
         metrics.count_statements(statements.attempts)
 
 
-async def _migrate(settings: Settings, url: str) -> None:
+async def _migrate(database: Database, settings: Settings, url: str) -> None:
     """Apply the migrations as soon as the database can be reached. Until then requests get a 503."""
     if settings.migrations_database_url is not None:
         url = settings.migrations_database_url.get_secret_value()
     metrics.MIGRATIONS_PENDING.set(1)
-    while True:
+    current = await readiness.is_current(database)
+    while not current:
         try:
-            await asyncio.to_thread(migrations.upgrade, url)
-        except migrations.MigrationError as error:
+            await asyncio.to_thread(_upgrade, url)
+            current = True
+        except MigrationError as error:
             metrics.MIGRATION_FAILURES.inc()
             _log.warning("migrations.postponed", reason=str(error), again_in_seconds=_MIGRATION_RETRY_SECONDS)
-        else:
-            metrics.MIGRATIONS_PENDING.set(0)
-            _log.info("migrations.applied", revision=migrations.head())
-            return
-        await asyncio.sleep(_MIGRATION_RETRY_SECONDS)
+            await asyncio.sleep(_MIGRATION_RETRY_SECONDS)
+    metrics.MIGRATIONS_PENDING.set(0)
+    _log.info("migrations.applied", revision=migrations.head())
+
+
+def _upgrade(url: str) -> None:
+    from persistence.migrations import runner  # noqa: PLC0415  Alembic is a tenth of the time and memory of a start
+
+    runner.upgrade(url)

@@ -19,6 +19,7 @@ from bench.processes import cpu_seconds
 from bench.results import Part
 from persistence import migrations, tasks
 from persistence.admin.embedded import embedded_server
+from persistence.migrations import runner
 from persistence.postgres.database import Database
 from persistence.postgres.statement import Statement
 from persistence.users import Owner
@@ -72,8 +73,8 @@ def database(options: Options) -> Part:
 @contextlib.contextmanager
 def _filled(revision: str) -> Iterator[tuple[str, psycopg.Connection[Any]]]:
     with tempfile.TemporaryDirectory() as directory, embedded_server(Path(directory, "postgres")) as url:
-        with migrations.exclusive(url) as migrating:
-            migrations.move(migrating, migrations.head() if revision == "head" else revision)
+        with runner.exclusive(url) as migrating:
+            runner.move(migrating, migrations.head() if revision == "head" else revision)
         with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
             for setting in _SETTINGS:
                 connection.execute(f"ALTER SYSTEM SET {setting}".encode())

@@ -25,6 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from persistence import migrations
 from persistence.admin import pg_tools
 from persistence.errors import BackupError
+from persistence.migrations import runner
 from persistence.schema import metadata
 
 TABLES: Final = tuple(table.name for table in metadata.sorted_tables)
@@ -124,17 +125,17 @@ def restore(url: str, file: Path, *, replace: bool = False) -> Manifest:
     with _explained(), file.open("rb") as archive:
         manifest = _read(archive, file)
         program, _ = pg_tools.oldest_program("pg_restore", manifest.postgresql)
-        with migrations.exclusive(url) as connection:
+        with runner.exclusive(url) as connection:
             driver = connection.connection.driver_connection
             assert isinstance(driver, psycopg.Connection)  # nosec B101  # noqa: S101  the class that SQLAlchemy connects with
             _set(driver, _TEXT_SETTINGS | _TIMEOUTS_OFF)
-            _clear(driver, migrations.current(connection), replace=replace)
-            migrations.move(connection, manifest.revision)
+            _clear(driver, runner.current(connection), replace=replace)
+            runner.move(connection, manifest.revision)
             for table in _qualified_names(driver, TABLES):
                 _load(driver, program, archive, table)
             if _contents(driver) != manifest.tables:
                 raise BackupError(f"{file} does not restore to what its manifest says")
-            migrations.move(connection, migrations.head())
+            runner.move(connection, migrations.head())
             driver.execute(_naming("ANALYZE {}", _qualified_names(driver, TABLES)))
     return manifest
 
@@ -146,7 +147,7 @@ def _explained() -> Iterator[None]:
     except OSError as error:
         raise BackupError(": ".join(filter(None, (error.filename, error.strerror or str(error))))) from error
     except (psycopg.Error, SQLAlchemyError, CommandError) as error:
-        raise BackupError(migrations.reason(error)) from error
+        raise BackupError(runner.reason(error)) from error
 
 
 # The contents of the database.

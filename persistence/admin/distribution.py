@@ -13,8 +13,8 @@ from sqlalchemy import ForeignKeyConstraint
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import AddConstraint
 
-from persistence import migrations
 from persistence.errors import DistributionError
+from persistence.migrations import runner
 from persistence.schema import idempotency_keys, idempotency_results, metadata, tasks, users
 
 COLUMNS: Final = {
@@ -44,9 +44,9 @@ def distribute(url: str) -> list[str]:
 
     The service may run: rows are copied while it reads and writes. Meanwhile no foreign key is there, and some
     requests get a 503. What was interrupted goes on at the next call. Raises `DistributionError` and
-    `migrations.MigrationError`.
+    `MigrationError`.
     """
-    migrations.upgrade(url)
+    runner.upgrade(url)
     try:
         with _exclusive(url) as connection:
             _refuse_without_nodes(connection)
@@ -56,7 +56,7 @@ def distribute(url: str) -> list[str]:
             _reference(connection)
             _limit_waiting(connection)
     except psycopg.Error as error:
-        raise DistributionError(migrations.reason(error)) from error
+        raise DistributionError(runner.reason(error)) from error
     return missing
 
 
@@ -68,7 +68,7 @@ def _exclusive(url: str) -> Iterator[_Connection]:
     ) as connection:
         connection.execute("SET statement_timeout = 0")
         connection.execute(sql.SQL("SET lock_timeout = {}").format(_LOCK_TIMEOUT))
-        connection.execute("SELECT pg_advisory_lock(%s)", [migrations.LOCK])
+        connection.execute("SELECT pg_advisory_lock(%s)", [runner.LOCK])
         yield connection
 
 

@@ -2,8 +2,8 @@
 
 import psycopg
 
-from persistence import migrations
-from persistence.migrations import MigrationError
+from persistence.errors import MigrationError
+from persistence.migrations import runner
 
 _CONNECT_TIMEOUT = 10
 # Every role may see these columns of every session. A command of the operator, such as a backup, counts too.
@@ -23,4 +23,4 @@ def service_sessions(url: str) -> list[str]:
         with psycopg.connect(url, connect_timeout=_CONNECT_TIMEOUT, prepare_threshold=None) as connection:
             return [str(row[0]) for row in connection.execute(_SESSIONS)]
     except psycopg.Error as error:
-        raise MigrationError(migrations.reason(error)) from error
+        raise MigrationError(runner.reason(error)) from error

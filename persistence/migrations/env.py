@@ -6,7 +6,9 @@ from pkgutil import resolve_name
 from alembic import context
 from sqlalchemy import Connection, inspect
 
-from persistence.migrations import MigrationError, exclusive, known
+from persistence.errors import MigrationError
+from persistence.migrations import known
+from persistence.migrations.runner import exclusive
 from persistence.schema import metadata
 
 

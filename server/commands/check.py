@@ -11,6 +11,7 @@ import psycopg
 
 from persistence import migrations, readiness
 from persistence.errors import DatabaseUnavailable
+from persistence.migrations import runner
 from persistence.postgres.database import Database
 from server.auth.configuration import token_verifier
 from server.auth.jwks import KeySet
@@ -140,7 +141,7 @@ async def _version(url: str) -> str:
 
 
 def _unreachable(name: str, where: str, error: psycopg.Error) -> _Finding:
-    text = f"{where} cannot be reached ({migrations.reason(error)}): see {name}, and whether the database runs"
+    text = f"{where} cannot be reached ({runner.reason(error)}): see {name}, and whether the database runs"
     return _Finding("migrations" if name.startswith("MIGRATIONS") else "database", _State.ERROR, text)
 
 

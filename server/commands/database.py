@@ -12,6 +12,7 @@ from persistence import migrations
 from persistence.admin import backup, distribution
 from persistence.admin.sessions import service_sessions
 from persistence.errors import DatabaseUnavailable
+from persistence.migrations import runner
 from persistence.postgres.database import Database
 from persistence.retention import Purged
 from persistence.retention import purge as purge_database
@@ -34,11 +35,11 @@ def migrate(revision: str | None, *, yes: bool) -> None:
         configure_logging(level=settings.log_level, json=settings.is_production)
         with _direct_address(settings) as url:
             if revision is None:
-                migrations.upgrade(url)
+                runner.upgrade(url)
             else:
                 _refuse_while_in_use(url)
                 _ask(revision, yes=yes)
-                migrations.downgrade(url, revision)
+                runner.downgrade(url, revision)
     click.echo(f"The database is at revision {revision or migrations.head()}.")
 
 

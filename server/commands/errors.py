@@ -7,8 +7,7 @@ from collections.abc import Iterator
 
 import click
 
-from persistence.errors import BackupError, DistributionError
-from persistence.migrations import MigrationError
+from persistence.errors import BackupError, DistributionError, MigrationError
 from server.contract.document import ContractError
 from server.settings import SettingsError
 

@@ -1,5 +1,6 @@
-"""Content that does not change while the process runs: tagged and compressed once, at start."""
+"""Content that does not change while the process runs: tagged once, and compressed once for each coding."""
 
+import asyncio
 from typing import Final
 
 from starlette.types import Receive, Scope, Send
@@ -30,20 +31,31 @@ class StaticPage:
     """An ASGI application that answers with the same content, in the coding that the request prefers."""
 
     def __init__(self, content: bytes, media_type: str) -> None:
-        """`media_type` is that of the content, without a charset: text is UTF-8."""
-        tag, charset = entity_tag(content), "; charset=utf-8" if media_type.startswith("text/") else ""
-        shared: Headers = [(b"content-type", (media_type + charset).encode())]
-        compressed = {coding: compress(content) for coding, compress in THOROUGH.items()}
-        # An image, for example, is compressed already.
-        useful = {coding: one for coding, one in compressed.items() if len(one) < len(content)}
-        vary: Headers = [_CACHED, VARY] if useful else [_CACHED]
-        self._identity = _Representation(content, None, tag, vary, shared)
-        self._encoded = {coding: _Representation(one, coding, tag, vary, shared) for coding, one in useful.items()}
+        """`media_type` is that of the content, without a charset: text is UTF-8. An image is not compressed again."""
+        charset = "; charset=utf-8" if media_type.startswith("text/") else ""
+        self._content_type: Headers = [(b"content-type", (media_type + charset).encode())]
+        self._codings = {} if media_type.startswith("image/") else THOROUGH
+        self._tag = entity_tag(content)
+        self._vary: Headers = [_CACHED, VARY] if self._codings else [_CACHED]
+        self._identity = self._representation(content, None)
+        self._encoded: dict[str, _Representation] = {}
+
+    def _representation(self, content: bytes, coding: str | None) -> _Representation:
+        return _Representation(content, coding, self._tag, self._vary, self._content_type)
+
+    async def _choose(self, coding: str | None) -> _Representation:
+        """Return the content in this coding, which the first request for it makes. Others run meanwhile."""
+        if coding is None or coding not in self._codings:
+            return self._identity
+        if coding not in self._encoded:
+            content = await asyncio.to_thread(self._codings[coding], self._identity.content)
+            self._encoded[coding] = self._representation(content, coding)
+        return self._encoded[coding]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  the form of ASGI
         """Send the content, or 304 to a client that has it (RFC 9110, section 13.1.2)."""
         fields = current_request(scope).fields
-        found = self._encoded.get(choose(fields) or "", self._identity)
+        found = await self._choose(choose(fields))
         known = fields.get(b"if-none-match")
         if known is not None and is_listed(found.tag, known):
             await send({"type": "http.response.start", "status": 304, "headers": found.headers})

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from persistence import migrations
 from persistence.admin import backup
+from persistence.migrations import runner
 from tests.backup.commands import fill
 from tests.support.servers.postgres import Postgres, fresh_database
 
@@ -15,7 +15,7 @@ from tests.support.servers.postgres import Postgres, fresh_database
 def database(cluster: Postgres) -> Iterator[str]:
     cluster.start()
     with fresh_database(cluster.url()) as url:
-        migrations.upgrade(url)
+        runner.upgrade(url)
         yield url
 
 

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from persistence import migrations
+from persistence.migrations import runner
 from tests.backup.commands import (
     SECONDS,
     TITLES,
@@ -129,10 +130,10 @@ def test_a_backup_under_load_holds_every_acknowledged_task(database: str, other:
 
 @pytest.mark.parametrize("revision", [migrations.head(), "0001"], ids=["same revision", "older revision"])
 def test_a_service_under_load_survives_a_restore(database: str, other: str, tmp_path: Path, revision: str) -> None:
-    migrations.upgrade(other)
+    runner.upgrade(other)
     fill(other, 2000)
     if revision != migrations.head():
-        migrations.downgrade(other, revision)
+        runner.downgrade(other, revision)
     succeed("backup", "tasks.backup", cwd=tmp_path, DATABASE_URL=other)
     with running_service(tmp_path, DATABASE_URL=database) as service:
         load = Load(service)
@@ -152,13 +153,13 @@ def test_a_service_under_load_survives_a_restore(database: str, other: str, tmp_
 def test_a_backup_of_an_older_revision_is_brought_forward(database: str, other: str, tmp_path: Path) -> None:
     fill(database)
     kept = kept_rows(database)
-    migrations.downgrade(database, "0001")
+    runner.downgrade(database, "0001")
     succeed("backup", "tasks.backup", cwd=tmp_path, DATABASE_URL=database)
     said = succeed("restore", "tasks.backup", cwd=tmp_path, DATABASE_URL=other)
     assert said.endswith(f"is at revision {migrations.head()}.\n")
     assert kept_rows(other) == kept
     with fresh_database(database) as new:
-        migrations.upgrade(new)
+        runner.upgrade(new)
         assert relations(other) == relations(new)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import psycopg
 
-from persistence import migrations
 from persistence.admin.distribution import COLUMNS
+from persistence.migrations import runner
 from persistence.schema import metadata
 from tests.faults.load import Load
 from tests.support.figures import Figures
@@ -60,7 +60,7 @@ def test_tables_are_distributed_under_load(citus: Citus, figures: Figures, tmp_p
 def test_an_interrupted_distribution_goes_on(citus: Citus, tmp_path: Path) -> None:
     """It had distributed one table, and had removed the foreign keys. A user was deleted meanwhile."""
     url = citus.create_database("interrupted")
-    migrations.upgrade(url)
+    runner.upgrade(url)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("INSERT INTO users (id) VALUES ('ada'), ('bob')")
         for user in ("ada", "bob"):

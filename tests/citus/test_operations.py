@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from persistence import migrations
 from persistence.admin import backup
+from persistence.migrations import runner
 from tests.database.purges import purges
 from tests.support.servers.citus import execute
 from tests.support.types import Connection
@@ -61,8 +61,8 @@ def test_migrations_reach_every_shard(distributed: str, filled: Connection) -> N
         "$$SELECT count(*) FROM pg_index WHERE indrelid = '%s'::regclass$$)"
     )
     assert execute(distributed, of_shards) == [(True, "4")]
-    migrations.downgrade(distributed, "0004")
+    runner.downgrade(distributed, "0004")
     assert execute(distributed, of_shards) == [(True, "9")]
-    migrations.upgrade(distributed)
+    runner.upgrade(distributed)
     assert execute(distributed, of_shards) == [(True, "4")]
     assert filled.execute("SELECT count(*) FROM tasks").fetchone() == (2 * len(_USERS),)

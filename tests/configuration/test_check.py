@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from persistence import migrations
+from persistence.migrations import runner
 from tests.operations.command import RunCommand
 from tests.support.servers.issuer import running_issuer
 from tests.support.servers.postgres import fresh_database
@@ -26,7 +26,7 @@ def lines(result: Result) -> dict[str, str]:
 
 def test_all_is_well(tasks_api: RunCommand, database_url: str) -> None:
     with fresh_database(database_url) as url:
-        migrations.upgrade(url)
+        runner.upgrade(url)
         result = tasks_api("check", DATABASE_URL=url, ENVIRONMENT="production", METRICS_TOKEN="x" * 20)
     assert (result.exit_code, [line.split()[0] for line in result.stdout.splitlines()]) == (0, ["ok"] * 4)
     said = lines(result)

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from persistence import migrations
+from persistence.migrations import runner
 from tests.operations.command import RunCommand
 from tests.support.servers.pgbouncer import pgbouncer
 from tests.support.servers.postgres import Postgres, fresh_database
@@ -21,7 +22,7 @@ from tests.support.waiting import until
 @pytest.fixture
 def database(database_url: str) -> Iterator[str]:
     with fresh_database(database_url) as url:
-        migrations.upgrade(url)
+        runner.upgrade(url)
         yield url
 
 
@@ -88,7 +89,7 @@ def test_it_refuses_while_the_service_runs(tasks_api: RunCommand, database: str,
 def test_it_sees_a_service_behind_a_pooler(tasks_api: RunCommand, cluster: Postgres, tmp_path: Path) -> None:
     cluster.start()
     with fresh_database(cluster.url()) as direct, pgbouncer(tmp_path / "pooler", direct, cluster.port) as pooled:
-        migrations.upgrade(direct)
+        runner.upgrade(direct)
         arguments = ("migrate", "--down-to", "base", "--yes")
         urls: dict[str, Any] = {"DATABASE_URL": pooled, "MIGRATIONS_DATABASE_URL": direct}
         with running_service(tmp_path, **urls) as service:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from persistence import migrations
+from persistence.migrations import runner
 from tests.support.servers.postgres import fresh_database
 
 
@@ -17,5 +17,5 @@ def empty(database_url: str) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def migrated(database_url: str) -> Iterator[str]:
     with fresh_database(database_url) as url:
-        migrations.upgrade(url)
+        runner.upgrade(url)
         yield url

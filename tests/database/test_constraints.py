@@ -5,7 +5,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from persistence import migrations
+from persistence.migrations import runner
 from tests.support.service import running_service
 
 _TASK = {
@@ -74,7 +74,7 @@ def test_a_task_has_no_gaps(migrated: str, column: str) -> None:
 
 
 def test_the_first_and_the_last_readable_moment_can_be_read(empty: str, tmp_path: Path) -> None:
-    migrations.upgrade(empty)
+    runner.upgrade(empty)
     first, last = "0001-01-01 00:00:00+00", "9999-12-31 23:59:59.999999+00"
     with psycopg.connect(empty, autocommit=True) as connection:
         connection.execute("INSERT INTO users (id) VALUES ('ada')")

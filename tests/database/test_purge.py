@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from persistence import migrations
+from persistence.migrations import runner
 from persistence.retention import Purged
 from tests.database.purges import purges
 from tests.database.rows import insert_tasks
@@ -31,7 +31,7 @@ from tests.tasks.test_bulk import restoring_of
 def fresh(database_url: str, tmp_path: Path) -> Iterator[tuple[str, Connection, Path]]:
     """A separate database with the tables in it."""
     with fresh_database(database_url) as url, psycopg.connect(url, autocommit=True) as connection:
-        migrations.upgrade(url)
+        runner.upgrade(url)
         yield url, connection, tmp_path
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from persistence import cursor, migrations, tasks, users
+from persistence import cursor, tasks, users
+from persistence.migrations import runner
 from persistence.postgres.statement import Statement
 from tests.support.servers.postgres import fresh_database
 
@@ -17,7 +18,7 @@ from tests.support.servers.postgres import fresh_database
 def crowded(database_url: str) -> Iterator[psycopg.Connection[Any]]:
     """Five users with four thousand tasks each, half of them completed."""
     with fresh_database(database_url) as url:
-        migrations.upgrade(url)
+        runner.upgrade(url)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("INSERT INTO users (id) SELECT 'user-' || n FROM generate_series(1, 5) n")
             connection.execute(

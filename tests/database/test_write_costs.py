@@ -7,7 +7,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from persistence import migrations, tasks
+from persistence import tasks
+from persistence.migrations import runner
 from persistence.postgres.database import Database
 from persistence.users import Owner
 from tests.support.waiting import until
@@ -35,7 +36,7 @@ async def _changed(url: str, user: str, change: _Change) -> None:
 @pytest.mark.parametrize("change", _CHANGES.values(), ids=_CHANGES)
 def test_a_change_needs_no_new_index_entry(empty: str, change: _Change) -> None:
     """PostgreSQL counts it as a HOT update: no index has a column that changes, and the page has room."""
-    migrations.upgrade(empty)
+    runner.upgrade(empty)
     asyncio.run(_changed(empty, "ada", change))
     with psycopg.connect(empty, autocommit=True) as connection:
         counted = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'tasks'"
@@ -52,8 +53,8 @@ def test_fewer_indexes_come_without_a_rewrite(empty: str) -> None:
     """Revision 0005 reads and writes no row, and can be undone."""
     indexes = "SELECT indexdef FROM pg_indexes WHERE tablename = 'tasks' ORDER BY 1"
     stored = "SELECT pg_relation_filenode('tasks'), xmin, ctid FROM tasks"
-    migrations.upgrade(empty)
-    migrations.downgrade(empty, "0004")
+    runner.upgrade(empty)
+    runner.downgrade(empty, "0004")
     with psycopg.connect(empty, autocommit=True) as connection:
         connection.execute("INSERT INTO users (id) VALUES ('ada')")
         connection.execute(
@@ -61,8 +62,8 @@ def test_fewer_indexes_come_without_a_rewrite(empty: str) -> None:
         )
         before, rows = connection.execute(indexes).fetchall(), connection.execute(stored).fetchall()
         assert len(before) == 9
-        migrations.upgrade(empty)
+        runner.upgrade(empty)
         assert connection.execute(stored).fetchall() == rows
         assert len(connection.execute(indexes).fetchall()) == 4
-        migrations.downgrade(empty, "0004")
+        runner.downgrade(empty, "0004")
         assert connection.execute(indexes).fetchall() == before

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from persistence import migrations
+from persistence.migrations import runner
 from server.settings import Settings
 from tests.backup.commands import use
 from tests.docs.first_session import blocks
@@ -78,7 +79,7 @@ def database(cluster: Postgres) -> Iterator[str]:
     """A migrated database with the role `tasks` of docs/operations.md; roles are those of the whole cluster."""
     cluster.start()
     with fresh_database(cluster.url()) as url:
-        migrations.upgrade(url)
+        runner.upgrade(url)
         (grants,) = blocks(section("Readiness"), "sql")
         with psycopg.connect(url, autocommit=True) as owner:
             owner.execute("CREATE ROLE tasks LOGIN")

@@ -8,7 +8,7 @@ import httpx2
 import psycopg
 import pytest
 
-from persistence import migrations
+from persistence.migrations import runner
 from tests.faults.probes import assert_nothing_unexpected
 from tests.support.servers.pgbouncer import pgbouncer
 from tests.support.servers.postgres import Postgres
@@ -61,8 +61,8 @@ def test_a_pooler_without_prepared_statements_is_supported(postgres: Postgres, d
                 assert keyed_twice(client, f"{path}/import", "import", content=RECORD, headers=NDJSON) == [200, 200]
                 assert len(client.get(path).json()) == 21
             assert_nothing_unexpected(service)
-        migrations.downgrade(url, "base")
-        migrations.upgrade(url)
+        runner.downgrade(url, "base")
+        runner.upgrade(url)
 
 
 def test_the_encoding_of_the_session_is_set_through_a_pooler(postgres: Postgres, database: str, tmp_path: Path) -> None:

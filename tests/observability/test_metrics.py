@@ -10,7 +10,7 @@ import httpx2
 import pytest
 from prometheus_client import REGISTRY
 
-from persistence import migrations
+from persistence.migrations import runner
 from persistence.postgres.database import Database
 from server import lifespan
 from tests.observability.scrape import growth, scrape, series, wait_for
@@ -150,7 +150,7 @@ def test_repeated_statements_are_counted(small: Service, admin: Connection) -> N
 
 async def test_a_purge_is_shown(own_database: str, admin: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first purge of a service is minutes after its start, so that its task runs here without that pause."""
-    migrations.upgrade(own_database)
+    runner.upgrade(own_database)
     admin.execute("INSERT INTO users (id) VALUES ('old')")
     admin.execute(
         "INSERT INTO idempotency_keys (user_id, key, fingerprint, created_at) "

@@ -14,7 +14,7 @@ import jsonschema_rs
 
 from server.problems import KINDS
 from tests.support.problems import problem_schema
-from tests.support.service import Service, token
+from tests.support.service import DAY, Service, token
 
 STATUS = {kind.code: kind.status for kind in KINDS}
 LONGEST_PROBLEM = 16_384
@@ -131,7 +131,7 @@ def request(
     return b"\r\n".join([*lines, b"", b""])
 
 
-def bearer_field(subject: str, *, seconds: int = 600) -> tuple[str, str]:
+def bearer_field(subject: str, *, seconds: int = DAY) -> tuple[str, str]:
     """Return the header field that carries a token of this user."""
     return "Authorization", f"Bearer {token(subject, seconds=seconds)}"
 
@@ -141,7 +141,7 @@ def json_fields(body: bytes) -> list[tuple[str, str]]:
     return [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
 
 
-def create_request(subject: str, title: str, *fields: tuple[str, str], seconds: int = 600) -> bytes:
+def create_request(subject: str, title: str, *fields: tuple[str, str], seconds: int = DAY) -> bytes:
     """A whole request that creates a task, with a token that is valid for `seconds`."""
     body = json.dumps({"title": title}).encode()
     return request("POST", "/api/tasks", [bearer_field(subject, seconds=seconds), *fields, *json_fields(body)]) + body

@@ -23,6 +23,8 @@ ROOT = Path(__file__).parent.parent.parent
 SECRET = "u6OjTRHcsBW8Y-6AinwN44DF3BYzcj62s0YY4rjn8pI"  # noqa: S105
 METRICS_TOKEN = "the-token-of-the-metrics-of-the-tests"  # noqa: S105
 START_SECONDS = 60
+DAY = 86_400
+"""Seconds of validity. Some tokens are made when the tests are collected, which is long before the last test."""
 # `make coverage` also measures the processes that the tests start; their environment tells them so.
 MEASURED = {name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")}
 # A client would make its own context, which takes longer than a test.
@@ -64,7 +66,7 @@ class Service:
             return client.get(f"{self.url}/metrics", headers={"authorization": f"Bearer {METRICS_TOKEN}"}).text
 
 
-def token(subject: str, *, email: str | None = None, name: str | None = None, seconds: int = 600) -> str:
+def token(subject: str, *, email: str | None = None, name: str | None = None, seconds: int = DAY) -> str:
     """A token that the services of the tests accept."""
     return issue_token(SECRET, Owner(subject, email, name), expires_in=timedelta(seconds=seconds))
 

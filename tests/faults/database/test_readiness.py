@@ -13,7 +13,7 @@ import httpx2
 import psycopg
 import pytest
 
-from persistence import migrations
+from persistence.migrations import runner
 from persistence.readiness import NEEDED_PRIVILEGES
 from tests.faults.probes import assert_nothing_unexpected, assert_unavailable, is_ready
 from tests.support.servers.postgres import Postgres
@@ -32,7 +32,7 @@ def admin(database: str) -> Iterator[_Session]:
 @pytest.fixture
 def role(database: str, admin: _Session) -> Iterator[str]:
     """The address of a migrated database, as a role that may connect and nothing else."""
-    migrations.upgrade(database)
+    runner.upgrade(database)
     admin.execute("CREATE ROLE clerk LOGIN")
     yield database.replace("postgres@", "clerk@")
     admin.execute("DROP OWNED BY clerk CASCADE")
@@ -136,7 +136,7 @@ def test_migrations_refuse_the_database_of_another_program(database: str, admin:
 
 @pytest.mark.parametrize("age", ["newer", "older"])
 def test_only_an_older_revision_is_not_ready(age: str, database: str, admin: _Session, tmp_path: Path) -> None:
-    migrations.upgrade(database)
+    runner.upgrade(database)
     revision = "of-a-newer-release" if age == "newer" else "0001"
     admin.execute("UPDATE alembic_version SET version_num = %s", [revision])
     with _unprepared(tmp_path, database) as service:

@@ -7,7 +7,7 @@ import httpx2
 import psycopg
 import pytest
 
-from persistence import migrations
+from persistence.migrations import runner
 from persistence.postgres.sqlstate import REPEATED_CODES, UNAVAILABLE_CLASSES, Answer, answer
 from tests.faults.probes import assert_unavailable
 from tests.support.servers.postgres import fresh_database
@@ -43,7 +43,7 @@ _FIRST_CODES = {code[:2]: code for code in reversed(_CODES)}
 def service(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service whose database ends a statement with the SQLSTATE that the title of a new task names."""
     with fresh_database(database_url) as url:
-        migrations.upgrade(url)
+        runner.upgrade(url)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(_TRIGGER)
         with running_service(tmp_path_factory.mktemp("service"), DATABASE_URL=url) as running:
