@@ -34,14 +34,14 @@ env: ## Write .env with random secrets for compose.yaml; it changes no file that
 	  umask 077 && set -C && echo "$$secrets" > .env
 
 test: .venv/dev openapi/convert/node_modules ## Run the tests with a PostgreSQL and services that they start, and a sample of those of torture: SAMPLE
-	$(PARALLEL) --sample $(SAMPLE)
+	$(PARALLEL) --sample $(SAMPLE) --ignore tests/citus
 
 test-fast: .venv/dev ## Run what is worth running at every save: document, handlers and statements, in less than a minute
 	$(PARALLEL) -m "not slow" $(addprefix tests/,auth contract http idempotency layout tasks users \
 	  database/test_constraints.py database/test_query_plans.py)
 
-citus-test: .venv/dev ## Run tests of behaviour on three nodes with Citus, if it is installed; WHOLE=1 runs all of them
-	$(PARALLEL) --citus --sample $(SAMPLE) -m "not slow" $(if $(WHOLE),$(CITUS_WHOLE),$(CITUS_TESTS))
+citus-test: .venv/dev ## Run the tests of Citus, and those of behaviour on three nodes with it, if it is installed; WHOLE=1 runs all of those
+	$(PARALLEL) --citus --sample $(SAMPLE) -m "not slow" tests/citus $(if $(WHOLE),$(CITUS_WHOLE),$(CITUS_TESTS))
 
 torture: .venv/dev openapi/convert/node_modules ## Run all tests with faults and hostile input; FIGURES=docs/reliability.md writes the table there
 	$(PARALLEL) --exhaustive --figures $(FIGURES)

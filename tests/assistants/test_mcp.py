@@ -18,6 +18,8 @@ from server.commands.mcp import TOOLS
 from tests.support.service import ROOT, TLS, Service, free_port, token
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.exhaustive(5)
+
 READING = {"list_tasks", "get_task"}
 DESTRUCTIVE = {"update_task", "toggle_task", "delete_task", "complete_all_tasks", "clear_tasks"}
 COMMAND = (sys.executable, "-m", "server", "mcp")

@@ -177,5 +177,5 @@ def test_an_export_ends_with_its_token(service: Service, database_url: str) -> N
     log = service.read_log()
     assert "expired while its response was sent" in log
     assert "unexpected_error" not in log
-    again = service.client(authorization=f"Bearer {token(user)}").get("/api/tasks/export?format=ndjson")
+    again = service.client(authorization=f"Bearer {token(user, seconds=600)}").get("/api/tasks/export?format=ndjson")
     assert (again.status_code, len(again.text.splitlines())) == (httpx2.codes.OK, 30000)

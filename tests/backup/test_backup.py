@@ -33,7 +33,7 @@ from tests.support.servers.postgres import fresh_database
 from tests.support.service import Service, running_service
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.exhaustive(2)
+pytestmark = pytest.mark.exhaustive(1)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ import pytest
 from server.configuration.database_url import describe, hosts_without_tls
 from tests.support.service import running_service
 
+pytestmark = pytest.mark.exhaustive(4)
+
 
 @pytest.mark.parametrize(
     ("url", "described", "unsure"),

@@ -7,6 +7,8 @@ import pytest
 from tests.operations.command import RunCommand
 from tests.support.service import running_service
 
+pytestmark = pytest.mark.exhaustive(5)
+
 SENTENCE = "Error: in production, set DATABASE_URL, or EMBEDDED_DATABASE=true for a database in DATA_DIR\n"
 
 

@@ -9,6 +9,8 @@ import pytest
 from tests.operations.command import serve
 from tests.support.service import METRICS_TOKEN, Service, running_service
 
+pytestmark = pytest.mark.exhaustive(2)
+
 TOKEN = "another-token-of-32-characters-xx"  # noqa: S105
 
 

@@ -18,6 +18,8 @@ from tests.support.raw_http import RawConnection
 from tests.support.service import MEASURED, ROOT, SECRET, free_port, running_service
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.exhaustive(3)
+
 START_SECONDS = 60
 
 

@@ -21,6 +21,8 @@ from persistence.migrations import runner
 from persistence.schema import metadata
 from tests.support.service import MEASURED, ROOT, SECRET, running_service
 
+pytestmark = pytest.mark.exhaustive(6)
+
 _WAIT_SECONDS = 60
 
 

@@ -17,7 +17,7 @@ from tests.deploy.test_compose_parts import CONFIGS, FOLDER, SERVICES, VALUES
 from tests.support.servers.citus import MISSING, Node, execute, programs
 from tests.support.service import running_service
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.exhaustive(0)]
 
 NODES = ("citus", "citus-worker-1", "citus-worker-2")
 

@@ -29,6 +29,8 @@ from tests.support.service import Service, token
 from tests.support.types import Call, Json, Owner
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.exhaustive(2)
+
 # At the same moment
 
 

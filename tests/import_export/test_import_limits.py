@@ -26,6 +26,8 @@ from tests.support.raw_http import problem
 from tests.support.service import Service, token
 from tests.support.types import Owner
 
+pytestmark = pytest.mark.exhaustive(6)
+
 # Limits
 
 

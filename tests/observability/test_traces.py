@@ -15,6 +15,8 @@ from tests.observability.collector import Collector, attributes, running_collect
 from tests.support.service import ROOT, Service, running_service
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.exhaustive(5)
+
 OPENMETRICS = {"accept": "application/openmetrics-text;version=1.0.0"}
 QUICK = "50"  # the milliseconds that a span waits for others
 

@@ -12,6 +12,8 @@ from tests.observability.scrape import scrape, series, wait_for
 from tests.support.service import START_SECONDS, Service, running_service
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.exhaustive(1)
+
 REQUESTS = series("http_requests_total", method="GET", operation="getHealth", status="200")
 
 

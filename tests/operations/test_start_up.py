@@ -20,7 +20,7 @@ from tests.support.service import MEASURED, ROOT, SECRET, START_SECONDS, free_po
 from tests.support.users import becoming_stranger
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.exhaustive(4)
+pytestmark = pytest.mark.exhaustive(1)
 
 _MAIN = "import runpy, sys; sys.argv[0] = 'tasks-api'; runpy.run_module('server', run_name='__main__')\n"
 

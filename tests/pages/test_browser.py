@@ -11,6 +11,8 @@ from server.problems import NOT_READY
 from tests.pages.browser import SIZES, block, complaints, find, open_reference, prefer, press, resize, until
 from tests.support.service import Service, free_port, running_service
 
+pytestmark = pytest.mark.exhaustive(6)
+
 DOCUMENT = load_document()
 PAGES = ["/", "/guide", "/problems", "/problems#validation-failed", "/docs"]
 OTHERS = ["/openapi.json", "/openapi.yaml", "/metrics", "/health", "/health/ready"]

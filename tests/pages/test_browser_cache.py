@@ -10,6 +10,8 @@ from selenium.webdriver import Chrome
 
 from tests.support.service import Service, running_service, token
 
+pytestmark = pytest.mark.exhaustive(1)
+
 FETCH = """
     const [path, options, done] = arguments;
     fetch(path, options).then(async (answer) => done({

@@ -11,6 +11,8 @@ import pytest
 from tests.support.raw_http import problem
 from tests.support.service import Service, free_port, running_service
 
+pytestmark = pytest.mark.exhaustive(2)
+
 PROBES, ANONYMOUS = 60, 5
 PATHS = ("/health", "/health/ready")
 addresses = (f"192.0.2.{number}" for number in itertools.count(1))

@@ -19,7 +19,7 @@ from tests.support.servers.redis import RedisServer
 from tests.support.service import Service, free_port, running_service, token
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.exhaustive(3)
+pytestmark = pytest.mark.exhaustive(1)
 
 REDIS_TIMEOUT = 0.25
 

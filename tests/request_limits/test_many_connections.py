@@ -8,11 +8,14 @@ from typing import Any
 
 import httpx2
 import psycopg
+import pytest
 
 from tests.request_limits.slow_clients import assert_no_defect, locked, post_head, read_document
 from tests.support.raw_http import RawConnection, problem
 from tests.support.service import running_service
 from tests.support.waiting import until
+
+pytestmark = pytest.mark.exhaustive(1)
 
 # Many of them
 

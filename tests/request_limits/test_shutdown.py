@@ -14,6 +14,8 @@ from tests.support.raw_http import RawConnection, bearer_field, problem, request
 from tests.support.service import Service, running_service
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.exhaustive(1)
+
 # The end
 
 

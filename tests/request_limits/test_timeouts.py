@@ -26,6 +26,8 @@ from tests.support.raw_http import RawConnection, problem, request
 from tests.support.service import Service, running_service
 from tests.support.waiting import until
 
+pytestmark = pytest.mark.exhaustive(4)
+
 # Time
 
 

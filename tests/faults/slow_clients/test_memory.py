@@ -28,7 +28,7 @@ KERNEL_BYTES = 524_288
 USERS = [f"eve{number}" for number in range(12)]
 TASKS = 1_000
 
-pytestmark = pytest.mark.usefixtures("many_files")
+pytestmark = [pytest.mark.usefixtures("many_files"), pytest.mark.exhaustive(0)]
 
 
 @pytest.fixture(scope="module")

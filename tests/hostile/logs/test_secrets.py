@@ -15,6 +15,7 @@ from tests.hostile.logs.service import MARK, MODES, SECRET, TITLE, UNREACHABLE, 
 from tests.support.figures import Figures
 from tests.support.servers.postgres import Postgres, fresh_database
 from tests.support.service import ROOT, free_port, running_service
+from tests.support.waiting import until
 
 pytestmark = pytest.mark.exhaustive(3)
 
@@ -136,7 +137,7 @@ def test_a_service_without_its_database_hides_the_password(mode: Mode, locked: P
         watched.ask("GET", "/api/tasks", headers={"Authorization": f"Bearer {token()}"})
         watched.ask("GET", "/health/ready")
         assert watched.statuses == {503}
-        assert "migrations.postponed" in watched.log()
+        until(lambda: "migrations.postponed" in watched.log())
         watched.assert_says_nothing()
 
 

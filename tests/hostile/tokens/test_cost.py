@@ -5,6 +5,7 @@ import time
 from urllib.parse import urlsplit
 
 import psutil
+import pytest
 
 from server.auth.jwks import FetchPolicy
 from tests.hostile.tokens.claims import PAYLOADS
@@ -19,6 +20,8 @@ from tests.support.servers.issuer import (
     hs256,
     seal,
 )
+
+pytestmark = pytest.mark.exhaustive(1)
 
 # The cost of hostile tokens, and the systems that they reach.
 
