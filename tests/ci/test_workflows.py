@@ -161,3 +161,12 @@ def test_the_linters_find_what_is_planted(before: str, after: str, tmp_path: Pat
         for command in (["actionlint"], ["zizmor", "--offline", "--persona", "pedantic"])
     ]
     assert any(found)
+
+
+def test_the_script_of_ci_runs_all_of_make_check() -> None:
+    """In another order and partly at the same time, to take less of it."""
+    (targets,) = re.findall(r"^check: (.+?) ##", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    script = (ROOT / ".ci" / "run").read_text().replace("\\\n", " ")
+    commands = [line.split() for line in script.splitlines() if line.startswith("make ") and "node_modules" not in line]
+    run = [word for _, *words in commands for word in words if re.fullmatch("[a-z][a-z-]+", word)]
+    assert sorted(run) == sorted(targets.split())
