@@ -240,9 +240,8 @@ def test_files_of_the_profile_observe_name_its_services() -> None:
     places = {config["target"] for config in SERVICES["prometheus"]["configs"]}
     assert {f"/etc/prometheus/{file}" for file in prometheus["rule_files"]} < places
     (job,) = prometheus["scrape_configs"]
-    (discovered,) = job["dns_sd_configs"]
-    assert discovered["names"] == ["api"]
-    assert discovered["port"] == Settings.model_fields["port"].default
+    assert [found["names"] for found in job["dns_sd_configs"]] == [["api"], ["replica"]]
+    assert {found["port"] for found in job["dns_sd_configs"]} == {Settings.model_fields["port"].default}
     (secret,) = SERVICES["prometheus"]["secrets"]
     assert job["authorization"]["credentials_file"] == f"/run/secrets/{secret}"
     assert FILE["secrets"] == {secret: {"environment": "METRICS_TOKEN"}}
