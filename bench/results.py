@@ -43,12 +43,15 @@ class Part:
 
 
 def ratios(part: Part, key: str, over: Mapping[str, Any], under: Mapping[str, Any]) -> dict[str, float]:
-    """By title of an operation, the median of saturated blocks with some members relative to those with others."""
+    """By title of an operation, the median ratio of saturated blocks with some members to those with others.
+
+    Blocks of the same round are compared, because the machine changes between rounds.
+    """
     found = {}
     for name, title in part.about["operations"].items():
-        one, other = (part.median(key, operation=name, block="saturated", **where) for where in (over, under))
+        one, other = (part.values(key, operation=name, block="saturated", **where) for where in (over, under))
         if one and other:
-            found[title] = one / other
+            found[title] = median(a / b for a, b in zip(one, other, strict=False))
     return found
 
 

@@ -23,21 +23,24 @@ def observability(options: Options) -> Part:
     """A GET without metrics, with them as shipped, and with traces of one request in a hundred.
 
     The three services run at the same time and get short blocks of requests in turn, `_PAIRS` for each round: what
-    else the machine does changes between longer blocks by more than what is measured.
+    else the machine does changes between longer blocks by more than what is measured. Each round starts them again,
+    because processes of the same code differ, too.
     """
     core = separate()
     operation = OPERATIONS["get"]
     samples: list[Sample] = []
-    with contextlib.ExitStack() as stack:
-        contenders = _contenders(stack.enter_context(_collector()))
-        database = stack.enter_context(benchmark_database())
-        servers = {one.name: stack.enter_context(running(one, database, core)) for one in contenders}
-        for server in servers.values():
-            server.block(operation, 2 * _REQUESTS)
-        for number in range(_PAIRS * options.rounds):
-            for name in list(servers)[:: -1 if number % 2 else 1]:
-                found = servers[name].block(operation, _REQUESTS)
-                samples.append({"contender": name, "round": number, "operation": "get", "block": "saturated", **found})
+    with _collector() as collector, benchmark_database() as database:
+        contenders = _contenders(collector)
+        for start in range(options.rounds):
+            with contextlib.ExitStack() as stack:
+                servers = {one.name: stack.enter_context(running(one, database, core)) for one in contenders}
+                for server in servers.values():
+                    server.block(operation, 2 * _REQUESTS)
+                for number in range(start * _PAIRS, (start + 1) * _PAIRS):
+                    for name in list(servers)[:: -1 if number % 2 else 1]:
+                        found = servers[name].block(operation, _REQUESTS)
+                        block = {"contender": name, "round": number, "operation": "get", "block": "saturated"}
+                        samples.append({**block, **found})
     about = {"contenders": {one.name: one.title for one in contenders}, "operations": {"get": operation.title}}
     return Part({**about, "requests": _REQUESTS}, samples)
 
