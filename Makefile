@@ -43,8 +43,8 @@ test-fast: .venv/dev ## Run what is worth running at every save: document, handl
 citus-test: .venv/dev ## Run the tests of Citus, and those of behaviour on three nodes with it, if it is installed; WHOLE=1 runs all of those
 	$(PARALLEL) --citus --sample $(SAMPLE) -m "not slow" tests/citus $(if $(WHOLE),$(CITUS_WHOLE),$(CITUS_TESTS))
 
-torture: .venv/dev openapi/convert/node_modules ## Run all tests with faults and hostile input; FIGURES=docs/reliability.md writes the table there
-	$(PARALLEL) --exhaustive --figures $(FIGURES)
+torture: .venv/dev openapi/convert/node_modules ## Run all tests with faults and hostile input; FIGURES=docs/reliability.md writes the table there; EXCEPT=1 leaves out that sample
+	$(PARALLEL) --exhaustive $(if $(EXCEPT),--sample $(EXCEPT)) --figures $(FIGURES)
 
 scale-demo: .venv/dev ## Run three replicas behind haproxy, and kill, add and replace parts under load (needs haproxy, pgbouncer, redis-server)
 	$(BIN)/python -m pytest tests/faults/replicas --exhaustive --figures

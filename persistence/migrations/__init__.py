@@ -4,15 +4,26 @@ A service whose database has the newest revision never imports Alembic, which ta
 """
 
 import functools
+import re
 from pathlib import Path
 
 _FILES = Path(__file__).parent / "versions"
+_VALUE = r"""^{}\b[^=\n]*=\s*["']([^"']+)["']"""
+_REVISION, _DOWN_REVISION = (re.compile(_VALUE.format(name), re.MULTILINE) for name in ("revision", "down_revision"))
 
 
 @functools.cache
 def revisions() -> tuple[str, ...]:
-    """Every revision that this code knows, the newest first. Alembic names the files so (`file_template`)."""
-    return tuple(sorted((path.name.partition("_")[0] for path in _FILES.glob("[0-9]*.py")), reverse=True))
+    """Every revision that this code knows, the newest first, by the variables in the files that Alembic reads."""
+    after = {}
+    for path in _FILES.glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        before = _DOWN_REVISION.search(text)
+        after[before[1] if before else None] = _REVISION.findall(text)[0]
+    found: list[str] = []
+    while (newer := after.get(found[0] if found else None)) is not None:
+        found.insert(0, newer)
+    return tuple(found)
 
 
 def head() -> str:

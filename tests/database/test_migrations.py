@@ -1,6 +1,7 @@
 """The schema: its migrations, its constraints and its indexes. Each test has its own database."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,9 @@ from typing import Any
 import httpx2
 import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
@@ -26,9 +29,19 @@ pytestmark = pytest.mark.exhaustive(6)
 _WAIT_SECONDS = 60
 
 
-def test_the_names_of_the_files_are_the_revisions() -> None:
-    found = ScriptDirectory(str(Path(runner.__file__).parent)).walk_revisions()
-    assert migrations.revisions() == tuple(script.revision for script in found)
+def test_revisions_are_those_of_alembic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also one that `alembic revision` writes, whose id and file are in no order."""
+    directory = shutil.copytree(Path(runner.__file__).parent, tmp_path / "migrations")
+    monkeypatch.setattr(migrations, "_FILES", directory / "versions")
+    config = Config()
+    config.set_main_option("script_location", str(directory))
+    for message in (None, "one more", "and another"):
+        if message is not None:
+            command.revision(config, message)
+        migrations.revisions.cache_clear()
+        found = ScriptDirectory(str(directory)).walk_revisions()
+        assert migrations.revisions() == tuple(script.revision for script in found)
+    migrations.revisions.cache_clear()
 
 
 def test_a_service_with_a_current_schema_needs_no_alembic(migrated: str, tmp_path: Path) -> None:

@@ -43,3 +43,4 @@ def test_a_sample_is_a_part_of_the_exhaustive_tests() -> None:
     sizes = Counter(name.partition("::")[0] for name in one & exhaustive)
     assert sizes == {paths[0]: SCENARIOS_OF_A_MODULE, paths[1]: 2}
     assert {name.partition("::")[0] for name in one - exhaustive} == {paths[2]}
+    assert set(collected(*paths, "--exhaustive", "--sample=1")) == exhaustive - one

@@ -1,4 +1,5 @@
-"""Exhaustive tests: `make test` runs a seeded sample of them (`--sample SEED`), `make torture` all (`--exhaustive`).
+"""Exhaustive tests: `make test` runs a seeded sample of them (`--sample SEED`), and `make torture` all (`--exhaustive`);
+with both options, what the sample leaves out.
 
 Exhaustive are the functions in `tests/hostile`, the modules in `tests/faults`, and each function or module that has the
 mark `exhaustive(cases)`, where `cases` is the size of its sample. A test that goes through a corpus by itself asks the
@@ -81,15 +82,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         elif not only_exhaustive:
             kept.add(item)
     for group, members in groups.items():
-        kept |= set(members if seed is None else part(members, group.cases, f"{seed} {group.name}"))
+        sample = members if seed is None else part(members, group.cases, f"{seed} {group.name}")
+        if seed is not None and only_exhaustive:
+            # A test in the sample that goes through a corpus had only a part of that.
+            kept |= {item for item in members if item not in sample or "sampled" in getattr(item, "fixturenames", ())}
+        else:
+            kept |= set(sample)
     config.hook.pytest_deselected(items=[item for item in items if item not in kept])
     items[:] = [item for item in items if item in kept]
 
 
 @pytest.fixture
 def sampled(request: pytest.FixtureRequest) -> Sampled:
-    """All cases of a corpus, or with `--sample` a seeded part of them."""
-    seed = request.config.getoption("--sample")
+    """All cases of a corpus, or with `--sample` alone a seeded part of them."""
+    seed = None if request.config.getoption("--exhaustive") else request.config.getoption("--sample")
 
     def choose(cases: Iterable[_Case]) -> list[_Case]:
         found = list(cases)
