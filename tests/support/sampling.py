@@ -1,5 +1,6 @@
-"""Exhaustive tests: `make test` runs a seeded sample of them (`--sample SEED`), and `make torture` all (`--exhaustive`);
-with both options, what the sample leaves out.
+"""Exhaustive tests: `make test` runs a seeded sample of them (`--sample SEED`), `make torture` all (`--exhaustive`).
+
+With both options, what the sample leaves out is run.
 
 Exhaustive are the functions in `tests/hostile`, the modules in `tests/faults`, and each function or module that has the
 mark `exhaustive(cases)`, where `cases` is the size of its sample. A test that goes through a corpus by itself asks the
