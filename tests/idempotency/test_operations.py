@@ -88,6 +88,7 @@ def test_the_longest_task_is_replayed_equal(ada: Owner) -> None:
     assert answers[1].headers["etag"] == api.client.get(api.path(task)).headers["etag"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("zone", ["Asia/Kolkata", "America/St_Johns"])
 def test_a_replay_does_not_depend_on_a_time_zone(database_url: str, tmp_path: Path, zone: str) -> None:
     """The role's, the database's or the address's."""

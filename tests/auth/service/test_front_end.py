@@ -11,7 +11,7 @@ import pytest
 from tests.support.servers.issuer import ED25519, Issuer, forge, sign
 from tests.support.service import SECRET, Service, running_service
 
-pytestmark = pytest.mark.exhaustive(4)
+pytestmark = [pytest.mark.slow, pytest.mark.exhaustive(4)]
 
 OTHER = "https://other.example"
 

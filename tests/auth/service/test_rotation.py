@@ -13,7 +13,7 @@ from tests.support.servers.issuer import ED25519, OTHER_ED25519, P384, P521, RSA
 from tests.support.service import SECRET, Service, running_service
 from tests.support.waiting import until
 
-pytestmark = pytest.mark.exhaustive(1)
+pytestmark = [pytest.mark.slow, pytest.mark.exhaustive(1)]
 
 OLDER = "0Zk3vQ9tLr1XbW7mHs5PdYc2JgNf8Ua4E-older-of-two"
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.service import MEASURED, ROOT, running_service
 
-pytestmark = pytest.mark.exhaustive(2)
+pytestmark = [pytest.mark.slow, pytest.mark.exhaustive(2)]
 
 LONGEST = 8185
 OTHER_SECRET = "0Zk3vQ9tLr1XbW7mHs5PdYc2JgNf8Ua4E-older-of-two"  # noqa: S105
