@@ -48,6 +48,7 @@ def test_requests_of_all_workers_are_added(service: Service) -> None:
 def test_a_killed_worker_leaves_its_counts_but_not_its_state(service: Service) -> None:
     before = scrape(service)
     assert before["database_pool_size"] == 6
+    until(lambda: service.log.read_text().count("Application startup complete") == 2)
     killed, _ = workers(service)
     os.kill(killed.pid, signal.SIGKILL)
     # Where its state was still counted, the new worker would make it nine.
