@@ -8,10 +8,7 @@ OPERATION ?= get
 SECONDS ?= 10
 SAMPLE ?= 1
 PORT ?= 8000
-CITUS_TESTS = $(addprefix tests/,tasks/test_tasks.py tasks/test_trash.py tasks/test_bulk.py tasks/test_concurrency.py \
-  idempotency/test_create.py idempotency/test_concurrency.py idempotency/test_operations.py users/test_delete_user.py \
-  import_export/test_import.py import_export/test_round_trip.py)
-CITUS_WHOLE = $(addprefix tests/,tasks users import_export idempotency auth/test_isolation.py hostile/test_isolation.py \
+CITUS_TESTS = $(addprefix tests/,tasks users import_export idempotency auth/test_isolation.py hostile/test_isolation.py \
   contract/test_fuzz.py database/test_purge.py)
 PARALLEL = $(BIN)/python -m pytest --numprocesses auto --dist loadscope --no-loadscope-reorder
 SECRETS = BETTER_AUTH_SECRET DATABASE_PASSWORD GRAFANA_PASSWORD METRICS_TOKEN POSTGRES_PASSWORD REDIS_PASSWORD
@@ -40,8 +37,8 @@ test-fast: .venv/dev ## Run what is worth running at every save: document, handl
 	$(PARALLEL) -m "not slow" $(addprefix tests/,auth contract http idempotency layout tasks users \
 	  database/test_constraints.py database/test_query_plans.py)
 
-citus-test: .venv/dev ## Run the tests of Citus, and those of behaviour on three nodes with it, if it is installed; WHOLE=1 runs all of those
-	$(PARALLEL) --citus --sample $(SAMPLE) -m "not slow" tests/citus $(if $(WHOLE),$(CITUS_WHOLE),$(CITUS_TESTS))
+citus-test: .venv/dev ## Run the tests of Citus, and those of behaviour on three nodes with it, if it is installed
+	$(PARALLEL) --citus --sample $(SAMPLE) -m "not slow" tests/citus $(CITUS_TESTS)
 
 torture: .venv/dev openapi/convert/node_modules ## Run all tests with faults and hostile input; FIGURES=docs/reliability.md writes the table there; EXCEPT=1 leaves out that sample
 	$(PARALLEL) --exhaustive $(if $(EXCEPT),--sample $(EXCEPT)) --figures $(FIGURES)

@@ -13,6 +13,7 @@ from persistence.schema import metadata
 from tests.faults.load import Load
 from tests.support.figures import Figures
 from tests.support.servers.citus import Citus, execute
+from tests.support.servers.postgres import fresh_database
 from tests.support.service import ROOT, SECRET, running_service
 
 _SECONDS = 120
@@ -81,4 +82,6 @@ def test_an_interrupted_distribution_goes_on(citus: Citus, tmp_path: Path) -> No
 
 
 def test_a_postgresql_without_citus_is_told(database_url: str, tmp_path: Path) -> None:
-    assert _distribute(database_url, tmp_path) == (2, "Error: the database has no extension citus\n")
+    """A new database has no extension, whatever the server has."""
+    with fresh_database(database_url) as url:
+        assert _distribute(url, tmp_path) == (2, "Error: the database has no extension citus\n")
