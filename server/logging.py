@@ -12,7 +12,7 @@ import orjson
 import structlog
 from prometheus_client import Counter
 
-from server.observability.trace import trace_id_of_request
+from server.observability.trace import trace_of_request
 
 UNWRITTEN = Counter("log_failures", "Times that the log could not be written.")
 
@@ -94,9 +94,9 @@ def _add_library_stream(_logger: object, _name: str, event: MutableMapping[str, 
 
 def _add_trace(_logger: object, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Name the trace of the current request. The line of a completed request names its own."""
-    trace_id = trace_id_of_request.get()
-    if trace_id is not None and "trace_id" not in event:
-        event["trace_id"] = trace_id
+    trace = trace_of_request.get()
+    if trace is not None and "trace_id" not in event:
+        event["trace_id"] = trace.text
     return event
 
 

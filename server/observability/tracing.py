@@ -15,7 +15,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, get_current_span, se
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from persistence.postgres.database import Attempt, Outcome
-from server.observability.trace import CompletedRequest, Trace, trace_id_of_request
+from server.observability.trace import CompletedRequest, Trace, trace_of_request
 
 _NO_CONTEXT: Final = Context()
 _NANOSECONDS: Final = 1_000_000_000
@@ -55,15 +55,14 @@ class OpenTelemetryTracer:
 
     def begin(self, fields: Mapping[bytes, bytes], started_at: float) -> Trace:
         """The trace of a request, which goes on with that of `traceparent` (W3C Trace Context)."""
-        context, trace_id = _NO_CONTEXT, 0
+        context, given = _NO_CONTEXT, 0
         if b"traceparent" in fields:
             carrier = {name: fields.get(name.encode(), b"").decode("latin-1") for name in self._propagator.fields}
             context = self._propagator.extract(carrier, _NO_CONTEXT)
-            trace_id = get_current_span(context).get_span_context().trace_id
-        trace_id = trace_id or self._ids.generate_trace_id()
-        text = f"{trace_id:032x}"
-        trace_id_of_request.set(text)
-        return Trace(trace_id, text, started_at, context)
+            given = get_current_span(context).get_span_context().trace_id
+        trace = Trace(started_at, context, self._ids.generate_trace_id, given)
+        trace_of_request.set(trace)
+        return trace
 
     def end(self, trace: Trace, request: CompletedRequest) -> dict[str, str] | None:
         """Export the spans of a completed request in the background, if its trace is recorded.
