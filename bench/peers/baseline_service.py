@@ -7,6 +7,7 @@ from typing import Any
 
 from bench.peers.baseline import BaselineApplication, Store
 from persistence import tasks
+from persistence.cursor import parse_cursor
 from persistence.postgres.database import Database
 from persistence.users import Owner
 
@@ -16,8 +17,9 @@ def create_app(database: Database | None = None) -> BaselineApplication:
     database = database or Database(size=10)
 
     async def page(user_id: str, query: Mapping[str, Any]) -> list[dict[str, Any]]:
-        request = tasks.PageRequest(**{"status": "all", "sort": "created", **query, "limit": int(query["limit"])})
-        return (await tasks.page(database, user_id, request)).tasks
+        chosen = {"status": "all", "sort": "created", **query, "limit": int(query["limit"])}
+        chosen["cursor"] = parse_cursor(query["cursor"]) if "cursor" in query else None
+        return (await tasks.page(database, user_id, tasks.PageRequest(**chosen))).tasks
 
     store: Store = {
         "open": lambda: database.open(os.environ["DATABASE_URL"]),
