@@ -13,7 +13,7 @@ from bench.parts import Options
 from bench.results import Part
 from bench.servers import ROOT, service
 
-_OPTIONS = ("--rate=250", "--full-filenames")
+_OPTIONS = {"flamegraph": ["--rate=250"], "raw": ["--rate=250", "--full-filenames"]}
 _MODULE = re.compile(rf"\({re.escape(str(ROOT))}/((?:server|handlers|persistence)/[\w/]+\.py):\d+\)")
 
 
@@ -37,9 +37,12 @@ def record(operation: Operation, seconds: int, path: Path, form: str = "flamegra
     with service() as server:
         requests = server.capacity(operation) * seconds
         target = [f"--pid={server.pid}", f"--duration={seconds}", f"--format={form}", f"--output={path}"]
-        command = [str(Path(sys.executable).with_name("py-spy")), "record", *_OPTIONS, *target]
+        command = [str(Path(sys.executable).with_name("py-spy")), "record", *_OPTIONS[form], *target]
         with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as recorder:
             server.block(operation, requests)
             _, message = recorder.communicate()
     if recorder.returncode:
         raise BenchmarkError(f"py-spy must run as root, or be allowed to trace processes: {message.strip()}")
+    # The title has the command, and the place of the checkout says nothing to a reader.
+    if form == "flamegraph":
+        path.write_text(path.read_text().replace(f"{ROOT}/", ""))
