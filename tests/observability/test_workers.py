@@ -46,6 +46,8 @@ def test_requests_of_all_workers_are_added(service: Service) -> None:
 
 
 def test_a_killed_worker_leaves_its_counts_but_not_its_state(service: Service) -> None:
+    ask(service, 4)
+    until(lambda: REQUESTS in scrape(service))
     before = scrape(service)
     assert before["database_pool_size"] == 6
     until(lambda: service.log.read_text().count("Application startup complete") == 2)
