@@ -39,17 +39,20 @@ class StaticPage:
         self._vary: Headers = [_CACHED, VARY] if self._codings else [_CACHED]
         self._identity = self._representation(content, None)
         self._encoded: dict[str, _Representation] = {}
+        self._compressing = asyncio.Lock()
 
     def _representation(self, content: bytes, coding: str | None) -> _Representation:
         return _Representation(content, coding, self._tag, self._vary, self._content_type)
 
     async def _choose(self, coding: str | None) -> _Representation:
-        """Return the content in this coding, which the first request for it makes. Others run meanwhile."""
+        """Return the content in this coding. The first request for it compresses; those that come meanwhile wait."""
         if coding is None or coding not in self._codings:
             return self._identity
         if coding not in self._encoded:
-            content = await asyncio.to_thread(self._codings[coding], self._identity.content)
-            self._encoded[coding] = self._representation(content, coding)
+            async with self._compressing:
+                if coding not in self._encoded:
+                    content = await asyncio.to_thread(self._codings[coding], self._identity.content)
+                    self._encoded[coding] = self._representation(content, coding)
         return self._encoded[coding]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  the form of ASGI

@@ -1,11 +1,14 @@
 """Pages, the document and the files of Swagger UI: entity tags, content codings, 304; and the files' version."""
 
+import asyncio
+import gzip
 import json
 import re
 from pathlib import Path
 
 import pytest
 
+from server.pages import static
 from tests.content_coding.decoding import DECODERS
 from tests.support.raw_http import RawAnswer, RawConnection, ask, request
 from tests.support.service import ROOT, Service, running_service
@@ -117,3 +120,21 @@ def test_production_has_no_demo_token(database_url: str, tmp_path: Path) -> None
         assert b"demo-token" not in ask(production, request("GET", "/docs")).content
     page = (ROOT / "server" / "pages" / "templates" / "docs.html").read_text()
     assert "demo" not in page
+
+
+def test_requests_at_once_compress_a_page_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after a start, when nothing is compressed yet: each would take a thread for 50 ms."""
+    compressed: list[bytes] = []
+
+    def compress(content: bytes) -> bytes:
+        compressed.append(content)
+        return gzip.compress(content)
+
+    monkeypatch.setattr(static, "THOROUGH", {"gzip": compress})
+    page = static.StaticPage(b"a" * 1_000_000, "text/plain")
+
+    async def ask_at_once() -> list[object]:
+        return await asyncio.gather(*(page._choose("gzip") for _ in range(20)))  # noqa: SLF001  without HTTP
+
+    assert len(set(map(id, asyncio.run(ask_at_once())))) == 1
+    assert len(compressed) == 1
