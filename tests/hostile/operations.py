@@ -20,7 +20,6 @@ from tests.support.service import Service, token
 JSON = "application/json"
 NDJSON = "application/x-ndjson"
 CSV = "text/csv"
-DAY = 86_400
 ANY_ID = "01a1f83c-da9b-7d52-9c0e-3f6a1b8d2e47"
 
 Schema = Mapping[str, Any]
@@ -139,7 +138,7 @@ class Caller:
         self.service = service
         self.subject = subject
         self._raw = RawConnection(service)
-        self._token = ("Authorization", f"Bearer {token(subject, seconds=DAY)}")
+        self._token = ("Authorization", f"Bearer {token(subject)}")
 
     def __enter__(self) -> Self:
         return self

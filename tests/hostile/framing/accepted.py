@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.hostile.framing.messages import BODY, CHUNKED, CHUNKS, DAY, LENGTH, SENDER, SMUGGLED, VICTIM, post, shown
+from tests.hostile.framing.messages import BODY, CHUNKED, CHUNKS, LENGTH, SENDER, SMUGGLED, VICTIM, post, shown
 from tests.support.service import token
 
 # Accepted messages that end where they say.
@@ -66,7 +66,7 @@ STARTS_TAKEN = [
     b"POST https://TASKS.test/api/tasks HTTP/1.1",
 ]
 
-MINE = b"Authorization: Bearer " + token(SENDER, seconds=DAY).encode()
+MINE = b"Authorization: Bearer " + token(SENDER).encode()
 AS_JSON = b"Content-Type: application/json"
 HOLDERS = {
     "GET": (422, [b"GET /health HTTP/1.1"]),

@@ -5,12 +5,11 @@ import uuid
 from tests.support.raw_http import create_request, request
 from tests.support.service import token
 
-DAY = 86_400
 SENDER = f"sender-{uuid.uuid4().hex}"
 VICTIM = f"victim-{uuid.uuid4().hex}"
 
 
-SMUGGLED = create_request(VICTIM, "smuggled", ("X-Request-ID", "smuggled"), seconds=DAY)
+SMUGGLED = create_request(VICTIM, "smuggled", ("X-Request-ID", "smuggled"))
 LAST = request("GET", "/health", [("X-Request-ID", "last"), ("Connection", "close")])
 BODY = b'{"title":"a"}'
 LENGTH = b"Content-Length: %d" % len(BODY)
@@ -21,7 +20,7 @@ CHUNKS = b"d\r\n" + BODY + b"\r\n0\r\n\r\n"
 def post(*lines: bytes, start: bytes = b"POST /api/tasks HTTP/1.1", host: bytes | None = b"tasks.test") -> bytes:
     """The head of a request that creates a task, with these lines unchanged."""
     fields = [
-        b"Authorization: Bearer " + token(SENDER, seconds=DAY).encode(),
+        b"Authorization: Bearer " + token(SENDER).encode(),
         b"Content-Type: application/json",
         b"X-Request-ID: first",
     ]

@@ -11,7 +11,6 @@ from tests.hostile.framing.messages import (
     BODY,
     CHUNKED,
     CHUNKS,
-    DAY,
     LAST,
     LENGTH,
     SENDER,
@@ -74,12 +73,12 @@ def test_what_is_taken_ends_where_it_says(
 @pytest.mark.parametrize(
     "fields",
     [
-        pytest.param(["Authorization", f"Bearer {token(VICTIM, seconds=DAY)}"], id="token"),
+        pytest.param(["Authorization", f"Bearer {token(VICTIM)}"], id="token"),
         pytest.param(["Content-Type", "application/json"], id="content type"),
     ],
 )
 def test_what_a_header_lacks_is_not_made_up_for_by_a_trailer(service: Service, fields: list[str]) -> None:
-    given = {"Authorization": f"Bearer {token(SENDER, seconds=DAY)}", "Content-Type": "application/json"}
+    given = {"Authorization": f"Bearer {token(SENDER)}", "Content-Type": "application/json"}
     name, value = fields
     head = [(each, given[each]) for each in given if each != name]
     answer = ask(
@@ -136,7 +135,7 @@ def test_what_has_not_ended_is_not_answered(service: Service) -> None:
             raw.send(UNFINISHED[name])
         # Requests that came later are answered first.
         for title in ("one", "two", "three"):
-            assert ask(service, create_request(SENDER, title, seconds=DAY)).status_code == 201
+            assert ask(service, create_request(SENDER, title)).status_code == 201
         said = {name: raw.received() for name, raw in connections.items()}
     assert said == dict.fromkeys(UNFINISHED, b"")
 
@@ -165,9 +164,7 @@ def test_requests_before_a_bad_one_are_answered_none_behind_it(
     with RawConnection(service) as raw:
         send(
             raw,
-            b"".join(create_request(SENDER, title, ("X-Request-ID", each), seconds=DAY) for each in ids)
-            + bad
-            + SMUGGLED,
+            b"".join(create_request(SENDER, title, ("X-Request-ID", each)) for each in ids) + bad + SMUGGLED,
         )
         answers = raw.read_all()
     assert [(answer.headers["x-request-id"], answer.status_code) for answer in answers[:good]] == [
