@@ -152,6 +152,6 @@ async def _migrate(database: Database, settings: Settings, url: str) -> None:
 
 
 def _upgrade(url: str) -> None:
-    from persistence.migrations import runner  # noqa: PLC0415  Alembic is a tenth of the time and memory of a start
+    from persistence.migrations import runner  # noqa: PLC0415  Alembic is a tenth of the time of a start
 
     runner.upgrade(url)
