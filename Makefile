@@ -98,7 +98,7 @@ client-test: .venv/dev clients/typescript/node_modules clients/typescript/tests/
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/client_package
 
 mock: tests/clients/typescript/node_modules ## Serve the examples of the contract at PORT, with CORS, without the service and a database (needs Node.js)
-	@tests/clients/typescript/node_modules/.bin/prism mock --host 127.0.0.1 --port $(PORT) openapi/openapi.yaml
+	@node --require ./tests/clients/typescript/prism_header.cjs tests/clients/typescript/node_modules/.bin/prism mock --host 127.0.0.1 --port $(PORT) openapi/openapi.yaml
 
 demo: .venv/runtime web ## Start the service, Better Auth and the page of examples/web; prints its address (needs Node.js)
 	@cd examples/web && exec node --import tsx server/demo.ts

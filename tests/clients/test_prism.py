@@ -1,5 +1,6 @@
 """Prism, which reads the document with other eyes: as a mock of the service, and as a proxy in front of it."""
 
+import json
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -62,6 +63,14 @@ def test_a_page_of_another_origin_may_use_the_mock(mock: httpx2.Client, operatio
     assert set(answers[0].headers["access-control-allow-headers"].split(",")) == fields
     # Without credentials, `*` stands for all of them (Fetch standard, "CORS-exposed header-name list").
     assert answers[1].headers["access-control-expose-headers"] == "*"
+
+
+@pytest.mark.parametrize("task", [{"title": ""}, {"title": "a", "\N{SNOWMAN}": 1}], ids=["pattern", "member"])
+def test_a_mock_refuses_a_task(mock: httpx2.Client, task: dict[str, object]) -> None:
+    """Also where the violation has characters that no header field can carry: stoplightio/prism#1934."""
+    refused = mock.post("/api/tasks", json=task, headers={"prefer": "code=422"})
+    assert refused.status_code == 422
+    assert json.loads(refused.headers["sl-violations"])
 
 
 def test_a_mock_serves_where_the_service_would() -> None:

@@ -7,7 +7,7 @@ import { emptyDatabase } from "../server/auth.ts";
 import { createPageServer } from "../server/page.ts";
 import { ROOT, Service } from "../server/service.ts";
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const probe = createServer().listen(0, "localhost");
   await once(probe, "listening");
   const { port } = probe.address() as AddressInfo;

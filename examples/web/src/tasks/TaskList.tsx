@@ -3,6 +3,7 @@ import { type KeyboardEvent, useCallback, useEffect, useLayoutEffect, useMemo, u
 import type { Task, TaskSort, TaskStatus } from "../api";
 import { obstacle } from "../connection";
 import { useStore } from "../store";
+import { tasksOf } from "./cache";
 import { useDelete, useTasks, useToggle } from "./queries";
 import { type Editing, editingOf, TaskEditor } from "./TaskEditor";
 import { TaskRow } from "./TaskRow";
@@ -21,7 +22,7 @@ interface TaskListProps {
 
 export function TaskList({ status, sort, waiting }: TaskListProps) {
   const { data, isPending, isFetchingNextPage, hasNextPage, fetchNextPage } = useTasks(status, sort);
-  const tasks = useMemo(() => data?.pages.flatMap((page) => page.tasks) ?? [], [data]);
+  const tasks = useMemo(() => (data ? tasksOf(data) : []), [data]);
   const { mutate: toggle } = useToggle();
   const { mutate: remove } = useDelete();
   const blocked = useStore(obstacle) !== null;

@@ -14,6 +14,14 @@ export const PROFILE = ["me"] as const;
 
 export const listKey = (status: TaskStatus, sort: TaskSort) => [LISTS, status, sort] as const;
 
+/**
+ * The tasks of all pages, each once: one that changed between the requests of two pages can be on both. It stays where
+ * it was, so that nothing moves, in its newer state.
+ */
+export function tasksOf({ pages }: Pick<List, "pages">): Task[] {
+  return [...new Map(pages.flatMap((page) => page.tasks).map((task) => [task.id, task])).values()];
+}
+
 /** Show the task as it is now in every list that is loaded: replaced, moved, added or removed. */
 export function putTask(cache: QueryClient, task: Task): void {
   changeLists(cache, (list, status, sort) => {
