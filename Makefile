@@ -110,7 +110,7 @@ web: clients/typescript/node_modules examples/web/node_modules ## Check and buil
 # Without Node.js or Chromium the tests are skipped; in CI they fail.
 web-test: .venv/dev ## Drive the page of examples/web with Playwright and Chromium; screenshots are in build/web-test
 	@if [ -n "$$CI" ] || { command -v npm && command -v chromium; } >/dev/null; then \
-	  $(MAKE) --no-print-directory web && npm run --silent --prefix examples/web test; \
+	  $(MAKE) --no-print-directory web tests/clients/typescript/node_modules && npm run --silent --prefix examples/web test; \
 	else echo "Skipped: the tests of examples/web need npm and chromium."; fi
 
 audit: .venv/dev ## Check the code with bandit, and the locked dependencies for known vulnerabilities (needs api.osv.dev)

@@ -6,11 +6,12 @@ import { Mock } from "./mock.ts";
 
 const test = testOf(Mock.start);
 
-/** Ask the mock for the answer with this status to each request of the page that has this method. */
-async function answer(page: Page, apiUrl: string, method: string, status: number): Promise<void> {
-  await page.route(`${apiUrl}/api/tasks**`, async (route) => {
+/** Ask the mock for the answer with this status to each request of the page, or to those with this method. */
+async function answer(page: Page, apiUrl: string, status: number, method?: string): Promise<void> {
+  await page.route(`${apiUrl}/**`, async (route) => {
     const request = route.request();
-    await route.continue(request.method() === method ? { headers: { ...request.headers(), prefer: `code=${status}` } } : {});
+    const meant = !method || request.method() === method;
+    await route.continue(meant ? { headers: { ...request.headers(), prefer: `code=${status}` } } : {});
   });
 }
 
@@ -34,7 +35,7 @@ test("an editor, and errors at its fields", async ({ ada, page, stack }) => {
   const title = page.getByRole("form", { name: "Edit “Buy groceries”" }).getByLabel("Title");
   await title.fill("");
   await ada.look("editor");
-  await answer(page, stack.apiUrl, "PUT", 422);
+  await answer(page, stack.apiUrl, 422, "PUT");
   await title.press("Enter");
   await expect(title).toHaveAccessibleDescription(/\w/);
   await ada.look("editor-refused");
@@ -44,15 +45,14 @@ test("a conflict", async ({ ada, page, stack }) => {
   await page.getByRole("button", { name: "Edit “Call the dentist”" }).click();
   const title = page.getByRole("form", { name: "Edit “Call the dentist”" }).getByLabel("Title");
   await title.fill("Call the dentist before noon");
-  await answer(page, stack.apiUrl, "PUT", 412);
+  await answer(page, stack.apiUrl, 412, "PUT");
   await title.press("Enter");
   await expect(page.getByRole("dialog", { name: "This task was changed elsewhere" })).toBeVisible();
   await ada.look("conflict");
 });
 
 test("a refused task, and a refused file", async ({ ada, page, stack }) => {
-  await answer(page, stack.apiUrl, "POST", 422);
-  await ada.add("");
+  await answer(page, stack.apiUrl, 422, "POST");
   await ada.add("Anything", "At all");
   await expect(ada.titleInput).toHaveAccessibleDescription(/\w/);
   await ada.look("refused");
@@ -67,10 +67,11 @@ for (const [status, name, text] of [
   [503, "unavailable", "The service is not available just now."],
 ] as const) {
   test(`a service that answers ${status}`, async ({ ada, page, stack }) => {
-    await answer(page, stack.apiUrl, "POST", status);
+    await answer(page, stack.apiUrl, status);
     await ada.add("Buy milk", "Oat");
     await expect(page.locator(".banner")).toContainText(text);
     await expect(ada.drafts.getByRole("listitem")).toHaveCount(1);
     await ada.look(name);
+    await expect(page.locator(".banner")).toContainText(text);
   });
 }
