@@ -9,8 +9,8 @@ The address is `/PLAN/ID`, followed by the path of the service. `PLAN` has the o
 * `cut`: the connection is reset after half of the content of the response.
 * `stalled`: the service receives half of the body and no more.
 * `held`: nothing happens until the client closes its connection.
-* `busy`: the response is 503 with `Retry-After: 1`; the service does not receive the request.
-* `html`: the response is a page with status 502.
+* `short`: half of the content of the response, which looks complete.
+* A name of `_CANNED`: this response; the service does not receive the request.
 """
 
 import contextlib
@@ -18,18 +18,32 @@ import http.client
 import socket
 import struct
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
+from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
-_BUSY = (
-    b'{"type": "/problems#service-unavailable", "title": "Service unavailable", "status": 503, "detail": "Try again.",'
-    b' "instance": "/", "code": "service-unavailable"}'
-)
 _READABLE = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After, X-Request-ID"}
 _SECONDS = 30
+_PROBLEM = {"Content-Type": "application/problem+json"}
+_PAGE = {"Content-Type": "text/html"}
+_BUSY = b'{"title": "Service unavailable", "status": 503, "detail": "Try again.", "code": "service-unavailable"}'
+_NEW = b'{"title": "New", "status": 410, "detail": "A kind that the client does not know.", "code": "constructor"}'
+_CANNED = {
+    "busy": (503, {**_PROBLEM, "Retry-After": "1"}, _BUSY),
+    "busy-until": (503, _PROBLEM, _BUSY),
+    "html": (502, _PAGE, b"<h1>Bad gateway</h1>"),
+    "portal": (200, _PAGE, b"<h1>Sign in to the network</h1>"),
+    "nothing": (200, {}, b""),
+    "gateway": (403, _PROBLEM, b'{"title": "Blocked by a rule of the gateway"}'),
+    "null": (500, _PROBLEM, b"null"),
+    "half": (500, _PROBLEM, b'{"title": "Internal'),
+    "newer": (410, _PROBLEM, _NEW),
+}
+"""Responses of other programs between client and service; `busy-until` gets a `Retry-After` with a date."""
 
 
 class _Proxy(ThreadingHTTPServer):
@@ -76,10 +90,10 @@ class _Handler(BaseHTTPRequestHandler):
         return outcomes.get(number, "pass")
 
     def _fail(self, outcome: str, path: str, body: bytes) -> None:
-        if outcome == "busy":
-            self._respond(503, {**_READABLE, "Content-Type": "application/problem+json", "Retry-After": "1"}, _BUSY)
-        elif outcome == "html":
-            self._respond(502, {**_READABLE, "Content-Type": "text/html"}, b"<h1>Bad gateway</h1>")
+        if outcome in _CANNED:
+            status, headers, content = _CANNED[outcome]
+            until = {"Retry-After": formatdate(time.time() + 60, usegmt=True)} if outcome == "busy-until" else {}
+            self._respond(status, {**_READABLE, **headers, **until}, content)
         elif outcome == "held":
             self.connection.settimeout(_SECONDS)
             self.rfile.read(1)
@@ -92,6 +106,8 @@ class _Handler(BaseHTTPRequestHandler):
             elif outcome == "cut":
                 self._respond(status, {**headers, "Content-Length": str(len(content))}, content[: len(content) // 2])
                 self._reset()
+            elif outcome == "short":
+                self._respond(status, headers, content[: len(content) // 2])
             else:
                 self._respond(status, headers, content)
 

@@ -76,13 +76,13 @@ abstract class ErrorBase<Code extends string> extends Error {
     this.detail = problem.detail;
     this.errors = problem.errors ?? [];
     this.requestId = response?.headers.get("X-Request-ID") ?? undefined;
-    const seconds = response?.headers.get("Retry-After");
-    this.retryAfter = seconds && /^\d+$/.test(seconds) ? Number(seconds) : undefined;
+    this.retryAfter = secondsIn(response?.headers.get("Retry-After"));
   }
 
   /** The details of `errors` by field: `title` for the pointer `/title`, a parameter's name, or the number of a line. */
   get fields(): Record<string, string[]> {
-    const fields: Record<string, string[]> = {};
+    // A member may be called `constructor`.
+    const fields: Record<string, string[]> = Object.create(null);
     for (const error of this.errors) {
       const field =
         "pointer" in error ? error.pointer.slice(1) : "parameter" in error ? error.parameter : String(error.line);
@@ -142,11 +142,30 @@ const CLASSES: Record<string, new (problem: Problem, response: Response) => Task
   "validation-failed": ValidationError,
 };
 
-/** Return the error that a response is. */
+/** The seconds of a `Retry-After`, which is a number or a date (RFC 9110, section 10.2.3). */
+function secondsIn(value: string | null | undefined): number | undefined {
+  if (!value) return undefined;
+  const seconds = /^\d+$/.test(value) ? Number(value) : Math.ceil((Date.parse(value) - Date.now()) / 1000);
+  return Number.isNaN(seconds) ? undefined : Math.max(seconds, 0);
+}
+
+/** Return the error that a response is. One that is not the service's, such as the page of a proxy, is unexpected. */
 export async function problemOf(response: Response): Promise<TasksApiError> {
   const { status } = response;
+  const type = response.headers.get("Content-Type") ?? "no type";
+  const detail = `The response is not the service's: status ${status}, ${type}.`;
+  const problem = { code: "unexpected-response", status, title: "Unexpected response", detail };
   const text = await response.text();
-  let problem: Problem = { code: "unexpected-response", status, title: "Unexpected response", detail: `Status ${status}` };
-  if (response.headers.get("Content-Type")?.startsWith("application/problem+json")) problem = JSON.parse(text);
-  return new (CLASSES[problem.code] ?? OtherError)(problem, response);
+  if (type.startsWith("application/problem+json")) Object.assign(problem, problemIn(text));
+  const ErrorClass = Object.hasOwn(CLASSES, problem.code) ? CLASSES[problem.code]! : OtherError;
+  return new ErrorClass(problem, response);
+}
+
+function problemIn(text: string): Partial<Problem> {
+  try {
+    const problem = JSON.parse(text);
+    return typeof problem?.code === "string" ? problem : {};
+  } catch {
+    return {};
+  }
 }

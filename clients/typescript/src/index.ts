@@ -1,6 +1,16 @@
 export { createTasksClient, type TasksClient } from "./client.js";
 export { entityTag } from "./entity_tag.js";
-export * from "./errors.js";
+export {
+  ConnectionError,
+  OtherError,
+  TaskConflictError,
+  TaskNotFoundError,
+  TasksApiError,
+  TryLaterError,
+  UnauthenticatedError,
+  ValidationError,
+  type Violation,
+} from "./errors.js";
 export type {
   BulkResult,
   Health,

@@ -1,6 +1,7 @@
 /** The lines of a response that arrives in parts. */
 
 import { ConnectionError } from "./errors.js";
+import { abortable } from "./waiting.js";
 
 /** Yield the lines. The connection is closed if the consumer stops early. */
 export async function* linesOf(response: Response, signal: AbortSignal | undefined): AsyncGenerator<string, void> {
@@ -9,18 +10,22 @@ export async function* linesOf(response: Response, signal: AbortSignal | undefin
   let rest = "";
   try {
     for (;;) {
-      const { done, value } = await reader.read().catch((cause) => {
+      // In Node.js, reading a compressed body may never end after an abort.
+      const { done, value } = await abortable(reader.read(), signal).catch((cause) => {
         signal?.throwIfAborted();
         throw new ConnectionError(cause);
       });
       rest += decoder.decode(value, { stream: !done });
       const lines = rest.split("\n");
       rest = lines.pop()!;
-      yield* lines;
+      for (const line of lines) {
+        signal?.throwIfAborted();
+        yield line;
+      }
       if (done) break;
     }
     if (rest) yield rest;
   } finally {
-    await reader.cancel().catch(() => {});
+    reader.cancel().catch(() => {});
   }
 }

@@ -1,6 +1,6 @@
 /** What an application does with the tasks of the token's user, as functions that a bundler can leave out one by one. */
 
-import { TasksApiError } from "./errors.js";
+import { ConnectionError, TasksApiError } from "./errors.js";
 import * as operations from "./generated/sdk.gen.js";
 import type {
   BulkResult,
@@ -17,10 +17,22 @@ import type {
 import { entityTag } from "./entity_tag.js";
 import { linesOf } from "./lines.js";
 import type { Client } from "./transport.js";
+import { abortable } from "./waiting.js";
 
-/** The members that a client chooses; those that the service sets are ignored. */
-export type NewTask = Omit<TaskCreate, "id" | "user_id" | "created_at" | "updated_at">;
-export type TaskChanges = Omit<TaskUpdate, "id" | "user_id" | "created_at" | "updated_at">;
+/** Members that the service sets. A change may contain them, for example in a copy of the task. */
+const READ_ONLY = ["id", "user_id", "created_at", "updated_at"] as const;
+type ReadOnly = (typeof READ_ONLY)[number];
+
+type RequiredName<Members> = { [Name in keyof Members]-?: {} extends Pick<Members, Name> ? never : Name }[keyof Members];
+/** What may be absent may be undefined too, also with `exactOptionalPropertyTypes`. */
+type Lenient<Members> = Pick<Members, RequiredName<Members>> & {
+  [Name in keyof Omit<Members, RequiredName<Members>>]?: Members[Name] | undefined;
+};
+
+/** The members of a new task that a client chooses. */
+export type NewTask = Lenient<Omit<TaskCreate, ReadOnly>>;
+/** The members of a task that get other values. */
+export type TaskChanges = Lenient<Omit<TaskUpdate, ReadOnly>>;
 
 export interface CallOptions {
   /** Ends the request, or the wait before its repetition. */
@@ -32,10 +44,8 @@ export interface KeyOptions extends CallOptions {
   idempotencyKey?: string | undefined;
 }
 
-type Optional<Members> = { [Name in keyof Members]?: Members[Name] | undefined };
-
 /** Selects and orders tasks. `limit` is the size of a page. */
-export type ListParameters = Optional<NonNullable<ListMyTasksData["query"]>> & CallOptions;
+export type ListParameters = Lenient<NonNullable<ListMyTasksData["query"]>> & CallOptions;
 
 export interface TaskPage {
   tasks: Task[];
@@ -72,9 +82,15 @@ export async function* listTaskPages(client: Client, parameters: ListParameters 
 
 /** Yield the tasks of all pages. A page is requested when the ones before it have been consumed. */
 export async function* listTasks(client: Client, parameters: ListParameters = {}): AsyncGenerator<Task, void> {
-  for await (const { tasks } of listTaskPages(client, parameters)) yield* tasks;
+  for await (const { tasks } of listTaskPages(client, parameters)) {
+    for (const task of tasks) {
+      parameters.signal?.throwIfAborted();
+      yield task;
+    }
+  }
 }
 
+/** Return the task with this id. */
 export async function getTask(client: Client, id: string, options: CallOptions = {}): Promise<Task> {
   return (await operations.getMyTask({ client, path: { task_id: id }, signal: options.signal })).data;
 }
@@ -117,8 +133,8 @@ async function changed(result: Promise<{ data: Task }>, changes: TaskChanges | u
   } catch (error) {
     if (changes && error instanceof TasksApiError && error.code === "precondition-failed" && error.uncertain) {
       const { current } = error;
-      const names = Object.keys(changes) as (keyof TaskChanges)[];
-      if (names.every((name) => current[name] === changes[name])) return current;
+      const changed = Object.entries(changes).filter(([name]) => !READ_ONLY.includes(name as ReadOnly));
+      if (changed.every(([name, value]) => value === undefined || current[name as keyof Task] === value)) return current;
     }
     throw error;
   }
@@ -182,7 +198,16 @@ export async function* exportTasks(client: Client, parameters: ExportParameters 
     signal,
     as: "stream",
   });
-  for await (const line of linesOf(response, signal)) yield JSON.parse(line) as Task;
+  for await (const line of linesOf(response, signal)) yield taskIn(line);
+}
+
+function taskIn(line: string): Task {
+  try {
+    return JSON.parse(line);
+  } catch (cause) {
+    // A proxy ends an incomplete response as if it were complete.
+    throw new ConnectionError(cause);
+  }
 }
 
 /** Return an export as a file, to be saved. */
@@ -207,12 +232,18 @@ export async function importTasks(
   records: Iterable<ImportRecord> | AsyncIterable<ImportRecord>,
   options: KeyOptions = {},
 ): Promise<ImportResult> {
-  const body: ImportRecord[] = [];
-  for await (const record of records) {
-    options.signal?.throwIfAborted();
-    body.push(record);
+  const { signal } = options;
+  const body = await abortable(collected(records, signal), signal);
+  return (await operations.importMyTasks({ client, body, ...keyOf(options), signal })).data;
+}
+
+async function collected<Item>(items: Iterable<Item> | AsyncIterable<Item>, signal?: AbortSignal): Promise<Item[]> {
+  const found: Item[] = [];
+  for await (const item of items) {
+    signal?.throwIfAborted();
+    found.push(item);
   }
-  return (await operations.importMyTasks({ client, body, ...keyOf(options), signal: options.signal })).data;
+  return found;
 }
 
 /** Import a file in one of the formats of an export. */

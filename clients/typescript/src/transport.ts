@@ -8,13 +8,13 @@ export type Token = string | (() => string | Promise<string>);
 
 export interface RetryOptions {
   /** How often a request is sent at most. 1 turns retries off. Default: 5. */
-  attempts?: number;
+  attempts?: number | undefined;
   /** The longest wait before the first retry in milliseconds, without `Retry-After`. It doubles each time. Default: 300. */
-  delay?: number;
-  /** A request that would have to wait longer than this, in milliseconds, fails at once. Default: 30,000. */
-  maxDelay?: number;
+  delay?: number | undefined;
+  /** The longest wait in milliseconds. A request that the service asks to wait longer fails at once. Default: 30,000. */
+  maxDelay?: number | undefined;
   /** Called before each wait, with the reason and the time in milliseconds. */
-  onRetry?: (reason: TasksApiError, delay: number) => void;
+  onRetry?: ((reason: TasksApiError, delay: number) => void) | undefined;
 }
 
 export interface ClientOptions {
@@ -84,10 +84,15 @@ type Send = <Responses, Errors = unknown, Throw extends boolean = boolean>(
 
 /** Sends the requests of one user's session. Pass it to the functions. */
 export interface Client {
+  /** Send a GET request, as the generated functions do. */
   get: Send;
+  /** Send a POST request, as the generated functions do. */
   post: Send;
+  /** Send a PUT request, as the generated functions do. */
   put: Send;
+  /** Send a PATCH request, as the generated functions do. */
   patch: Send;
+  /** Send a DELETE request, as the generated functions do. */
   delete: Send;
 }
 
@@ -97,6 +102,10 @@ const KEYED = /\/(tasks|import|restore)$/;
 const TOGGLE = /\/(toggle|complete)$/;
 /** Statuses after which the same request may succeed: no response (0), those with `Retry-After`, and those of gateways. */
 const TEMPORARY = new Set([0, 409, 429, 502, 503, 504]);
+/** The types of content in the document. A success of another type is not the service's. */
+const CONTENT = /^(application\/(json|x-ndjson)|text\/csv)\b/;
+/** Statuses of successes without content. */
+const EMPTY = new Set([204, 304]);
 
 /** Return a client for one user. Make another one when another user signs in, because it keeps the token. */
 export function createClient(options: ClientOptions): Client {
@@ -119,6 +128,7 @@ export function createClient(options: ClientOptions): Client {
 
   async function call(method: string, request: OperationRequest): Promise<Result<never>> {
     const { url, path, security, signal } = request;
+    signal?.throwIfAborted();
     const message = { target: baseUrl + addressOf(request), method, headers: headersOf(method, request), request };
     const versioned = message.headers.has("If-Match");
     const repeatable = versioned || !TOGGLE.test(url);
@@ -128,8 +138,9 @@ export function createClient(options: ClientOptions): Client {
       if ("response" in result) return result;
       uncertain ||= result.status === 0 || result.status >= 500;
       result.uncertain = uncertain;
-      const wait = waitAfter(result, delay * 2 ** (attempt - 1));
-      if (repeatable && TEMPORARY.has(result.status) && attempt < attempts && wait <= maxDelay) {
+      const asked = (result.retryAfter ?? 0) * 1000;
+      if (repeatable && TEMPORARY.has(result.status) && attempt < attempts && asked <= maxDelay) {
+        const wait = randomWait(asked, Math.min(delay * 2 ** (attempt - 1), maxDelay));
         onRetry?.(result, wait);
         await pause(wait, signal);
         continue;
@@ -155,14 +166,15 @@ export function createClient(options: ClientOptions): Client {
   }
 
   async function sendOnce({ target, method, headers, request }: Message): Promise<Result<never> | TasksApiError> {
-    const { body, signal = null } = request;
+    // In React Server Components, `fetch` repeats its first response to a GET without a signal, also to a retry.
+    const { body, signal = new AbortController().signal } = request;
     const content = typeof body === "string" || body instanceof Blob ? body : JSON.stringify(body);
     try {
       const response = await send(target, { method, headers, body: content ?? null, signal });
-      if (!response.ok && response.status !== 304) return await problemOf(response);
-      return { data: (await contentOf(response, request.as)) as never, response };
+      // In Node.js, reading a compressed body may never end after an abort.
+      return await abortable(resultOf(response, request.as), signal);
     } catch (cause) {
-      signal?.throwIfAborted();
+      signal.throwIfAborted();
       return new ConnectionError(cause);
     }
   }
@@ -183,11 +195,10 @@ function headersOf(method: string, { url, headers }: OperationRequest): Headers 
   return fields;
 }
 
-/** The milliseconds to wait after an error, of which `most` is the maximum if the service asks for no time. */
-function waitAfter({ retryAfter }: TasksApiError, most: number): number {
-  if (retryAfter === undefined) return Math.random() * most;
+/** The milliseconds to wait: as many as the service asks for, or else a random number, at most `most`. */
+function randomWait(asked: number, most: number): number {
   // Up to a quarter more than asked for keeps clients apart that were refused together.
-  return retryAfter * (1 + Math.random() / 4) * 1000;
+  return asked ? asked * (1 + Math.random() / 4) : Math.random() * most;
 }
 
 function present(members: unknown): [string, string][] {
@@ -202,11 +213,12 @@ function addressOf({ url, path, query }: OperationRequest): string {
   return parameters ? `${address}?${parameters}` : address;
 }
 
-function contentOf(response: Response, as: CallOptions["as"]): Promise<unknown> | undefined {
-  const type = response.headers.get("Content-Type");
-  // A response without content has no type.
-  if (!type || as === "stream") return undefined;
-  return as !== "blob" && type.startsWith("application/json") ? response.json() : response.blob();
+async function resultOf(response: Response, as: CallOptions["as"]): Promise<Result<never> | TasksApiError> {
+  const empty = EMPTY.has(response.status);
+  const type = response.headers.get("Content-Type") ?? "";
+  if (!empty && !(response.ok && CONTENT.test(type))) return problemOf(response);
+  const read = empty || as === "stream" ? undefined : as !== "blob" && type.includes("/json") ? "json" : "blob";
+  return { data: (read && (await response[read]())) as never, response };
 }
 
 /** A key that nobody else chooses. `crypto.randomUUID` is missing on pages that are served without TLS. */

@@ -46,6 +46,37 @@ describe("a response that is lost after the commit", () => {
     expect(await client.tasks.delete(toggled)).toBeUndefined();
   });
 
+  test("is no conflict of a change that sends the whole task, or nothing for a member", async () => {
+    const { client, direct } = await failing("lost,pass,pass,lost");
+    const task = await direct.tasks.create(milk);
+    const renamed = await client.tasks.update(task, { ...task, title: "Buy oat milk" });
+    expect(renamed.title).toBe("Buy oat milk");
+    const completed = await client.tasks.update(renamed, { description: undefined, completed: true });
+    expect(completed).toMatchObject({ title: "Buy oat milk", completed: true });
+  });
+
+  test.for([
+    [{ description: "Two cartons" }, "no conflict"],
+    [{ title: "Buy soy milk" }, "a conflict"],
+  ] as const)("of a title is, if someone else then changes %j, %s", async ([theirs, outcome]) => {
+    const { id, token } = await newUser();
+    const direct = createTasksClient({ baseUrl: stage.service, token });
+    let requests = 0;
+    const losing: typeof fetch = async (...request) => {
+      const response = await fetch(...request);
+      if (++requests > 1) return response;
+      await direct.tasks.update(task.id, theirs);
+      throw new TypeError("The connection was lost.");
+    };
+    const client = createTasksClient({ baseUrl: stage.service, token, retry: FAST, fetch: losing });
+    const task = await direct.tasks.create(milk);
+    const changed = client.tasks.update(task, { title: "Buy oat milk" });
+    const expected = { user_id: id, title: "Buy oat milk", ...theirs };
+    if (outcome === "no conflict") expect(await changed).toMatchObject(expected);
+    else expect(await failure(changed)).toMatchObject({ code: "precondition-failed", current: expected });
+    expect(requests).toBe(3);
+  });
+
   test("does not hide the change of someone else", async () => {
     const { client, direct } = await failing("dropped");
     const task = await direct.tasks.create(milk);
@@ -105,10 +136,44 @@ describe("retries", () => {
     expect(await requests()).toBe(3);
   });
 
-  test("do not begin where the wait would be too long", async () => {
-    const { client, requests } = await failing("busy", { ...FAST, maxDelay: 500 });
-    expect((await failure(client.profile.get()) as TasksApiError).code).toBe("service-unavailable");
+  test.for([
+    ["busy", 1],
+    ["busy-until", 60],
+  ] as const)("do not begin where the wait would be too long (%s)", async ([plan, seconds]) => {
+    const { client, requests } = await failing(plan, { ...FAST, maxDelay: 500 });
+    const error = (await failure(client.profile.get())) as TasksApiError;
+    expect(error.code).toBe("service-unavailable");
+    expect(error.retryAfter).toBeGreaterThan(seconds - 5);
+    expect(error.retryAfter).toBeLessThanOrEqual(seconds);
     expect(await requests()).toBe(1);
+  });
+
+  test("wait as long as they may, and no longer without Retry-After", async () => {
+    const delays: number[] = [];
+    const retry = { attempts: 9, delay: 8, maxDelay: 16, onRetry: (_: TasksApiError, delay: number) => delays.push(delay) };
+    const { client, requests } = await failing(Array(8).fill("dropped").join(), retry);
+    expect((await client.profile.get()).tasks.total).toBe(0);
+    expect([await requests(), delays.filter((delay) => delay <= 16).length]).toEqual([9, 8]);
+    const asked = await failing("busy", { ...retry, maxDelay: 1000 });
+    await asked.client.profile.get();
+    expect(await asked.requests()).toBe(2);
+  });
+
+  // That of React Server Components does, which Next.js puts in the place of the global one.
+  test("and reads after a change get new responses from a fetch that repeats its own", async () => {
+    const responses = new Map<string, Promise<Response>>();
+    const repeating: typeof fetch = async (url, request) => {
+      if (request?.signal || request?.method !== "GET") return fetch(url, request);
+      const key = JSON.stringify([url, [...new Headers(request.headers)]]);
+      if (!responses.has(key)) responses.set(key, fetch(url, request));
+      return (await responses.get(key)!).clone();
+    };
+    const { token } = await newUser();
+    const baseUrl = `${stage.proxy}/html/${crypto.randomUUID()}`;
+    const { tasks } = createTasksClient({ baseUrl, token, retry: FAST, fetch: repeating });
+    expect((await tasks.page()).tasks).toEqual([]);
+    const task = await tasks.create(milk);
+    expect((await tasks.page()).tasks).toEqual([task]);
   });
 
   test("are not for a request that is wrong", async () => {
@@ -201,62 +266,5 @@ describe("the token", () => {
     expect((await failure(client.profile.get()) as TasksApiError).code).toBe("unauthenticated");
     expect((await client.profile.get()).tasks.total).toBe(0);
     expect(asked).toBe(3);
-  });
-});
-
-describe("an abort", () => {
-  const reason = new Error("The user has left the page.");
-
-  test("ends the request", async () => {
-    const { client, requests } = await failing("held", { attempts: 1 });
-    const controller = new AbortController();
-    const call = failure(client.tasks.create(milk, { signal: controller.signal }));
-    await expect.poll(requests, { timeout: 10_000 }).toBe(1);
-    controller.abort(reason);
-    expect(await call).toBe(reason);
-    expect(await requests()).toBe(1);
-  });
-
-  test("ends the wait before a repetition", async () => {
-    const controller = new AbortController();
-    // The wait would be longer than the test may take.
-    const days = { attempts: 2, delay: 1e9, maxDelay: 1e9, onRetry: () => controller.abort(reason) };
-    const { client, requests } = await failing("dropped", days);
-    expect(await failure(client.profile.get({ signal: controller.signal }))).toBe(reason);
-    expect(await requests()).toBe(1);
-  });
-
-  test("ends the wait for a token", async () => {
-    const controller = new AbortController();
-    const client = createTasksClient({ baseUrl: stage.service, token: () => new Promise<string>(() => {}) });
-    const call = failure(client.profile.get({ signal: controller.signal }));
-    controller.abort(reason);
-    expect(await call).toBe(reason);
-  });
-
-  test("ends a list, an export and the reading of an import between two tasks", async () => {
-    const client = await newClient();
-    await client.tasks.import(Array.from({ length: 5 }, () => milk));
-    for (const tasks of [
-      (signal: AbortSignal) => client.tasks.list({ limit: 1, signal }),
-      (signal: AbortSignal) => client.tasks.export({ signal }),
-    ]) {
-      const aborted = new AbortController();
-      aborted.abort(reason);
-      expect(await failure(collect(tasks(aborted.signal)))).toBe(reason);
-    }
-    async function* endless() {
-      for (;;) yield milk;
-    }
-    expect(await failure(client.tasks.import(endless(), { signal: AbortSignal.abort(reason) }))).toBe(reason);
-    const controller = new AbortController();
-    const seen: Task[] = [];
-    const error = await failure((async () => {
-      for await (const task of client.tasks.list({ limit: 1, signal: controller.signal })) {
-        seen.push(task);
-        controller.abort(reason);
-      }
-    })());
-    expect([error, seen.length]).toEqual([reason, 1]);
   });
 });

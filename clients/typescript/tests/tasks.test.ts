@@ -79,6 +79,21 @@ test("an export yields tasks, and an import takes them from any iterable", async
   }
 });
 
+test("an import of an iterable that fails sends nothing", async () => {
+  const { tasks } = await newClient();
+  const broken = new Error("The disk is gone.");
+  function* now() {
+    yield { title: "a" };
+    throw broken;
+  }
+  async function* later() {
+    yield* now();
+  }
+  expect(await failure(tasks.import(now()))).toBe(broken);
+  expect(await failure(tasks.import(later()))).toBe(broken);
+  expect((await tasks.page()).tasks).toEqual([]);
+});
+
 test.for(["json", "ndjson", "csv"] as const)("an export is saved as %s, and imported by another user", async (format) => {
   const from = await newClient();
   const task = await from.tasks.create({ title: "Buy milk", description: "Two, \"fresh\"" });
