@@ -54,7 +54,7 @@ def consumer(tmp_path_factory: pytest.TempPathFactory) -> Path:
         missing("The tools of the client are not installed: run `make client-test` where npm is.")
     folder = tmp_path_factory.mktemp("consumer")
     run("npm", "pack", "--silent", "--pack-destination", str(folder), directory=copied_package(folder / "package"))
-    for source in (*TESTS.glob("*.ts"), TESTS / "tsconfig.json"):
+    for source in (*TESTS.glob("*.ts"), *TESTS.glob("*.mjs"), TESTS / "tsconfig.json"):
         shutil.copy(source, folder)
     (folder / "package.json").write_text('{"private": true, "type": "module"}')
     [tarball] = folder.glob("*.tgz")

@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.client_package.conftest import PACKAGE, Stage, copied_package
 from tests.clients.tools import run
 from tests.support.document import AUTHORED, OPERATIONS
@@ -15,6 +17,11 @@ from tests.support.service import token
 ONE = 4000
 EVERYTHING = 8000
 """The most bytes of an application's code that the client may add, minified and compressed with gzip."""
+
+STRICTEST = (
+    *("strict", "exactOptionalPropertyTypes", "noUncheckedIndexedAccess", "noPropertyAccessFromIndexSignature"),
+    *("noImplicitOverride", "verbatimModuleSyntax", "isolatedModules", "noEmit"),
+)
 
 EXAMPLES = re.findall(r"^```ts\n(.*?)^```$", (PACKAGE / "README.md").read_text(), re.MULTILINE | re.DOTALL)
 FUNCTIONS = re.findall(r"^export (?:async )?function\*? (\w+)", (PACKAGE / "src/tasks.ts").read_text(), re.MULTILINE)
@@ -47,6 +54,23 @@ def test_the_tarball_has_code_and_no_dependency(consumer: Path) -> None:
 def test_the_types_pass_strict_checks(consumer: Path) -> None:
     """Also those that the tests use, and that errors narrow by their code."""
     run(str(consumer / "node_modules/typescript/bin/tsc"), "--project", ".", directory=consumer)
+
+
+@pytest.mark.parametrize("resolution", ["nodenext", "bundler"])
+def test_the_types_suit_the_strictest_settings(resolution: str, consumer: Path) -> None:
+    """Those of an application, which checks the declarations of its packages too."""
+    module = "nodenext" if resolution == "nodenext" else "esnext"
+    options = dict.fromkeys(STRICTEST, True) | {"target": "es2022", "lib": ["es2022", "dom"], "types": []}
+    options |= {"module": module, "moduleResolution": resolution, "skipLibCheck": False}
+    config = consumer / f"tsconfig.{resolution}.json"
+    config.write_text(json.dumps({"compilerOptions": options, "files": ["strict.ts"]}))
+    run(str(consumer / "node_modules/typescript/bin/tsc"), "--project", config.name, directory=consumer)
+
+
+def test_an_editor_describes_every_function_and_method(consumer: Path) -> None:
+    found = json.loads(run("node", "editor.mjs", directory=consumer))
+    assert found["undescribed"] == []
+    assert found["functions"] >= 40
 
 
 def _size(consumer: Path, program: str) -> int:
