@@ -94,6 +94,21 @@ test("an import of an iterable that fails sends nothing", async () => {
   expect((await tasks.page()).tasks).toEqual([]);
 });
 
+test("an export may arrive byte by byte", async () => {
+  const { token } = await newUser();
+  const bytes = new TransformStream<Uint8Array, Uint8Array>({
+    transform: (chunk, stream) => chunk.forEach((_, at) => stream.enqueue(chunk.slice(at, at + 1))),
+  });
+  const slow: typeof fetch = async (...request) => {
+    const response = await fetch(...request);
+    return new Response(response.body!.pipeThrough(bytes), response);
+  };
+  const titles = ["Ä", "\u2028\r\n 🥛", "\ufeff\u2029 milk"];
+  await createTasksClient({ baseUrl: stage.service, token }).tasks.import(titles.map((title) => ({ title })));
+  const { tasks } = createTasksClient({ baseUrl: stage.service, token, fetch: slow });
+  expect((await collect(tasks.export())).map((task) => task.title)).toEqual(titles);
+});
+
 test.for(["json", "ndjson", "csv"] as const)("an export is saved as %s, and imported by another user", async (format) => {
   const from = await newClient();
   const task = await from.tasks.create({ title: "Buy milk", description: "Two, \"fresh\"" });
@@ -131,6 +146,16 @@ test("the version of a task is the ETag of its response", async () => {
   expect(entityTag(task)).toBe(response.headers.get("ETag"));
   expect(entityTag({ updated_at: "2026-11-20T09:15:00Z" })).toBe(`"${(1795166100000000).toString(16)}"`);
   expect(entityTag({ updated_at: "2026-11-20T09:15:00.5Z" })).toBe(`"${(1795166100500000).toString(16)}"`);
+});
+
+test("a task has its version at whatever time it was changed", async () => {
+  const { tasks } = await newClient();
+  const seconds = ["1970-01-01T00:00:00", "1999-12-31T23:59:59", "2026-02-28T12:00:00"];
+  const fractions = ["", ".5", ".05", ".000001", ".999999", ".12345", ".100000"];
+  const times = seconds.flatMap((time) => fractions.map((fraction) => `${time}${fraction}Z`));
+  await tasks.import(times.map((time) => ({ title: time, created_at: time, updated_at: time })));
+  const changed = (await collect(tasks.export())).map((task) => tasks.update(task, { completed: true }));
+  expect((await Promise.all(changed)).map((task) => task.title).sort()).toEqual(times.sort());
 });
 
 test("the functions work with a client that has nothing else", async () => {
