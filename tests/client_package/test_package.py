@@ -11,7 +11,7 @@ import pytest
 
 from tests.client_package.conftest import PACKAGE, Stage, copied_package
 from tests.clients.tools import run
-from tests.support.document import AUTHORED, OPERATIONS
+from tests.support.document import AUTHORED, DOCUMENT, OPERATIONS
 from tests.support.service import token
 
 ONE = 4000
@@ -54,6 +54,15 @@ def test_the_tarball_has_code_and_no_dependency(consumer: Path) -> None:
 def test_the_types_pass_strict_checks(consumer: Path) -> None:
     """Also those that the tests use, and that errors narrow by their code."""
     run(str(consumer / "node_modules/typescript/bin/tsc"), "--project", ".", directory=consumer)
+
+
+def test_every_code_of_the_document_is_tested() -> None:
+    """The type of `FAILURES` demands every code that the client knows, and this that it knows all."""
+    members = [schema.get("properties", {}) for schema in DOCUMENT["components"]["schemas"].values()]
+    codes = {code for properties in members for code in properties.get("code", {}).get("enum", ())}
+    tested = set(re.findall(r'^  "?([a-z-]+)"?: async', (PACKAGE / "tests/errors.test.ts").read_text(), re.MULTILINE))
+    assert len(codes) >= 17
+    assert codes - tested == set()
 
 
 @pytest.mark.parametrize("resolution", ["nodenext", "bundler"])
