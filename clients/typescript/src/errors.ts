@@ -68,7 +68,7 @@ abstract class ErrorBase<Code extends string> extends Error {
   uncertain = false;
 
   constructor(problem: Problem, response?: Response, cause?: unknown) {
-    super(problem.detail, { cause });
+    super(problem.detail, cause === undefined ? undefined : { cause });
     this.name = "TasksApiError";
     this.code = problem.code as Code;
     this.status = problem.status;

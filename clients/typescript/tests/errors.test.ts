@@ -56,6 +56,7 @@ describe("codes", () => {
     if (!(error instanceof TasksApiError)) return;
     expect(error.code).toBe(code);
     expect(error).toMatchObject({ message: error.detail, title: expect.any(String), name: "TasksApiError" });
+    expect("cause" in error).toBe(error.code === "connection-lost");
     if (error.status && error.code !== "unexpected-response") expect(error.requestId).toMatch(/^[\w.-]+$/);
   });
 });
