@@ -41,6 +41,7 @@ _CANNED = {
     "gateway": (403, _PROBLEM, b'{"title": "Blocked by a rule of the gateway"}'),
     "null": (500, _PROBLEM, b"null"),
     "half": (500, _PROBLEM, b'{"title": "Internal'),
+    "moved": (301, {"Location": "tasks"}, b""),
     "newer": (410, _PROBLEM, _NEW),
 }
 """Responses of other programs between client and service; `busy-until` gets a `Retry-After` with a date."""

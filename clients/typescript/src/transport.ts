@@ -170,7 +170,8 @@ export function createClient(options: ClientOptions): Client {
     const { body, signal = new AbortController().signal } = request;
     const content = typeof body === "string" || body instanceof Blob ? body : JSON.stringify(body);
     try {
-      const response = await send(target, { method, headers, body: content ?? null, signal });
+      // Followed, a redirection of a POST becomes a GET, and loses the token at another origin. The service has none.
+      const response = await send(target, { method, headers, body: content ?? null, signal, redirect: "manual" });
       // In Node.js, reading a compressed body may never end after an abort.
       return await abortable(resultOf(response, request.as), signal);
     } catch (cause) {

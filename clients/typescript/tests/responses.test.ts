@@ -32,6 +32,13 @@ describe.for(Object.entries(CALLS))("%s", ([, call]) => {
   });
 });
 
+test("a redirection is an error, and is not followed", async () => {
+  const { client, direct, requests } = await failing("moved", { attempts: 1 });
+  const error = await failure(client.tasks.create(milk));
+  expect(error).toMatchObject({ code: "unexpected-response", status: "document" in globalThis ? 0 : 301 });
+  expect([await requests(), (await direct.tasks.page()).tasks]).toEqual([1, []]);
+});
+
 test("a code that the client does not know is that of another error", async () => {
   const { client } = await failing("newer");
   const error = await failure(client.tasks.create(milk));
