@@ -133,8 +133,8 @@ async function changed(result: Promise<{ data: Task }>, changes: TaskChanges | u
   } catch (error) {
     if (changes && error instanceof TasksApiError && error.code === "precondition-failed" && error.uncertain) {
       const { current } = error;
-      const changed = Object.entries(changes).filter(([name]) => !READ_ONLY.includes(name as ReadOnly));
-      if (changed.every(([name, value]) => value === undefined || current[name as keyof Task] === value)) return current;
+      const sent = Object.entries(changes).filter(([name]) => !READ_ONLY.includes(name as ReadOnly));
+      if (sent.every(([name, value]) => value === undefined || current[name as keyof Task] === value)) return current;
     }
     throw error;
   }
@@ -144,7 +144,7 @@ async function changed(result: Promise<{ data: Task }>, changes: TaskChanges | u
 export async function deleteTask(
   client: Client,
   task: TaskOrId,
-  options: CallOptions & { permanent?: boolean } = {},
+  options: CallOptions & { permanent?: boolean | undefined } = {},
 ): Promise<void> {
   const query = options.permanent ? { permanent: true } : {};
   try {
@@ -171,7 +171,7 @@ export async function completeAllTasks(client: Client, completed = true, options
 export async function clearTasks(
   client: Client,
   status: ClearMyTasksData["query"]["status"],
-  options: KeyOptions & { permanent?: boolean } = {},
+  options: KeyOptions & { permanent?: boolean | undefined } = {},
 ): Promise<number> {
   const query = options.permanent ? { status, permanent: true } : { status };
   return countOf(operations.clearMyTasks({ client, query, ...keyOf(options), signal: options.signal }));

@@ -28,6 +28,7 @@ export async function save(task: Task | undefined, { title, description, attempt
   void (() => tasks.create({ description }));
   // @ts-expect-error The service sets the id.
   void (() => tasks.create({ title, id: "..." }));
+  void (() => tasks.delete("...", { permanent: undefined, signal }));
   if (!task) return tasks.create({ title, description }, { signal, idempotencyKey: undefined });
   try {
     return await tasks.update(task, { title, description, completed: undefined }, { signal });
