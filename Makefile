@@ -85,7 +85,7 @@ lint-contract: .venv/dev openapi/lint/node_modules ## Check the contract with Re
 	  --no-style --no-banner --details --fail-severity info --ruleset openapi/lint/vacuum.yaml openapi/openapi.yaml
 
 breaking: .venv/dev ## Say what the document breaks for clients since BASE, a tag or a file; by default the last release
-	$(BIN)/python -m docs.breaking $(BASE)
+	$(BIN)/python -m docs.breaking '$(BASE)'
 
 check-generators: .venv/dev openapi/convert/node_modules tests/clients/typescript/node_modules .venv/clients/installed ## Make clients from the contract with every generator, and use them and Prism with a running service
 	$(BIN)/python -m pytest --numprocesses 2 --dist worksteal tests/clients

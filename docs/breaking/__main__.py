@@ -1,5 +1,6 @@
 """Compares the document with that of BASE, which is a tag, a commit or a file; by default the last release."""
 
+import json
 import re
 import subprocess
 import sys
@@ -37,12 +38,15 @@ def main(base: str = "", root: Path = ROOT) -> int:
         return 0
     announced = may_break(was, now)
     promise = "announces that." if announced else f"promises the contrary: it must be {next_breaking(was)} or higher."
-    click.echo(f"\n{len(breaks)} changes break clients of {base}; the version {now} after {was} {promise}")
+    changes = "1 change breaks" if len(breaks) == 1 else f"{len(breaks)} changes break"
+    click.echo(f"\n{changes} clients of {base}; the version {now} after {was} {promise}")
     return 0 if announced else 1
 
 
 def last_release(root: Path) -> str:
-    """Return the newest tag of a release before this commit, or nothing."""
+    """Return the newest tag of a release before this commit, or nothing. Raises `BaseError` without the history."""
+    if _git(root, "rev-parse", "--is-shallow-repository").stdout.strip() != "false":
+        raise BaseError("The last release is not known without the whole history of git: name a BASE, or fetch it.")
     done = _git(root, "describe", "--tags", "--abbrev=0", "--match", "v[0-9]*", "HEAD^")
     return done.stdout.strip() if done.returncode == 0 else ""
 
@@ -50,13 +54,19 @@ def last_release(root: Path) -> str:
 def earlier_document(base: str, root: Path) -> Mapping[str, Any]:
     """Return the document of a file, or of a tag or commit. Raises `BaseError`."""
     if Path(base).is_file():
-        text = Path(base).read_text()
+        content = Path(base).read_bytes()
     else:
-        done = _git(root, "show", f"{base}:openapi/openapi.yaml")
+        done = _git(root, "show", "--end-of-options", f"{base}:openapi/openapi.yaml")
         if done.returncode:
             raise BaseError(f"{base} is neither a file nor a commit with a document: {done.stderr.strip()}")
-        text = done.stdout
-    document: Mapping[str, Any] = yaml.safe_load(text)
+        content = done.stdout.encode()
+    try:
+        # In JSON the keys of responses are strings, without quotes too.
+        document: Mapping[str, Any] = json.loads(json.dumps(yaml.safe_load(content), default=str))
+        if not document["openapi"].startswith("3.0."):
+            raise BaseError(f"{base} is of OpenAPI {document['openapi']}, the document of OpenAPI 3.0")
+    except (yaml.YAMLError, ValueError, LookupError, TypeError) as error:
+        raise BaseError(f"{base} has no OpenAPI document: {error}") from None
     return document
 
 

@@ -7,14 +7,15 @@ from typing import Any, Final
 from docs.breaking.schemas import Direction, Node, schema_breaks
 from server.contract.document import METHODS
 
-_STYLE: Final = ("style", "explode", "allowReserved")
+_STYLES: Final = {"query": "form", "cookie": "form"}
+"""The style of a parameter that has none. Elsewhere it is `simple` (OpenAPI 3.0.3, section 4.7.12)."""
 _LIMITS: Final = ("x-max-bytes", "x-max-field-bytes")
 
 
 def document_breaks(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return a sentence for each break, with the operations that it concerns; none for one of the whole document."""
     breaks: defaultdict[str, list[str]] = defaultdict(list)
-    for sentence in (*_names(before, after), *_limits(before, after, "the document")):
+    for sentence in (*_servers(before, after), *_names(before, after), *_limits(before, after, "the document")):
         breaks[sentence] = []
     operations = dict(_operations(after))
     for (path, method), old in _operations(before):
@@ -33,6 +34,9 @@ def operation_breaks(before: Node, after: Node) -> Iterator[str]:
     old, new = before.value, after.value
     if old.get("operationId") != new.get("operationId"):
         yield f"the operationId is {new.get('operationId')}, was {old.get('operationId')}: generated code is renamed"
+    tag, was = (operation.get("tags", [None])[0] for operation in (new, old))
+    if tag != was:
+        yield f"the tag is {tag}, was {was}: generated code is renamed"
     yield from _security(before, after)
     yield from _parameters(before, after)
     yield from _body(before, after)
@@ -46,6 +50,11 @@ def _operations(document: Mapping[str, Any]) -> Iterator[tuple[tuple[str, str], 
                 shared = item.get("parameters", [])
                 operation = item[method] | {"parameters": [*shared, *item[method].get("parameters", [])]}
                 yield (path, method), Node(document, operation, "")
+
+
+def _servers(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    old, new = ([server["url"] for server in document.get("servers", [{"url": "/"}])] for document in (before, after))
+    yield from (f"the server {url} is gone" for url in old if url not in new)
 
 
 def _names(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
@@ -76,8 +85,13 @@ def _security(before: Node, after: Node) -> Iterator[str]:
     """Yield a break if a way to authenticate does not do any more. None is one: the operation was public."""
     old, new = (node.value.get("security", node.document.get("security", [{}])) or [{}] for node in (before, after))
     for requirement in old:
-        if not any(other.keys() <= requirement.keys() for other in new):
+        if not any(_is_within(other, requirement) for other in new):
             yield f"{' and '.join(requirement) or 'no security scheme'} is no longer enough"
+
+
+def _is_within(requirement: Mapping[str, list[str]], given: Mapping[str, list[str]]) -> bool:
+    """Whether what is given, schemes with their scopes, satisfies a requirement."""
+    return all(name in given and {*scopes} <= {*given[name]} for name, scopes in requirement.items())
 
 
 def _parameters(before: Node, after: Node) -> Iterator[str]:
@@ -90,10 +104,14 @@ def _parameters(before: Node, after: Node) -> Iterator[str]:
         if place not in new:
             yield f"the parameter {place} is gone"
             continue
-        for member in _STYLE:
-            if parameter.value.get(member) != new[place].value.get(member):
-                yield f"the parameter {place} has another {member}"
+        if _style(parameter.value) != _style(new[place].value):
+            yield f"the parameter {place} has another style"
         yield from _schema(parameter, new[place], f"the parameter {place}", Direction.REQUEST)
+
+
+def _style(parameter: Mapping[str, Any]) -> tuple[str, bool, bool]:
+    style = parameter.get("style", _STYLES.get(parameter["in"], "simple"))
+    return style, parameter.get("explode", style == "form"), parameter.get("allowReserved", False)
 
 
 def _by_place(operation: Node) -> dict[str, Node]:
@@ -121,7 +139,7 @@ def _responses(before: Node, after: Node) -> Iterator[str]:
         where = f"the response {status}"
         was, now = before.below(old[status], status), after.below(new[status], status)
         yield from _headers(was, now, where)
-        yield from _contents(was, now, where, Direction.RESPONSE)
+        yield from _contents(was, now, where, Direction.RESPONSE if _success(status) else Direction.ERROR)
 
 
 def _success(status: str) -> bool:

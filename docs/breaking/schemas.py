@@ -10,7 +10,7 @@ _LOWER: Final = ("minimum", "minLength", "minItems", "minProperties")
 _COMPARED: Final = {
     *_UPPER,
     *_LOWER,
-    *("$ref", "type", "nullable", "enum", "x-enum-varnames", "default"),
+    *("type", "nullable", "enum", "x-enum-varnames", "default", "format"),
     *("properties", "required", "additionalProperties", "items", "oneOf", "anyOf"),
 }
 _SAYS_NOTHING_OF_VALUES: Final = {
@@ -29,6 +29,8 @@ class Direction(Enum):
 
     REQUEST = "in requests"
     RESPONSE = "in responses"
+    ERROR = "in errors"
+    """Those of responses, which may have a new `code` or be a new problem: docs/clients.md has clients expect that."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Node:
     name: str
 
     def resolved(self) -> "Node":
-        """Return what the node refers to, named by the last part of the reference."""
+        """Return what the node refers to, named by the last part of the reference, with its `allOf` as one schema."""
         node = self
         while "$ref" in node.value:
             target: Any = node.document
@@ -48,28 +50,62 @@ class Node:
             for part in parts:
                 target = target[part.replace("~1", "/").replace("~0", "~")]
             node = Node(node.document, target, name)
-        return node
+        return node if "allOf" not in node.value else Node(node.document, node._merged(), node.name)
+
+    def _merged(self) -> Mapping[str, Any]:
+        own = {keyword: value for keyword, value in self.value.items() if keyword != "allOf"}
+        merged: dict[str, Any] = {}
+        for part in (*(self.below(part, "allOf").value for part in self.value["allOf"]), own):
+            merged |= dict(part) | {
+                "properties": merged.get("properties", {}) | part.get("properties", {}),
+                "required": [*merged.get("required", ()), *part.get("required", ())],
+            }
+        return merged
 
     def below(self, value: Mapping[str, Any], name: str) -> "Node":
         """Return a part of this node, resolved."""
         return Node(self.document, value, f"{self.name}/{name}").resolved()
 
+    @property
+    def has_type(self) -> bool:
+        """Whether generated code has a type of this name."""
+        return self.name in self.document.get("components", {}).get("schemas", {})
 
-def schema_breaks(before: Node, after: Node, direction: Direction) -> Iterator[str]:
+
+def schema_breaks(
+    before: Node, after: Node, direction: Direction, seen: frozenset[tuple[str, str]] = frozenset()
+) -> Iterator[str]:
     """Yield a sentence for each way in which values of one schema do not fit the other any more.
 
     Values of a request were right before and must still be; values of a response must be such as were possible before.
     A new optional member breaks nothing, since a client ignores those of a response that it does not know. A keyword
-    without a rule here is taken to break if it is new or has another value.
+    without a rule here is taken to break if it is new or has another value. `seen` are the schemas that have this one.
     """
     before, after = before.resolved(), after.resolved()
+    pair = before.name, after.name
+    if pair in seen:
+        return
     where = f"{before.name} {direction.value}: "
+    if before.name != after.name and before.has_type and after.has_type:
+        yield f"{where}generated code has the type {after.name} in its place"
+    if _choices(before) or _choices(after):
+        yield from _alternatives(before, after, direction, seen | {pair})
+    if bool(_choices(before)) is not bool(_choices(after)):
+        return
     values, room = (before, after) if direction is Direction.REQUEST else (after, before)
-    yield from (where + sentence for sentence in _values(values.value, room.value, before.value, after.value))
-    yield from (where + sentence for sentence in _members(before.value, after.value, direction))
+    yield from (where + one for one in _values(values.value, room.value, before.value, after.value))
+    if not (direction is Direction.ERROR and before.name.endswith("/code")):
+        yield from (where + one for one in _enumerated(values.value, room.value, before.value))
+    yield from (where + one for one in _generated(before.value, after.value))
+    yield from (where + one for one in _members(before.value, after.value, direction))
     for old, new in _parts(before, after):
-        yield from schema_breaks(old, new, direction)
-    yield from _alternatives(before, after, direction)
+        yield from schema_breaks(old, new, direction, seen | {pair})
+
+
+def _enumerated(values: Mapping[str, Any], room: Mapping[str, Any], old: Mapping[str, Any]) -> Iterator[str]:
+    given = {*map(str, values.get("enum", ["any value"]))}
+    if missing := sorted(given - {*map(str, room.get("enum", given))}):
+        yield f"{', '.join(missing)} is {_now(values, old)}"
 
 
 def _values(
@@ -78,17 +114,20 @@ def _values(
     """Yield what `values` allows and `room` does not."""
     if missing := sorted(_types(values) - _types(room)):
         yield f"the type {', '.join(missing)} is {_now(values, old)}"
-    if "enum" in room and (
-        missing := sorted({*map(str, values.get("enum", ["any value"]))} - {*map(str, room["enum"])})
-    ):
-        yield f"{', '.join(missing)} is {_now(values, old)}"
     for keyword in (*_UPPER, *_LOWER):
         sign = 1 if keyword in _UPPER else -1
-        if keyword in room and sign * values.get(keyword, sign * float("inf")) > sign * room[keyword]:
+        unlimited = 0 if keyword in _LOWER and keyword != "minimum" else sign * float("inf")
+        if keyword in room and sign * values.get(keyword, unlimited) > sign * room[keyword]:
             yield f"{keyword} is {new.get(keyword, 'gone')}, was {old.get(keyword, 'none')}"
     for keyword in sorted(room.keys() - _COMPARED - _SAYS_NOTHING_OF_VALUES):
         if values.get(keyword) != room[keyword]:
             yield f"{keyword} is {new.get(keyword, 'gone')}, was {old.get(keyword, 'none')}"
+
+
+def _generated(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what is other in generated code, or in what the service does, whoever writes the values."""
+    if old.get("format") != new.get("format"):
+        yield f"format is {new.get('format', 'gone')}, was {old.get('format', 'none')}"
     if "default" in old and new.get("default") != old["default"]:
         yield f"the default is {new.get('default', 'gone')}, was {old['default']}"
     names = dict(zip(new.get("enum", ()), new.get("x-enum-varnames", ()), strict=False))
@@ -114,7 +153,8 @@ def _members(before: Mapping[str, Any], after: Mapping[str, Any], direction: Dir
     yield from (f"the member {name} is gone" for name in sorted(old.keys() - new.keys()))
     required, now_required = set(before.get("required", ())), set(after.get("required", ()))
     if direction is Direction.REQUEST:
-        yield from (f"the member {name} is required" for name in sorted(now_required - required))
+        ignored = {name for name, member in new.items() if member.get("readOnly")}
+        yield from (f"the member {name} is required" for name in sorted(now_required - required - ignored))
         if after.get("additionalProperties") is False and before.get("additionalProperties") is not False:
             yield "other members are no longer allowed"
     else:
@@ -122,35 +162,33 @@ def _members(before: Mapping[str, Any], after: Mapping[str, Any], direction: Dir
 
 
 def _parts(before: Node, after: Node) -> Iterator[tuple[Node, Node]]:
-    """Yield the schemas below that both have."""
+    """Yield the schemas below that both have. That of other members may be a boolean."""
     old, new = before.value, after.value
     for name, schema in old.get("properties", {}).items():
         if name in new.get("properties", {}):
             yield before.below(schema, name), after.below(new["properties"][name], name)
-    for keyword in ("items", "additionalProperties"):
-        if isinstance(old.get(keyword), Mapping) and isinstance(new.get(keyword), Mapping):
-            yield before.below(old[keyword], keyword), after.below(new[keyword], keyword)
+    if "items" in old and "items" in new:
+        yield before.below(old["items"], "items"), after.below(new["items"], "items")
+    others = [value.get("additionalProperties", True) for value in (old, new)]
+    if False not in others and others != [True, True]:
+        was, now = ({} if other is True else other for other in others)
+        yield before.below(was, "additionalProperties"), after.below(now, "additionalProperties")
 
 
-def _alternatives(before: Node, after: Node, direction: Direction) -> Iterator[str]:
-    """Yield what differs between alternatives, which are matched by their references, or else by their places."""
-    for keyword in ("oneOf", "anyOf"):
-        old, new = (
-            {_key(i, part): part for i, part in enumerate(node.value.get(keyword, ()))} for node in (before, after)
-        )
-        lost = old.keys() - new.keys() if direction is Direction.REQUEST else new.keys() - old.keys()
-        if old or (lost and direction is Direction.REQUEST):
-            yield from (
-                f"{before.name} {direction.value}: the alternative {name} of {keyword} is "
-                f"{'gone' if direction is Direction.REQUEST else 'new'}"
-                for name in sorted(lost)
-            )
-        elif new and direction is Direction.REQUEST:
-            yield f"{before.name} {direction.value}: {keyword} is new"
-        for name in old.keys() & new.keys():
-            yield from schema_breaks(before.below(old[name], name), after.below(new[name], name), direction)
+def _alternatives(before: Node, after: Node, direction: Direction, seen: frozenset[tuple[str, str]]) -> Iterator[str]:
+    """Yield what differs between alternatives, which are matched by their references, or else by their places.
+
+    A schema without alternatives is the only one.
+    """
+    old, new = (_choices(node) or {node.name: node} for node in (before, after))
+    lost = old.keys() - new.keys() if direction is Direction.REQUEST else new.keys() - old.keys()
+    for name in sorted(lost):
+        if not (direction is Direction.ERROR and "code" in new[name].value.get("properties", {})):
+            yield f"{before.name} {direction.value}: the alternative {name} is {'gone' if name in old else 'new'}"
+    for name in old.keys() & new.keys():
+        yield from schema_breaks(old[name], new[name], direction, seen)
 
 
-def _key(place: int, part: Mapping[str, Any]) -> str:
-    reference: str = part.get("$ref", str(place))
-    return reference.rpartition("/")[2]
+def _choices(node: Node) -> dict[str, Node]:
+    parts = enumerate([*node.value.get("oneOf", ()), *node.value.get("anyOf", ())])
+    return {part.get("$ref", str(place)).rpartition("/")[2]: node.below(part, str(place)) for place, part in parts}

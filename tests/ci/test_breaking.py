@@ -1,9 +1,7 @@
 """`make breaking`: every kind of change that breaks clients is found, and no other."""
 
 import copy
-import json
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,178 +10,7 @@ import pytest
 from docs.breaking.__main__ import ROOT, BaseError, earlier_document, last_release, main, may_break
 from docs.breaking.operations import document_breaks
 from server.contract.document import load_document
-
-Change = Callable[[dict[str, Any]], object]
-
-TASKS, TASK = "/api/tasks", "/api/tasks/{task_id}"
-
-
-def schema(document: dict[str, Any], *names: str) -> dict[str, Any]:
-    """Return a schema of the components, or one below it."""
-    found = document["components"]["schemas"]
-    for name in names:
-        found = found[name]
-    assert isinstance(found, dict)
-    return found
-
-
-def operation(document: dict[str, Any], method: str, path: str) -> dict[str, Any]:
-    found = document["paths"][path][method]
-    assert isinstance(found, dict)
-    return found
-
-
-def parameter(document: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return the first parameter of this name."""
-    return next(found for found in document["components"]["parameters"].values() if found["name"] == name)
-
-
-def added_parameter(*, required: bool) -> Change:
-    new = {"name": "colour", "in": "query", "required": required, "schema": {"type": "string"}}
-    return lambda d: operation(d, "get", TASKS)["parameters"].append(new)
-
-
-def set_to(*names: str, **members: Any) -> Change:
-    """Set keywords of a schema."""
-    return lambda d: schema(d, *names).update(members)
-
-
-BREAKS: dict[str, tuple[Change, str]] = {
-    "path": (lambda d: d["paths"].pop(TASK), "GET /api/tasks/{task_id} is gone"),
-    "operation": (lambda d: d["paths"][TASK].pop("patch"), "PATCH /api/tasks/{task_id} is gone"),
-    "operationId": (lambda d: operation(d, "get", TASKS).update(operationId="tasks"), "the operationId is tasks"),
-    "schema name": (
-        lambda d: d.update(json.loads(json.dumps(d).replace("ExportedTasks", "Exported"))),
-        "the schema ExportedTasks is gone: generated types have other names",
-    ),
-    "new required parameter": (added_parameter(required=True), "the parameter colour of query is required"),
-    "parameter required": (
-        lambda d: parameter(d, "cursor").update(required=True),
-        "the parameter cursor of query is req",
-    ),
-    "parameter removed": (lambda d: operation(d, "get", TASKS)["parameters"].pop(), "is gone"),
-    "parameter style": (lambda d: parameter(d, "sort").update(style="pipeDelimited"), "has another style"),
-    "upper bound": (lambda d: parameter(d, "limit")["schema"].update(maximum=10), "maximum is 10, was 1000"),
-    "lower bound": (lambda d: parameter(d, "limit")["schema"].update(minimum=2), "minimum is 2, was 1"),
-    "default": (lambda d: parameter(d, "limit")["schema"].update(default=10), "the default is 10, was 1000"),
-    "value of a request": (lambda d: schema(d, "TaskSort")["enum"].remove("-title"), "-title is no longer allowed"),
-    "generated name of a value": (
-        lambda d: schema(d, "TaskSort")["x-enum-varnames"].reverse(),
-        "generated code has the name",
-    ),
-    "maxLength": (set_to("TaskTitle", maxLength=100), "TaskTitle in requests: maxLength is 100, was 200"),
-    "minLength": (set_to("TaskTitle", minLength=2), "TaskTitle in requests: minLength is 2, was 1"),
-    "new pattern": (set_to("TaskTitle", pattern="^[a-z]$"), "TaskTitle in requests: pattern is"),
-    "new format": (set_to("TaskTitle", format="uri"), "TaskTitle in requests: format is uri, was none"),
-    "type of a request": (
-        set_to("TaskCreate", "properties", "completed", type="integer"),
-        "TaskCreate/completed in requests: the type boolean is no longer allowed",
-    ),
-    "null of a request": (
-        lambda d: schema(d, "TaskDescription").update(nullable=False),
-        "TaskDescription in requests: the type null is no longer allowed",
-    ),
-    "required member": (
-        lambda d: schema(d, "TaskCreate")["required"].append("completed"),
-        "TaskCreate in requests: the member completed is required",
-    ),
-    "member of a request": (
-        lambda d: schema(d, "TaskCreate", "properties").pop("description"),
-        "TaskCreate in requests: the member description is gone",
-    ),
-    "minProperties": (set_to("TaskUpdate", minProperties=2), "TaskUpdate in requests: minProperties is 2, was"),
-    "array of a request": (
-        lambda d: schema(d, "ImportRecordList").update(maxItems=5),
-        "ImportRecordList in requests: maxItems is 5, was",
-    ),
-    "nested member of a request": (
-        set_to("ImportTimestamp", maxLength=5),
-        "ImportTimestamp in requests: maxLength is 5",
-    ),
-    "body required": (
-        lambda d: operation(d, "get", TASKS).update(requestBody={"required": True, "content": {}}),
-        "the body is required",
-    ),
-    "body removed": (lambda d: operation(d, "put", TASK).pop("requestBody"), "the body is gone"),
-    "media type of a request": (
-        lambda d: d["components"]["requestBodies"]["TaskImport"]["content"].pop("text/csv"),
-        "the body has no media type text/csv any more",
-    ),
-    "size of a body": (
-        lambda d: d["components"]["requestBodies"]["TaskImport"].update({"x-max-bytes": 10}),
-        "the body: x-max-bytes is 10, was 10485760",
-    ),
-    "size of header fields": (
-        lambda d: d["x-max-field-bytes"].update(Accept=100),
-        "the document: x-max-field-bytes Accept is 100, was 1024",
-    ),
-    "status": (lambda d: operation(d, "delete", TASK)["responses"].pop("204"), "the response 204 is gone"),
-    "new success": (
-        lambda d: operation(d, "delete", TASK)["responses"].update({"202": {"description": "Later."}}),
-        "the response 202 is new",
-    ),
-    "media type of a response": (
-        lambda d: d["components"]["responses"]["ListedTasks"]["content"].clear(),
-        "the response 200 has no media type application/json any more",
-    ),
-    "header field": (
-        lambda d: d["components"]["responses"]["CreatedTask"]["headers"].pop("Location"),
-        "the response 201 has no header field Location any more",
-    ),
-    "member of a response": (
-        lambda d: schema(d, "Task", "properties").pop("completed"),
-        "Task in responses: the member completed is gone",
-    ),
-    "optional in a response": (
-        lambda d: schema(d, "Task")["required"].remove("completed"),
-        "Task in responses: the member completed may be absent",
-    ),
-    "null of a response": (set_to("Timestamp", nullable=True), "Timestamp in responses: the type null is new"),
-    "type of a response": (set_to("TaskCounts", "properties", "total", type="string"), "the type string is new"),
-    "value of a response": (
-        lambda d: schema(d, "TaskNotFoundProblem", "properties", "code")["enum"].append("gone"),
-        "TaskNotFoundProblem/code in responses: gone is new",
-    ),
-    "bound of a response": (set_to("StoredTitle", maxLength=99_999), "StoredTitle in responses: maxLength is 99999"),
-    "alternative of a response": (
-        lambda d: next(s for s in d["components"]["schemas"].values() if "oneOf" in s)["oneOf"].append(
-            {"type": "string"}
-        ),
-        "of oneOf is new",
-    ),
-    "token demanded": (
-        lambda d: operation(d, "get", "/health").pop("security"),
-        "no security scheme is no longer enough",
-    ),
-    "other token": (
-        lambda d: next(iter(d["components"]["securitySchemes"].values())).update(scheme="basic"),
-        "has another scheme",
-    ),
-}
-
-HARMLESS: dict[str, Change] = {
-    "text": lambda d: schema(d, "Task").update(description="A thing to do.", example={}),
-    "new operation": lambda d: d["paths"].update({"/api/new": {"get": operation(d, "get", "/health")}}),
-    "deprecation": lambda d: operation(d, "get", TASKS).update(deprecated=True),
-    "new optional parameter": added_parameter(required=False),
-    "wider request": lambda d: schema(d, "TaskTitle").update(maxLength=500, minLength=0),
-    "fewer rules of a request": lambda d: schema(d, "TaskTitle").pop("pattern"),
-    "new value of a request": lambda d: (
-        schema(d, "TaskSort")["enum"].append("completed"),
-        schema(d, "TaskSort")["x-enum-varnames"].append("COMPLETED"),
-    ),
-    "new optional member": lambda d: schema(d, "TaskCreate", "properties").update(priority={"type": "integer"}),
-    "new member of a response": lambda d: (
-        schema(d, "Task", "properties").update(priority={"type": "integer"}),
-        schema(d, "Task")["required"].append("priority"),
-    ),
-    "narrower response": lambda d: schema(d, "StoredTitle").update(maxLength=10),
-    "new error": lambda d: operation(d, "get", TASKS)["responses"].update({"418": {"description": "A teapot."}}),
-    "new header field": lambda d: d["components"]["responses"]["ListedTasks"]["headers"].update(
-        Age={"schema": {"type": "integer"}}
-    ),
-    "open to all": lambda d: operation(d, "get", TASKS).update(security=[]),
-}
+from tests.ci.changes import BREAKS, HARMLESS, MAPS, SCHEMAS, TASK_SCHEMA, Change, schema, set_to
 
 
 def breaks_of(change: Change) -> dict[str, list[str]]:
@@ -202,6 +29,31 @@ def test_a_planted_break_is_found(change: Change, sentence: str) -> None:
 @pytest.mark.parametrize("change", HARMLESS.values(), ids=HARMLESS)
 def test_a_harmless_change_breaks_nothing(change: Change) -> None:
     assert breaks_of(change) == {}
+
+
+@pytest.mark.parametrize(("was", "now", "sentence"), MAPS.values(), ids=MAPS)
+def test_the_schema_of_other_members_is_compared(was: Any, now: Any, sentence: str) -> None:
+    before, after = load_document(), load_document()
+    for document, value in ((before, was), (after, now)):
+        for name in ("Task", "TaskCreate"):
+            schema(document, name)["additionalProperties"] = value
+    assert [found for found in document_breaks(before, after) if found.startswith(sentence)] != []
+
+
+def test_schemas_that_contain_themselves_are_compared() -> None:
+    before = load_document()
+    schema(before, "Task", "properties").update(parts={"type": "array", "items": {"$ref": TASK_SCHEMA}})
+    after = copy.deepcopy(before)
+    schema(after, "Task")["required"].remove("title")
+    assert list(document_breaks(before, after)) == ["Task in responses: the member title may be absent"]
+
+
+def test_what_allof_refers_to_is_compared() -> None:
+    before = load_document()
+    schema(before, "TaskTitle").update(allOf=[{"$ref": f"{SCHEMAS}/TaskDescription"}])
+    after = copy.deepcopy(before)
+    schema(after, "TaskDescription").update(multipleOf=3)
+    assert "TaskTitle in requests: multipleOf is 3, was none" in document_breaks(before, after)
 
 
 def test_the_operations_of_a_break_are_named() -> None:
@@ -260,6 +112,39 @@ def test_without_a_release_nothing_breaks(tmp_path: Path, capsys: pytest.Capture
     assert capsys.readouterr().out.startswith("There is no release yet")
 
 
-def test_a_base_that_is_nothing_is_named() -> None:
-    with pytest.raises(BaseError, match=r"^nowhere is neither a file nor a commit with a document"):
-        earlier_document("nowhere", ROOT)
+@pytest.mark.parametrize(
+    ("base", "said"),
+    [
+        ("nowhere", "is neither a file nor a commit with a document"),
+        ("--all", "is neither a file nor a commit with a document"),
+        ("README.md", "has no OpenAPI document"),
+        ("pyproject.toml", "has no OpenAPI document"),
+        ("openapi/lint/package.json", "has no OpenAPI document"),
+    ],
+)
+def test_a_base_that_has_no_document_is_named(base: str, said: str) -> None:
+    with pytest.raises(BaseError, match=f"^{base} {said}|^{ROOT / base} {said}"):
+        earlier_document(str(ROOT / base) if (ROOT / base).exists() else base, ROOT)
+
+
+def test_a_base_in_another_openapi_is_refused(tmp_path: Path) -> None:
+    """A release has a file in OpenAPI 3.1, too."""
+    (tmp_path / "twin.json").write_text('{"openapi": "3.1.1", "paths": {}}')
+    with pytest.raises(BaseError, match=r"is of OpenAPI 3\.1\.1, the document of OpenAPI 3\.0"):
+        earlier_document(str(tmp_path / "twin.json"), ROOT)
+
+
+def test_statuses_without_quotes_are_the_same(tmp_path: Path) -> None:
+    """YAML reads them as numbers."""
+    text = (ROOT / "openapi/openapi.yaml").read_text()
+    (tmp_path / "openapi.yaml").write_text(text.replace("'200':", "200:"))
+    assert document_breaks(earlier_document(str(tmp_path / "openapi.yaml"), ROOT), load_document()) == {}
+
+
+def test_without_history_the_last_release_is_unknown(released: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """It must not look as if there was none: a shallow clone, and a directory without git."""
+    shallow, archive = tmp_path_factory.mktemp("shallow"), tmp_path_factory.mktemp("archive")
+    git(released, "clone", "--quiet", "--depth", "1", f"file://{released}", str(shallow))
+    for root in (shallow, archive):
+        with pytest.raises(BaseError, match=r"^The last release is not known without the whole history of git"):
+            last_release(root)
