@@ -21,6 +21,11 @@ from server.contract.document import load_document, to_yaml
 
 ROOT: Final = Path(__file__).parent.parent
 BUILD: Final = ROOT / "build"
+_IMAGES: Final = {
+    "Dockerfile": r"^ARG VERSION=(.+)$",
+    "Dockerfile.spaces": r"^ARG VERSION=(.+)$",
+    "deploy/kubernetes/kustomization.yaml": r"^ +newTag: (.+)$",
+}
 CONVERT: Final = Path(__file__).parent.parent / "openapi/convert/convert.js"
 
 
@@ -56,12 +61,14 @@ def other_forms(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def versions(root: Path) -> dict[str, str]:
-    """Return the version of the package, of the client and of the images' labels, by what it is of."""
+    """Return the version of the package, of the client, and of the images where it is written, by what it is of."""
     found = {"the package": tomllib.loads((root / "pyproject.toml").read_text())["project"]["version"]}
-    for name in ("Dockerfile", "Dockerfile.spaces"):
-        found[name] = re.findall(r"^ARG VERSION=(.+)$", (root / name).read_text(), re.MULTILINE)[0]
-    client = json.loads((root / "clients/typescript/package.json").read_text())
-    return found | {"the TypeScript client": client["version"]}
+    for name, pattern in _IMAGES.items():
+        found[name] = re.findall(pattern, (root / name).read_text(), re.MULTILINE)[0]
+    for name in ("package.json", "package-lock.json"):
+        client = json.loads((root / "clients/typescript" / name).read_text())
+        found[f"{name} of the TypeScript client"] = client["version"]
+    return found
 
 
 def released_version(tag: str, found: Mapping[str, str]) -> str:

@@ -47,7 +47,7 @@ class _LazyGroup(click.Group):
 
 def _without_extra(name: str, extra: str) -> click.Command:
     """Return a command that only says what it needs, since the help lists every command."""
-    needs = f"it needs: pip install 'tasks-api[{extra}]'"
+    needs = f"it needs the extra {extra}: pip install '.[{extra}]' in the checkout"
 
     def refuse() -> NoReturn:
         raise click.ClickException(needs)

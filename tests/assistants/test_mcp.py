@@ -312,7 +312,7 @@ def test_it_has_at_most_120_lines() -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
-        (["mcp", "--url", "http://localhost"], 1, "Error: it needs: pip install 'tasks-api[mcp]'"),
+        (["mcp", "--url", "http://localhost"], 1, "Error: it needs the extra mcp: "),
         (["--help"], 0, "Not installed: "),
     ],
     ids=["called", "listed"],

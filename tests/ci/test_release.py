@@ -16,7 +16,10 @@ from tests.support.service import ROOT
 DOCUMENT = load_document()
 VERSION = DOCUMENT["info"]["version"]
 VERSIONS = {"the package": VERSION, "the document": VERSION}
-FILES = ("pyproject.toml", "Dockerfile", "Dockerfile.spaces", "clients/typescript/package.json")
+FILES = (
+    *("pyproject.toml", "Dockerfile", "Dockerfile.spaces", "deploy/kubernetes/kustomization.yaml"),
+    *("clients/typescript/package.json", "clients/typescript/package-lock.json"),
+)
 CHANGELOG = f"""\
 # Changelog
 
@@ -94,10 +97,10 @@ def test_a_tag_of_another_version_is_refused(tag: str) -> None:
 
 
 def test_everything_has_the_version_of_the_document() -> None:
-    """The package, the client of npm, and the images' labels, which a build without `--build-arg VERSION` has."""
+    """Also the images' labels, which a build without `--build-arg VERSION` has, and the image of the manifests."""
     found = release.versions(ROOT)
     assert found == dict.fromkeys(found, VERSION)
-    assert set(found) == {"the package", "Dockerfile", "Dockerfile.spaces", "the TypeScript client"}
+    assert len(found) == len(FILES)
 
 
 def test_the_images_have_the_version_as_their_label() -> None:
