@@ -1,5 +1,5 @@
 // Reads the document as JSON, and writes {"openapi31": ..., "postman": ...} as JSON: the same interface as an OpenAPI 3.1
-// document, and as a collection of requests for Postman, which Bruno and Insomnia import too.
+// document, and as a collection of requests for Postman, which Bruno imports too.
 import { text } from "node:stream/consumers";
 import { promisify } from "node:util";
 
@@ -34,7 +34,7 @@ async function collection(document) {
   const made = withoutIds(converted.output[0].data);
   const variables = parameters.filter((parameter) => parameter.in === "path").map((parameter) => parameter.name);
   made.variable = [{ key: "baseUrl", value: BASE_URL }, ...["bearerToken", ...variables].map((key) => ({ key, value: "" }))];
-  keepTaskIds(made.item);
+  requestsOf(made.item).forEach(finish);
   return made;
 }
 
@@ -55,11 +55,16 @@ function withoutIds(value) {
   return Object.fromEntries(kept.map(([name, part]) => [name, withoutIds(part)]));
 }
 
-// The requests for one task take the one that was created last.
-function keepTaskIds(items) {
-  for (const item of items) {
-    if (item.item) keepTaskIds(item.item);
-    else if (item.request.method === "POST" && item.request.url.path.at(-1) === "tasks")
-      item.event = [{ listen: "test", script: { type: "text/javascript", exec: [KEEP_ID] } }];
-  }
+function requestsOf(items) {
+  return items.flatMap((item) => (item.item ? requestsOf(item.item) : [item]));
+}
+
+// Bruno takes an address that is not written out for one without a scheme. The requests for one task take the one that was
+// created last.
+function finish(item) {
+  const { method, url } = item.request;
+  const query = url.query.filter((parameter) => !parameter.disabled).map(({ key, value }) => `${key}=${value}`);
+  url.raw = `${url.host[0]}/${url.path.join("/")}${query.length ? `?${query.join("&")}` : ""}`;
+  if (method === "POST" && url.path.at(-1) === "tasks")
+    item.event = [{ listen: "test", script: { type: "text/javascript", exec: [KEEP_ID] } }];
 }

@@ -87,6 +87,15 @@ def test_the_collection_has_every_operation(forms: dict[str, Any]) -> None:
     assert variables == {"baseUrl", "bearerToken", "user_id", "task_id"}
 
 
+def test_the_collection_has_whole_addresses(forms: dict[str, Any]) -> None:
+    """Bruno puts `http://` before an address that it has to put together from its parts."""
+    for name, request in requests(forms["postman"]):
+        address, _, query = request["url"]["raw"].partition("?")
+        assert address == f"{{{{baseUrl}}}}/{'/'.join(request['url']['path'])}", name
+        sent = [f"{one['key']}={one['value']}" for one in request["url"]["query"] if not one.get("disabled")]
+        assert query == "&".join(sent), name
+
+
 def requests(folder: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield every request of a collection with its name."""
     for item in folder["item"]:
