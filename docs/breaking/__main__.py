@@ -45,8 +45,10 @@ def main(base: str = "", root: Path = ROOT) -> int:
 
 def last_release(root: Path) -> str:
     """Return the newest tag of a release before this commit, or nothing. Raises `BaseError` without the history."""
-    if _git(root, "rev-parse", "--is-shallow-repository").stdout.strip() != "false":
-        raise BaseError("The last release is not known without the whole history of git: name a BASE, or fetch it.")
+    history = _git(root, "rev-parse", "--is-shallow-repository")
+    if history.stdout.strip() != "false":
+        reason = history.stderr.strip() or "the clone is shallow"
+        raise BaseError(f"The last release is unknown without the history of git. Fetch it, or name a BASE: {reason}")
     done = _git(root, "describe", "--tags", "--abbrev=0", "--match", "v[0-9]*", "HEAD^")
     return done.stdout.strip() if done.returncode == 0 else ""
 

@@ -145,6 +145,6 @@ def test_without_history_the_last_release_is_unknown(released: Path, tmp_path_fa
     """It must not look as if there was none: a shallow clone, and a directory without git."""
     shallow, archive = tmp_path_factory.mktemp("shallow"), tmp_path_factory.mktemp("archive")
     git(released, "clone", "--quiet", "--depth", "1", f"file://{released}", str(shallow))
-    for root in (shallow, archive):
-        with pytest.raises(BaseError, match=r"^The last release is not known without the whole history of git"):
+    for root, reason in ((shallow, "the clone is shallow"), (archive, "not a git repository")):
+        with pytest.raises(BaseError, match=rf"^The last release is unknown without the history of git\..* {reason}"):
             last_release(root)

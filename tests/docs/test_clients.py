@@ -2,9 +2,12 @@
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 from server.commands.mcp import TOOLS
+from tests.support.document import DOCUMENT, places
 from tests.support.service import ROOT
 
 CLIENTS = ROOT / "tests" / "clients"
@@ -42,6 +45,20 @@ def test_the_table_of_tools_is_that_of_the_command() -> None:
     rows = re.findall(r"^\| (`\w+_tasks?`.*?) \| (`.+?`) \|", PAGE, re.MULTILINE)
     tools = [(tool, operation) for row in rows for tool, operation in zip(*map(_quoted, row), strict=True)]
     assert dict(tools) == TOOLS
+
+
+def test_the_page_says_whether_something_is_deprecated() -> None:
+    deprecated = [place for place, part in places(DOCUMENT) if part.get("deprecated") is True]
+    assert ("\nNothing is deprecated today.\n" in PAGE) is (deprecated == [])
+
+
+def test_the_examples_of_deprecation_follow_the_policy() -> None:
+    """The end is an IMF-fixdate, with the right day of the week, and six months after the announcement."""
+    (since,) = re.findall(r"`Deprecation: @(\d+)`", PAGE)
+    (until,) = re.findall(r"`Sunset: (.+?)`", PAGE)
+    end = parsedate_to_datetime(until)
+    assert until == end.strftime("%a, %d %b %Y %H:%M:%S GMT")
+    assert end - datetime.fromtimestamp(int(since), UTC) > timedelta(days=181)
 
 
 def _quoted(cell: str) -> list[str]:
