@@ -66,6 +66,10 @@ class Node:
         """Return a part of this node, resolved."""
         return Node(self.document, value, f"{self.name}/{name}").resolved()
 
+    def of_any_value(self) -> "Node":
+        """Return a schema that lists no values."""
+        return Node(self.document, {name: value for name, value in self.value.items() if name != "enum"}, self.name)
+
     @property
     def has_type(self) -> bool:
         """Whether generated code has a type of this name."""
@@ -94,18 +98,11 @@ def schema_breaks(
         return
     values, room = (before, after) if direction is Direction.REQUEST else (after, before)
     yield from (where + one for one in _values(values.value, room.value, before.value, after.value))
-    if not (direction is Direction.ERROR and before.name.endswith("/code")):
-        yield from (where + one for one in _enumerated(values.value, room.value, before.value))
     yield from (where + one for one in _generated(before.value, after.value))
     yield from (where + one for one in _members(before.value, after.value, direction))
-    for old, new in _parts(before, after):
-        yield from schema_breaks(old, new, direction, seen | {pair})
-
-
-def _enumerated(values: Mapping[str, Any], room: Mapping[str, Any], old: Mapping[str, Any]) -> Iterator[str]:
-    given = {*map(str, values.get("enum", ["any value"]))}
-    if missing := sorted(given - {*map(str, room.get("enum", given))}):
-        yield f"{', '.join(missing)} is {_now(values, old)}"
+    for name, old, new in _parts(before, after):
+        is_code = name == "code" and direction is Direction.ERROR
+        yield from schema_breaks(old.of_any_value() if is_code else old, new, direction, seen | {pair})
 
 
 def _values(
@@ -114,6 +111,9 @@ def _values(
     """Yield what `values` allows and `room` does not."""
     if missing := sorted(_types(values) - _types(room)):
         yield f"the type {', '.join(missing)} is {_now(values, old)}"
+    given = {*map(str, values.get("enum", ["any value"]))}
+    if missing := sorted(given - {*map(str, room.get("enum", given))}):
+        yield f"{', '.join(missing)} is {_now(values, old)}"
     for keyword in (*_UPPER, *_LOWER):
         sign = 1 if keyword in _UPPER else -1
         unlimited = 0 if keyword in _LOWER and keyword != "minimum" else sign * float("inf")
@@ -161,18 +161,18 @@ def _members(before: Mapping[str, Any], after: Mapping[str, Any], direction: Dir
         yield from (f"the member {name} may be absent" for name in sorted((required - now_required) & new.keys()))
 
 
-def _parts(before: Node, after: Node) -> Iterator[tuple[Node, Node]]:
-    """Yield the schemas below that both have. That of other members may be a boolean."""
+def _parts(before: Node, after: Node) -> Iterator[tuple[str, Node, Node]]:
+    """Yield the schemas below that both have, with the name of the member. That of other members may be a boolean."""
     old, new = before.value, after.value
     for name, schema in old.get("properties", {}).items():
         if name in new.get("properties", {}):
-            yield before.below(schema, name), after.below(new["properties"][name], name)
+            yield name, before.below(schema, name), after.below(new["properties"][name], name)
     if "items" in old and "items" in new:
-        yield before.below(old["items"], "items"), after.below(new["items"], "items")
+        yield "", before.below(old["items"], "items"), after.below(new["items"], "items")
     others = [value.get("additionalProperties", True) for value in (old, new)]
     if False not in others and others != [True, True]:
         was, now = ({} if other is True else other for other in others)
-        yield before.below(was, "additionalProperties"), after.below(now, "additionalProperties")
+        yield "", before.below(was, "additionalProperties"), after.below(now, "additionalProperties")
 
 
 def _alternatives(before: Node, after: Node, direction: Direction, seen: frozenset[tuple[str, str]]) -> Iterator[str]:

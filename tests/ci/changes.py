@@ -221,6 +221,9 @@ HARMLESS: dict[str, Change] = {
         Age={"schema": {"type": "integer"}}
     ),
     "new code of a problem": lambda d: schema(d, "TaskNotFoundProblem", "properties", "code")["enum"].append("purged"),
+    "answers to conditional requests": lambda d: operation(d, "get", "/health")["responses"].update(
+        {"304": {"description": "Not modified."}}
+    ),
     "new problem": lambda d: (
         schema(d).update(PurgedProblem=schema(d, "TaskNotFoundProblem")),
         in_content(

@@ -9,7 +9,7 @@ import pytest
 
 from docs.breaking.__main__ import ROOT, BaseError, earlier_document, last_release, main, may_break
 from docs.breaking.operations import document_breaks
-from server.contract.document import load_document
+from server.contract.document import load_document, operations
 from tests.ci.changes import BREAKS, HARMLESS, MAPS, SCHEMAS, TASK_SCHEMA, Change, schema, set_to
 
 
@@ -54,6 +54,22 @@ def test_what_allof_refers_to_is_compared() -> None:
     after = copy.deepcopy(before)
     schema(after, "TaskDescription").update(multipleOf=3)
     assert "TaskTitle in requests: multipleOf is 3, was none" in document_breaks(before, after)
+
+
+def test_codes_in_a_schema_of_their_own_may_be_new() -> None:
+    before = load_document()
+    schema(before, "TaskNotFoundProblem", "properties").update(code={"$ref": f"{SCHEMAS}/ProblemCode"})
+    schema(before).update(ProblemCode={"type": "string", "enum": ["not-found"]})
+    after = copy.deepcopy(before)
+    schema(after, "ProblemCode")["enum"].append("purged")
+    assert document_breaks(before, after) == {}
+
+
+def test_a_response_for_other_errors_may_be_new() -> None:
+    after = load_document()
+    before = copy.deepcopy(after)
+    assert [item["responses"].pop("default") for _, _, item in operations(before)] != []
+    assert document_breaks(before, after) == {}
 
 
 def test_the_operations_of_a_break_are_named() -> None:
