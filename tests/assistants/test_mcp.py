@@ -264,7 +264,7 @@ def refusal(url: str) -> str:
     return ran.stderr.removeprefix("Error: ")
 
 
-@pytest.mark.parametrize("address", ["http://127.0.0.1:{port}", "localhost:{port}", "http://["])
+@pytest.mark.parametrize("address", ["http://127.0.0.1:{port}", "http://["])
 def test_a_service_that_is_not_there_is_named(address: str) -> None:
     url = address.format(port=free_port())
     assert refusal(url).startswith(f"{url} has no document of the tools' operations: ")
@@ -272,8 +272,8 @@ def test_a_service_that_is_not_there_is_named(address: str) -> None:
 
 @pytest.mark.parametrize(
     ("document", "said"),
-    [(without("restoreMyTask"), "KeyError('restoreMyTask')"), ({}, "KeyError('paths')"), ([], "TypeError")],
-    ids=["another version", "not a document", "array"],
+    [(without("restoreMyTask"), "KeyError('restoreMyTask')"), ([], "TypeError")],
+    ids=["another version", "not a document"],
 )
 def test_a_document_without_an_operation_is_refused(document: Any, said: str) -> None:
     with serving(document) as other:
@@ -292,19 +292,22 @@ def test_an_interrupt_ends_it_in_order(transport: str, service: Service) -> None
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     with process:
-        if options:
-            until(lambda: _listens(port))
-        else:
-            assert process.stdin is not None
-            assert process.stdout is not None
-            process.stdin.write(b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n')
-            process.stdin.flush()
-            assert b'"id":1' in process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
-        assert process.stderr is not None
-        assert b"Traceback" not in process.stderr.read()
+        try:
+            if options:
+                until(lambda: _listens(port))
+            else:
+                process.stdin.write(b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n')
+                process.stdin.flush()
+                assert b'"id":1' in process.stdout.readline()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 0
+            assert b"Traceback" not in process.stderr.read()
+        finally:
+            process.kill()
 
 
 def test_it_has_at_most_120_lines() -> None:
