@@ -11,12 +11,17 @@ const port = Number(process.env.PORT ?? 3000);
 const apiPort = Number(process.env.API_PORT ?? 8000);
 const origin = `http://localhost:${port}`;
 
+const server = createPageServer(`http://localhost:${apiPort}`, { origin });
+try {
+  server.listen(port, "localhost");
+  await once(server, "listening");
+} catch (error) {
+  console.error(`Port ${process.env.PORT ?? port} cannot be used (${(error as Error).message}). PORT chooses another one.`);
+  process.exit(1);
+}
+
 // Accounts live in the memory of this process, so tasks need not live longer either.
 const directory = await mkdtemp(join(tmpdir(), "tasks-demo-"));
-const server = createPageServer(`http://localhost:${apiPort}`, { origin });
-server.listen(port, "localhost");
-await once(server, "listening");
-
 const service = new Service(apiPort, { DATA_DIR: join(directory, "data"), BETTER_AUTH_URL: origin, CORS_ORIGINS: origin });
 
 let stopping = false;

@@ -36,9 +36,10 @@ export function createPageServer(apiUrl: string, auth: AuthOptions): Server {
   return createServer((request, response) => {
     response.setHeader("X-Content-Type-Options", "nosniff");
     response.setHeader("Referrer-Policy", "no-referrer");
-    const path = new URL(request.url ?? "/", auth.origin).pathname;
-    if (path.startsWith("/api/auth/")) {
-      void authenticate(request, response);
+    // Not by URL, which throws for some of what a request may ask for, such as "//".
+    const [path] = request.url!.split("?", 1);
+    if (path!.startsWith("/api/auth/")) {
+      authenticate(request, response).catch(() => response.writeHead(400).end());
     } else if (path === "/") {
       response.setHeader("Content-Security-Policy", policy);
       response.setHeader("Content-Type", "text/html; charset=utf-8");

@@ -2,6 +2,9 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { emptyDatabase } from "../server/auth.ts";
 import { createPageServer } from "../server/page.ts";
@@ -52,6 +55,7 @@ export class Stack {
   readonly #settings: Record<string, string>;
   readonly #apiPort: number;
   readonly #database: Database;
+  readonly #directory: string;
   readonly #accounts: ReturnType<typeof emptyDatabase>;
   readonly #server: ReturnType<typeof createPageServer>;
   #service: Service;
@@ -60,19 +64,23 @@ export class Stack {
 
   static async start(): Promise<Stack> {
     const database = new Database();
+    const directory = await mkdtemp(join(tmpdir(), "tasks-web-"));
     const [url, port, apiPort] = await Promise.all([database.line(), freePort(), freePort()]);
-    const stack = new Stack(database, url, port, apiPort);
+    const stack = new Stack(database, directory, url, port, apiPort);
     await once(stack.#server, "listening");
     await stack.#service.ready();
     return stack;
   }
 
-  private constructor(database: Database, databaseUrl: string, port: number, apiPort: number) {
+  private constructor(database: Database, directory: string, databaseUrl: string, port: number, apiPort: number) {
     this.origin = `http://localhost:${port}`;
     this.#database = database;
+    this.#directory = directory;
     this.#apiPort = apiPort;
     this.#settings = {
       DATABASE_URL: databaseUrl,
+      // Otherwise the service keeps its secret in the folder of the page.
+      DATA_DIR: directory,
       BETTER_AUTH_URL: this.origin,
       CORS_ORIGINS: this.origin,
       DATABASE_WAIT_SECONDS: "1",
@@ -112,5 +120,6 @@ export class Stack {
     this.#server.closeAllConnections();
     await this.#service.stop();
     await this.#database.end();
+    await rm(this.#directory, { recursive: true, force: true });
   }
 }
