@@ -1,9 +1,10 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
-import { forgetUser, TasksApiError } from "./api";
-import { authClient, SignedOutError } from "./auth/client";
+import { ClientProvider, newClient, TasksApiError } from "./api";
+import { authClient, forgetToken, SignedOutError } from "./auth/client";
 import { SignIn } from "./auth/SignIn";
 import { noteUnreachable } from "./connection";
+import { ToastProvider } from "./ui/toasts";
 import { Workspace } from "./Workspace";
 
 /** A request is repeated by the banner (see ui/ConnectionBanner), but for a token whose key the issuer has withdrawn. */
@@ -21,6 +22,9 @@ function newQueryClient(): QueryClient {
 export function App() {
   const { data, isPending, error, refetch } = authClient.useSession();
   const failed = Boolean(error) && error?.status !== 401;
+  // A form stays when the session is asked for again.
+  const [known, setKnown] = useState(false);
+  useEffect(() => setKnown((before) => before || (!isPending && !failed)), [isPending, failed]);
   useEffect(() => {
     if (!failed) return;
     noteUnreachable();
@@ -28,24 +32,33 @@ export function App() {
     return () => clearTimeout(timer);
   }, [failed, refetch, error]);
   if (data) return <SignedIn key={data.user.id} user={data.user} />;
-  if (isPending || failed) return <main className="blank" aria-busy="true" aria-label="Loading" />;
-  return <SignIn />;
+  if (known) return <SignIn />;
+  return (
+    <main className="blank" aria-busy="true" aria-label="Loading">
+      {failed && <p role="status">The page's server cannot be reached. Trying again …</p>}
+    </main>
+  );
 }
 
+/** Lists, client and messages are this user's, and nobody else's after them. */
 function SignedIn({ user }: { user: { id: string; name: string; email: string } }) {
-  const [client] = useState(newQueryClient);
+  const [cache] = useState(newQueryClient);
+  const [client] = useState(() => newClient(user.id));
   useEffect(
     () =>
-      client.getQueryCache().subscribe(({ query }) => {
+      cache.getQueryCache().subscribe(({ query }) => {
         if (query.state.error instanceof SignedOutError) authClient.$store.notify("$sessionSignal");
       }),
-    [client],
+    [cache],
   );
-  // The token of this user is nobody else's.
-  useEffect(() => forgetUser, []);
+  useEffect(() => forgetToken, []);
   return (
-    <QueryClientProvider client={client}>
-      <Workspace user={user} />
+    <QueryClientProvider client={cache}>
+      <ClientProvider value={client}>
+        <ToastProvider>
+          <Workspace user={user} />
+        </ToastProvider>
+      </ClientProvider>
     </QueryClientProvider>
   );
 }

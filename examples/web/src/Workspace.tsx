@@ -1,18 +1,20 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useState } from "react";
-import { authClient } from "./auth/client";
+import { useClient } from "./api";
+import { authClient, failureOf } from "./auth/client";
 import { useStore } from "./store";
 import { PROFILE, putTask } from "./tasks/cache";
 import { Composer, NO_TEXT } from "./tasks/Composer";
 import { DraftList } from "./tasks/DraftList";
 import { Outbox } from "./tasks/outbox";
+import type { Editing } from "./tasks/TaskEditor";
 import { TaskList } from "./tasks/TaskList";
 import { Toolbar } from "./tasks/Toolbar";
 import { ConnectionBanner } from "./ui/ConnectionBanner";
 import { Logo } from "./ui/icons";
 import { Menu } from "./ui/Menu";
 import { ThemeButton } from "./ui/theme";
-import { Toasts } from "./ui/toasts";
+import { Toasts, useToast } from "./ui/toasts";
 import { useView } from "./view";
 
 interface User {
@@ -23,9 +25,10 @@ interface User {
 
 function useOutbox(userId: string): Outbox {
   const cache = useQueryClient();
+  const client = useClient();
   const [outbox] = useState(
     () =>
-      new Outbox(userId, {
+      new Outbox(userId, client, {
         onSent: (task) => putTask(cache, task),
         onPause: () => void cache.invalidateQueries({ queryKey: PROFILE }),
         onSentElsewhere: () => void cache.invalidateQueries(),
@@ -44,6 +47,7 @@ export function Workspace({ user }: { user: User }) {
   const outbox = useOutbox(user.id);
   const drafts = useStore(outbox.drafts);
   const [text, setText] = useState(NO_TEXT);
+  const [editing, setEditing] = useState<Editing | null>(null);
   const send = useCallback(() => void outbox.send(), [outbox]);
   const inTrash = view.status === "trashed";
   return (
@@ -62,8 +66,10 @@ export function Workspace({ user }: { user: User }) {
       <main className="main">
         <Composer text={text} onText={setText} outbox={outbox} />
         <Toolbar view={view} onView={setView} />
-        {!inTrash && <DraftList drafts={drafts} outbox={outbox} onEdit={setText} />}
-        <TaskList key={`${view.status} ${view.sort}`} {...view} waiting={drafts.length} />
+        <div id="tasks" tabIndex={-1}>
+          {!inTrash && <DraftList drafts={drafts} outbox={outbox} onEdit={setText} />}
+          <TaskList key={`${view.status} ${view.sort}`} {...view} waiting={drafts.length} editing={editing} onEditing={setEditing} />
+        </div>
       </main>
       <ConnectionBanner waiting={drafts.filter((draft) => !draft.errors).length} onRecovered={send} />
       <Toasts />
@@ -72,13 +78,19 @@ export function Workspace({ user }: { user: User }) {
 }
 
 function Account({ user }: { user: User }) {
+  const toast = useToast();
+  async function signOut() {
+    const failure = await failureOf(authClient.signOut());
+    if (failure) toast(`You are still signed in: ${failure.message}`);
+  }
+  const [initial = ""] = user.name;
   return (
-    <Menu label={`Account of ${user.name}`} icon={<span className="avatar">{user.name.slice(0, 1).toUpperCase()}</span>}>
+    <Menu label={`Account of ${user.name}`} icon={<span className="avatar">{initial.toUpperCase()}</span>}>
       <p className="menu-text">
         <strong>{user.name}</strong>
         <span className="muted">{user.email}</span>
       </p>
-      <button type="button" className="menu-item" onClick={() => void authClient.signOut()}>
+      <button type="button" className="menu-item" onClick={() => void signOut()}>
         Sign out
       </button>
     </Menu>

@@ -15,6 +15,10 @@ addEventListener("online", () => {
 });
 addEventListener("offline", () => online.set(false));
 
+/** Statuses of a service, or of a gateway before it, that is not available just now. */
+export const UNAVAILABLE: readonly number[] = [502, 503, 504];
+
+const SHORTEST_PAUSE = 1_000;
 const LONGEST_PAUSE = 8_000;
 let failures = 0;
 
@@ -31,16 +35,20 @@ export async function watchedFetch(input: RequestInfo | URL, init?: RequestInit)
 }
 
 function note(response: Response): void {
-  if (response.status === 429 || response.status === 503) {
-    const seconds = Number(response.headers.get("Retry-After") ?? 1);
-    obstacle.set({
-      kind: response.status === 429 ? "limited" : "unavailable",
-      until: Date.now() + Math.max(1, seconds) * 1000,
-    });
+  const limited = response.status === 429;
+  if (limited || UNAVAILABLE.includes(response.status)) {
+    obstacle.set({ kind: limited ? "limited" : "unavailable", until: Date.now() + pauseAfter(response) });
   } else {
     failures = 0;
     obstacle.set(null);
   }
+}
+
+/** The milliseconds that a response asks to wait, in seconds or as a date. */
+function pauseAfter(response: Response): number {
+  const value = response.headers.get("Retry-After") ?? "";
+  const pause = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - Date.now();
+  return pause > SHORTEST_PAUSE ? pause : SHORTEST_PAUSE;
 }
 
 export function noteUnreachable(): void {

@@ -25,7 +25,16 @@ test("a person signs up, out and in", async ({ page, stack }) => {
 test("errors of the sign-up stand at their fields", async ({ page, stack }) => {
   await page.goto(stack.origin);
   await page.getByRole("button", { name: "Create an account" }).click();
+  await page.getByRole("button", { name: "Sign up" }).click();
+  await expect(page.getByLabel("Name")).toBeFocused();
+  for (const [field, error] of [["Name", "Enter your name."], ["Email", "Enter your email address."], ["Password", "Enter your password."]] as const) {
+    await expect(page.getByLabel(field)).toHaveAccessibleDescription(error);
+  }
   await page.getByLabel("Name").fill("Ada");
+  await page.getByLabel("Email").fill("short");
+  await page.getByLabel("Password").fill("short");
+  await page.getByRole("button", { name: "Sign up" }).click();
+  await expect(page.getByLabel("Email")).toHaveAccessibleDescription("Invalid email address");
   await page.getByLabel("Email").fill("short@example.com");
   await page.getByLabel("Password").fill("short");
   await page.getByRole("button", { name: "Sign up" }).click();

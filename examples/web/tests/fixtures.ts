@@ -37,6 +37,17 @@ export class Person {
     return this;
   }
 
+  async signIn(): Promise<void> {
+    await this.page.getByLabel("Email").fill(this.email);
+    await this.page.getByLabel("Password").fill("correct horse");
+    await this.page.getByRole("button", { name: "Sign in" }).click();
+  }
+
+  async signOut(): Promise<void> {
+    await this.page.getByLabel("Account of Ada Lovelace").click();
+    await this.page.getByRole("button", { name: "Sign out" }).click();
+  }
+
   async add(title: string, description = ""): Promise<void> {
     await this.titleInput.fill(title);
     if (description) await this.composer.getByLabel("Description").fill(description);
@@ -133,13 +144,13 @@ export class Person {
 let people = 0;
 
 /** Fail at the end of the test if the page logged an error or spoke to another host. */
-function watch(context: BrowserContext, stack: Site, complaints: string[]): void {
+function watch(context: BrowserContext, stack: Site, complaints: string[], tolerated: readonly string[] = []): void {
   const allowed = [stack.origin, stack.apiUrl].map((url) => new URL(url).origin);
   context.on("console", (message) => {
     const text = message.text();
     // Better Auth refuses a sign-up with 400, which from the service would be a defect of the page.
     const signUp = text.includes("status of 400") && message.location().url.endsWith("/sign-up/email");
-    const refused = message.type() === "error" && (signUp || REFUSED.test(text));
+    const refused = message.type() === "error" && (signUp || REFUSED.test(text) || tolerated.some((one) => text.includes(one)));
     if (["error", "warning"].includes(message.type()) && !refused) complaints.push(`${message.type()}: ${text}`);
   });
   context.on("weberror", (error) => complaints.push(`exception: ${error.error().stack}`));
@@ -153,6 +164,9 @@ interface Fixtures {
   /** A person in a browser of their own, who has just signed up. */
   ada: Person;
   bob: Person;
+  /** What the console may say in this test. */
+  tolerated: string[];
+  tolerate: (text: string) => void;
 }
 
 /** Tests with a site that each worker starts. */
@@ -166,9 +180,11 @@ export const testOf = <Started extends Site & { end(): Promise<void> }>(start: (
       },
       { scope: "worker", timeout: 60_000 },
     ],
-    context: async ({ context, stack }, use) => {
+    tolerated: async ({}, use) => use([]),
+    tolerate: async ({ tolerated }, use) => use((text) => void tolerated.push(text)),
+    context: async ({ context, stack, tolerated }, use) => {
       const complaints: string[] = [];
-      watch(context, stack, complaints);
+      watch(context, stack, complaints, tolerated);
       await use(context);
       expect(complaints).toEqual([]);
     },

@@ -1,21 +1,21 @@
+import { createContext, useContext } from "react";
 import { createTasksClient, type TasksClient } from "tasks-api-client";
-import { accessToken, forgetToken } from "../auth/client";
+import { accessToken } from "../auth/client";
 import { apiUrl } from "../config";
 import { watchedFetch } from "../connection";
 
 export { TaskConflictError, TasksApiError } from "tasks-api-client";
-export type { Task, TaskChanges, TaskSort, TaskStatus } from "tasks-api-client";
+export type { Task, TaskChanges, TasksClient, TaskSort, TaskStatus } from "tasks-api-client";
 
 // Longer waits are the banner's, which says what it waits for.
 const retry = { attempts: 3, maxDelay: 5_000 };
 
-const newClient = (): TasksClient =>
-  createTasksClient({ baseUrl: apiUrl, token: accessToken, fetch: watchedFetch, retry });
+/** A client that acts for this user or not at all, whoever has signed in meanwhile. */
+export const newClient = (userId: string): TasksClient =>
+  createTasksClient({ baseUrl: apiUrl, token: () => accessToken(userId), fetch: watchedFetch, retry });
 
-/** The client of the user who is signed in. It keeps the token until the service refuses it. */
-export let client = newClient();
+const ClientContext = createContext<TasksClient | null>(null);
+export const ClientProvider = ClientContext.Provider;
 
-export function forgetUser(): void {
-  forgetToken();
-  client = newClient();
-}
+/** The client of the user who is signed in. */
+export const useClient = (): TasksClient => useContext(ClientContext)!;

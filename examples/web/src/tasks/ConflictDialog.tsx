@@ -58,8 +58,8 @@ export function ConflictDialog({ changes, current, onOverwrite, onKeepTheirs, on
             return (
               <tr key={name} className={mine === current[name] ? undefined : "differs"}>
                 <th scope="row">{label}</th>
-                <td>{shown(current[name])}</td>
-                <td>{shown(mine)}</td>
+                <td dir="auto">{shown(current[name])}</td>
+                <td dir="auto">{shown(mine)}</td>
               </tr>
             );
           })}

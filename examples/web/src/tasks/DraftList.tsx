@@ -21,7 +21,7 @@ export function DraftList({ drafts, outbox, onEdit }: DraftListProps) {
         <li key={draft.key} className="task draft">
           <span className="draft-mark" aria-hidden="true" />
           <div className="task-text">
-            <span className="task-title">{draft.title || "No title"}</span>
+            <span className="task-title" dir="auto">{draft.title || "No title"}</span>
             {draft.errors ? (
               <span className="field-error">{Object.values(draft.errors).join(" ")}</span>
             ) : (

@@ -33,11 +33,11 @@ function changesOf({ task, text }: Editing): TaskChanges {
 /** Edits a task in its place in the list. */
 export function TaskEditor({ editing, onChange, onDone }: TaskEditorProps) {
   const id = useId();
-  const { mutate, isPending } = useEdit();
   const [errors, setErrors] = useState<FieldErrors>({});
   const [problem, setProblem] = useState("");
   const [conflict, setConflict] = useState<Conflict | null>(null);
   const { task } = editing;
+  const { mutate, isPending } = useEdit(task.id);
   const done = () => onDone(task.id);
 
   function save(base: Task, changes: TaskChanges) {

@@ -22,6 +22,7 @@ export function TaskFields({ id, text, errors, placeholder, withDescription, aut
     <div className="task-fields">
       <input
         className="title-input"
+        dir="auto"
         aria-label="Title"
         aria-invalid={Boolean(errors.title)}
         aria-describedby={describedBy("title")}
@@ -37,6 +38,7 @@ export function TaskFields({ id, text, errors, placeholder, withDescription, aut
         <>
           <textarea
             className="description-input"
+            dir="auto"
             aria-label="Description"
             aria-invalid={Boolean(errors.description)}
             aria-describedby={describedBy("description")}

@@ -1,10 +1,12 @@
 import { defaultRangeExtractor, type Range, useWindowVirtualizer } from "@tanstack/react-virtual";
 import { type KeyboardEvent, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import type { Task, TaskSort, TaskStatus } from "../api";
+import { explanation, isTemporary } from "../api/errors";
 import { obstacle } from "../connection";
 import { useStore } from "../store";
 import { tasksOf } from "./cache";
-import { useDelete, useTasks, useToggle } from "./queries";
+import { useChanges, useShown } from "./changes";
+import { useTasks } from "./queries";
 import { type Editing, editingOf, TaskEditor } from "./TaskEditor";
 import { TaskRow } from "./TaskRow";
 import { TrashRow } from "./TrashRow";
@@ -18,16 +20,20 @@ interface TaskListProps {
   sort: TaskSort;
   /** The number of new tasks that the list above shows. */
   waiting: number;
+  /** What is being edited, which another list does not discard. */
+  editing: Editing | null;
+  onEditing: (editing: Editing | null) => void;
 }
 
-export function TaskList({ status, sort, waiting }: TaskListProps) {
-  const { data, isPending, isFetchingNextPage, hasNextPage, fetchNextPage } = useTasks(status, sort);
-  const tasks = useMemo(() => (data ? tasksOf(data) : []), [data]);
-  const { mutate: toggle } = useToggle();
-  const { mutate: remove } = useDelete();
+export function TaskList({ status, sort, waiting, editing, onEditing }: TaskListProps) {
+  const { data, error, isFetching, isFetchingNextPage, hasNextPage, fetchNextPage, refetch } = useTasks(status, sort);
+  const loaded = useMemo(() => (data ? tasksOf(data) : []), [data]);
+  const tasks = useShown(loaded, status);
+  const changes = useChanges();
+  // What is due to the connection is the banner's.
+  const failed = error && !isFetching && !isTemporary(error) ? error : null;
   const blocked = useStore(obstacle) !== null;
   const list = useRef<HTMLUListElement>(null);
-  const [editing, setEditing] = useState<Editing | null>(null);
   const [focused, setFocused] = useState<string | null>(null);
   const focusLater = useRef<string | null>(null);
 
@@ -52,22 +58,28 @@ export function TaskList({ status, sort, waiting }: TaskListProps) {
 
   const lastVisible = virtualizer.range?.endIndex ?? 0;
   useEffect(() => {
-    if (hasNextPage && !isFetchingNextPage && !blocked && lastVisible > tasks.length - AHEAD) void fetchNextPage();
-  }, [hasNextPage, isFetchingNextPage, blocked, lastVisible, tasks.length, fetchNextPage]);
+    if (hasNextPage && !isFetchingNextPage && !blocked && !failed && lastVisible > tasks.length - AHEAD) void fetchNextPage();
+  }, [hasNextPage, isFetchingNextPage, blocked, failed, lastVisible, tasks.length, fetchNextPage]);
 
   useEffect(() => {
     const selector = focusLater.current;
     const target = selector && document.querySelector<HTMLElement>(selector);
     if (!target) return;
     focusLater.current = null;
-    target.focus();
+    // Someone who is elsewhere by now stays there.
+    if (document.activeElement === document.body || list.current?.contains(document.activeElement)) target.focus({ preventScroll: true });
   });
 
-  const edit = useCallback((task: Task) => setEditing(editingOf(task)), []);
-  const stopEditing = useCallback((id: string) => {
-    setEditing(null);
-    focusLater.current = `[data-task="${id}"] .task-title`;
-  }, []);
+  const edit = useCallback((task: Task) => onEditing(editingOf(task)), [onEditing]);
+  const stopEditing = useCallback(
+    (id: string) => {
+      onEditing(null);
+      // Saving may have moved the row out of sight.
+      setFocused(id);
+      focusLater.current = `[data-task="${id}"] .task-title`;
+    },
+    [onEditing],
+  );
   /** The focus goes from a row that disappears to its neighbour, to the same button. */
   const leave = useCallback(
     (id: string, button: string) => {
@@ -76,6 +88,14 @@ export function TaskList({ status, sort, waiting }: TaskListProps) {
       focusLater.current = neighbour ? `[data-task="${neighbour.id}"] ${button}` : ".title-input";
     },
     [tasks],
+  );
+
+  const toggle = useCallback(
+    (task: Task) => {
+      if (status !== "all") leave(task.id, '[data-control="check"]');
+      changes.toggle(task);
+    },
+    [status, leave, changes],
   );
 
   function onKeyDown(event: KeyboardEvent) {
@@ -88,14 +108,12 @@ export function TaskList({ status, sort, waiting }: TaskListProps) {
     next?.querySelector<HTMLElement>(`[data-control="${control.dataset.control}"]`)?.focus();
   }
 
-  if (isPending) return <Loading />;
+  if (!data) return failed ? <Failed error={failed} onRetry={refetch} /> : <Loading />;
   if (tasks.length === 0 && !hasNextPage) return waiting > 0 && status !== "trashed" ? null : <Empty status={status} />;
   return (
     <>
       <ul
         ref={list}
-        id="tasks"
-        tabIndex={-1}
         className="tasks"
         aria-label={status === "trashed" ? "Tasks in the trash" : "Tasks"}
         style={{ height: virtualizer.getTotalSize() }}
@@ -119,16 +137,17 @@ export function TaskList({ status, sort, waiting }: TaskListProps) {
               {status === "trashed" ? (
                 <TrashRow task={task} onLeave={leave} />
               ) : editing?.task.id === task.id ? (
-                <TaskEditor editing={editing} onChange={setEditing} onDone={stopEditing} />
+                <TaskEditor editing={editing} onChange={onEditing} onDone={stopEditing} />
               ) : (
-                <TaskRow task={task} onToggle={toggle} onEdit={edit} onDelete={remove} onLeave={leave} />
+                <TaskRow task={task} onToggle={toggle} onEdit={edit} onDelete={changes.remove} onLeave={leave} />
               )}
             </li>
           );
         })}
       </ul>
       {/* A new element below each page, as it would count as a layout shift if one moved down. */}
-      {hasNextPage && (
+      {failed && <Failed error={failed} onRetry={hasNextPage ? fetchNextPage : refetch} />}
+      {hasNextPage && !failed && (
         <p key={tasks.length} className="more muted">
           Loading more tasks …
         </p>
@@ -163,6 +182,19 @@ function Loading() {
   );
 }
 
+/** Tasks that cannot be loaded for a reason that no waiting mends. */
+function Failed({ error, onRetry }: { error: Error; onRetry: () => unknown }) {
+  return (
+    <div className="empty" role="alert">
+      <h2>The tasks could not be loaded</h2>
+      <p className="muted">{explanation(error)}</p>
+      <button type="button" className="button" onClick={() => void onRetry()}>
+        Try again
+      </button>
+    </div>
+  );
+}
+
 const EMPTY: Record<TaskStatus, [string, string]> = {
   all: ["Nothing to do", "Add your first task above, or import a file."],
   pending: ["All done", "There is no active task."],
@@ -173,7 +205,7 @@ const EMPTY: Record<TaskStatus, [string, string]> = {
 function Empty({ status }: { status: TaskStatus }) {
   const [title, text] = EMPTY[status];
   return (
-    <div className="empty" id="tasks" tabIndex={-1}>
+    <div className="empty">
       <svg viewBox="0 0 64 64" width="64" height="64" aria-hidden="true">
         <rect x="10" y="12" width="44" height="40" rx="10" />
         <path d="m23 32.5 6.4 6.4L42 26" />

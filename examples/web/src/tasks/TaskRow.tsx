@@ -26,13 +26,14 @@ export const TaskRow = memo(function TaskRow({ task, onToggle, onEdit, onDelete,
         <button
           type="button"
           className="task-title"
+          dir="auto"
           data-control="title"
           aria-label={`Edit “${task.title}”`}
           onClick={() => onEdit(task)}
         >
           {task.title}
         </button>
-        {task.description && <span className="task-description">{task.description}</span>}
+        {task.description && <span className="task-description" dir="auto">{task.description}</span>}
       </div>
       <button
         type="button"

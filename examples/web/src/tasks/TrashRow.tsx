@@ -16,8 +16,8 @@ export function TrashRow({ task, onLeave }: TrashRowProps) {
   return (
     <div className="task" data-completed={task.completed}>
       <div className="task-text">
-        <span className="task-title">{task.title}</span>
-        {task.description && <span className="task-description">{task.description}</span>}
+        <span className="task-title" dir="auto">{task.title}</span>
+        {task.description && <span className="task-description" dir="auto">{task.description}</span>}
       </div>
       <button
         type="button"
@@ -63,7 +63,7 @@ export function TrashRow({ task, onLeave }: TrashRowProps) {
             </>
           }
         >
-          <p>“{task.title}” cannot be restored afterwards.</p>
+          <p dir="auto">“{task.title}” cannot be restored afterwards.</p>
         </Dialog>
       )}
     </div>

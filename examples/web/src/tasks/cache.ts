@@ -59,7 +59,7 @@ async function fetchAgain(cache: QueryClient): Promise<void> {
   await cache.invalidateQueries({ queryKey: [LISTS] });
 }
 
-function belongs(task: Task, status: TaskStatus): boolean {
+export function belongs(task: Task, status: TaskStatus): boolean {
   return status === "all" || (status === "pending" && !task.completed) || (status === "completed" && task.completed);
 }
 
@@ -119,6 +119,10 @@ function order(a: string, b: string): number {
 /** The service compares titles without case and accents, by code point. */
 function letters(title: string): string {
   return title.normalize("NFKD").toLowerCase().replace(/\p{M}/gu, "");
+}
+
+export function newer(a: Task, b: Task): Task {
+  return digits(b.updated_at) > digits(a.updated_at) ? b : a;
 }
 
 /** A time of the service has up to six decimals. With all six, times compare as text. */

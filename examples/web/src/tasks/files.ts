@@ -1,9 +1,10 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import type { TaskFormat, Violation } from "tasks-api-client";
-import { client, TasksApiError } from "../api";
+import { TasksApiError, useClient } from "../api";
 import { explanation } from "../api/errors";
-import { toast } from "../ui/toasts";
+import { quoted } from "../ui/quoted";
+import { useToast } from "../ui/toasts";
 import { forgetTrash } from "./cache";
 
 const FORMATS: readonly string[] = ["json", "ndjson", "csv"] satisfies TaskFormat[];
@@ -15,13 +16,17 @@ export interface ImportProblem {
 
 /** Saves all tasks as a file. A link could not send the token. */
 export function useExport() {
+  const client = useClient();
+  const toast = useToast();
   async function exportAs(format: TaskFormat): Promise<void> {
+    toast("Preparing the file …", { lasting: true });
     try {
       const link = document.createElement("a");
       link.href = URL.createObjectURL(await client.tasks.exportFile(format));
       link.download = `tasks.${format}`;
       link.click();
       URL.revokeObjectURL(link.href);
+      toast(`“${link.download}” is saved.`);
     } catch (error) {
       toast(`The export failed: ${explanation(error)}`);
     }
@@ -32,14 +37,17 @@ export function useExport() {
 /** Imports a file that the user chooses: all its records, or none. */
 export function useImport() {
   const cache = useQueryClient();
+  const client = useClient();
+  const toast = useToast();
   const [problem, setProblem] = useState<ImportProblem | null>(null);
 
   async function importFile(file: File): Promise<void> {
     const format = file.name.split(".").at(-1)?.toLowerCase() ?? "";
     if (!FORMATS.includes(format)) {
-      toast(`“${file.name}” is not a .json, .ndjson or .csv file.`);
+      toast(`${quoted(file.name)} is not a .json, .ndjson or .csv file.`);
       return;
     }
+    toast(`Importing ${quoted(file.name)} …`, { lasting: true });
     try {
       const { imported, unchanged } = await client.tasks.importFile(file, format as TaskFormat);
       const known = unchanged ? ` ${unchanged.toLocaleString("en")} were here already.` : "";
@@ -49,7 +57,10 @@ export function useImport() {
     } catch (error) {
       const errors = error instanceof TasksApiError ? error.errors : [];
       if (errors.length === 0) toast(`Nothing was imported: ${explanation(error)}`);
-      else setProblem({ file: file.name, errors: errors.map((one) => ({ where: place(one), detail: one.detail.replace(/^\//, "") })) });
+      else {
+        toast("Nothing was imported.");
+        setProblem({ file: file.name, errors: errors.map((one) => ({ where: place(one), detail: one.detail.replace(/^\//, "") })) });
+      }
     }
   }
 

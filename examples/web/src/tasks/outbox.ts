@@ -1,7 +1,8 @@
 import { UnauthenticatedError } from "tasks-api-client";
-import { client, type Task } from "../api";
+import type { Task, TasksClient } from "../api";
 import { explanation, fieldErrors, type FieldErrors, isTemporary } from "../api/errors";
 import { SignedOutError } from "../auth/client";
+import { store, stored } from "../storage";
 import { Store } from "../store";
 
 /** A task that the service has not confirmed yet. */
@@ -30,20 +31,25 @@ export interface OutboxEvents {
 export class Outbox {
   readonly drafts: Store<readonly Draft[]>;
   readonly #name: string;
+  readonly #client: TasksClient;
   readonly #events: OutboxEvents;
+  #life = new AbortController();
 
-  constructor(userId: string, events: OutboxEvents) {
+  constructor(userId: string, client: TasksClient, events: OutboxEvents) {
     this.#name = `outbox:${userId}`;
+    this.#client = client;
     this.#events = events;
     this.drafts = new Store<readonly Draft[]>(this.#read());
   }
 
   open(): void {
-    addEventListener("storage", this.#follow);
+    this.#life = new AbortController();
+    addEventListener("storage", this.#follow, { signal: this.#life.signal });
   }
 
+  /** Send nothing more, as the user signs out. What is left waits for them. */
   close(): void {
-    removeEventListener("storage", this.#follow);
+    this.#life.abort();
   }
 
   add(title: string, description: string | null): Promise<Draft | null> {
@@ -58,29 +64,30 @@ export class Outbox {
 
   /** Send what is waiting, in order, until something prevents it. */
   async send(): Promise<void> {
+    const { signal } = this.#life;
     await navigator.locks.request(this.#name, async () => {
       const waiting = this.#read().filter((draft) => !draft.errors);
       for (const draft of waiting) {
-        if (!(await this.#sendOne(draft))) break;
+        if (signal.aborted || !(await this.#sendOne(draft, signal))) break;
       }
       if (waiting.length > 0) this.#events.onPause();
     });
   }
 
-  async #sendOne(draft: Draft, again = true): Promise<boolean> {
+  async #sendOne(draft: Draft, signal: AbortSignal, again = true): Promise<boolean> {
     const { key, title, description } = draft;
     try {
-      const task = await client.tasks.create(
+      const task = await this.#client.tasks.create(
         { title, ...(description !== null && { description }) },
-        { idempotencyKey: key },
+        { idempotencyKey: key, signal },
       );
       this.remove(key);
       this.#events.onSent(task);
       return true;
     } catch (error) {
       // The issuer may have withdrawn the key of the token; the client gets a new token then.
-      if (again && error instanceof UnauthenticatedError) return this.#sendOne(draft, false);
-      if (isTemporary(error) || error instanceof SignedOutError) return false;
+      if (again && error instanceof UnauthenticatedError) return this.#sendOne(draft, signal, false);
+      if (signal.aborted || isTemporary(error) || error instanceof SignedOutError) return false;
       const errors = fieldErrors(error) ?? { title: explanation(error) };
       this.#write(this.#read().map((one) => (one.key === key ? { ...one, errors } : one)));
       return true;
@@ -96,11 +103,22 @@ export class Outbox {
   };
 
   #read(): Draft[] {
-    return JSON.parse(localStorage.getItem(this.#name) ?? "[]") as Draft[];
+    try {
+      const drafts: unknown = JSON.parse(stored(this.#name) ?? "[]");
+      return Array.isArray(drafts) ? drafts.filter(isDraft) : [];
+    } catch {
+      // Something else has written there.
+      return [];
+    }
   }
 
   #write(drafts: readonly Draft[]): void {
-    localStorage.setItem(this.#name, JSON.stringify(drafts));
+    store(this.#name, JSON.stringify(drafts));
     this.drafts.set(drafts);
   }
+}
+
+function isDraft(value: unknown): value is Draft {
+  const { key, title } = (value ?? {}) as Partial<Draft>;
+  return typeof key === "string" && typeof title === "string";
 }

@@ -16,6 +16,10 @@ export function Dialog({ title, children, actions, onClose }: DialogProps) {
     const dialog = element.current!;
     const before = document.activeElement;
     dialog.showModal();
+    const body = dialog.querySelector<HTMLElement>(".dialog-body")!;
+    // What scrolls must be reachable by keyboard.
+    if (body.scrollHeight > body.clientHeight) body.tabIndex = 0;
+    dialog.querySelector<HTMLElement>(".dialog-actions button")!.focus();
     return () => {
       dialog.close();
       if (before instanceof HTMLElement && before.isConnected) before.focus();

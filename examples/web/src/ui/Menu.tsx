@@ -31,7 +31,10 @@ export function Menu({ label, icon, children }: { label: string; icon: ReactNode
       className="menu"
       ref={element}
       onClick={(event) => {
-        if ((event.target as Element).closest("button")) element.current!.open = false;
+        if (!(event.target as Element).closest("button")) return;
+        // A dialogue that the button opens gives the focus back to what has it now.
+        element.current!.querySelector("summary")!.focus();
+        element.current!.open = false;
       }}
     >
       <summary className="icon-button" aria-label={label}>

@@ -1,3 +1,4 @@
+import { store, stored } from "../storage";
 import { Store, useStore } from "../store";
 import { MoonIcon, SunIcon } from "./icons";
 
@@ -5,7 +6,7 @@ type Theme = "light" | "dark";
 
 const NAME = "theme";
 const preference = matchMedia("(prefers-color-scheme: dark)");
-const chosen = new Store<Theme | null>(localStorage.getItem(NAME) as Theme | null);
+const chosen = new Store<Theme | null>(stored(NAME) as Theme | null);
 const system = new Store<Theme>(preference.matches ? "dark" : "light");
 preference.addEventListener("change", () => system.set(preference.matches ? "dark" : "light"));
 
@@ -25,7 +26,7 @@ export function ThemeButton() {
       className="icon-button"
       aria-label={`Use ${other} colours`}
       onClick={() => {
-        localStorage.setItem(NAME, other);
+        store(NAME, other);
         chosen.set(other);
         applyTheme();
       }}
