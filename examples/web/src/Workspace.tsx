@@ -7,7 +7,7 @@ import { PROFILE, putTask } from "./tasks/cache";
 import { Composer, NO_TEXT } from "./tasks/Composer";
 import { DraftList } from "./tasks/DraftList";
 import { Outbox } from "./tasks/outbox";
-import type { Editing } from "./tasks/TaskEditor";
+import { type Editing, isChanged } from "./tasks/TaskEditor";
 import { TaskList } from "./tasks/TaskList";
 import { Toolbar } from "./tasks/Toolbar";
 import { ConnectionBanner } from "./ui/ConnectionBanner";
@@ -42,12 +42,23 @@ function useOutbox(userId: string): Outbox {
   return outbox;
 }
 
+/** Let the browser ask before it discards a text that is not saved. */
+function useLeaveQuestion(unsaved: boolean): void {
+  useEffect(() => {
+    if (!unsaved) return;
+    const ask = (event: BeforeUnloadEvent) => event.preventDefault();
+    addEventListener("beforeunload", ask);
+    return () => removeEventListener("beforeunload", ask);
+  }, [unsaved]);
+}
+
 export function Workspace({ user }: { user: User }) {
   const [view, setView] = useView();
   const outbox = useOutbox(user.id);
   const drafts = useStore(outbox.drafts);
   const [text, setText] = useState(NO_TEXT);
   const [editing, setEditing] = useState<Editing | null>(null);
+  useLeaveQuestion(Boolean(text.title || text.description || (editing && isChanged(editing))));
   const send = useCallback(() => void outbox.send(), [outbox]);
   const inTrash = view.status === "trashed";
   return (

@@ -116,7 +116,7 @@ test("the focus is never lost", async ({ ada, page }) => {
   await expect(page.locator('[aria-posinset="1"]:focus-within')).toBeAttached();
 });
 
-test("an edit survives another list, and the colours of the system a reload", async ({ ada, page }) => {
+test("an edit is not lost unasked, and the colours follow the system", async ({ ada, page }) => {
   await ada.import(2);
   await page.reload();
   await page.getByRole("button", { name: "Edit “Task 0002”" }).click();
@@ -125,6 +125,15 @@ test("an edit survives another list, and the colours of the system a reload", as
   await expect(page.getByRole("form", { name: "Edit “Task 0002”" })).toHaveCount(0);
   await page.goBack();
   await expect(page.getByRole("form", { name: "Edit “Task 0002”" }).getByLabel("Title")).toHaveValue("Half a thou");
+  const questions: string[] = [];
+  page.on("dialog", (question) => {
+    questions.push(question.type());
+    void question.dismiss();
+  });
+  await page.evaluate(() => void setTimeout(() => location.reload()));
+  await expect.poll(() => questions).toEqual(["beforeunload"]);
+  await expect(page.getByRole("form", { name: "Edit “Task 0002”" }).getByLabel("Title")).toHaveValue("Half a thou");
+  await page.keyboard.press("Escape");
 
   const background = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
   const light = await background();

@@ -30,6 +30,8 @@ function changesOf({ task, text }: Editing): TaskChanges {
   };
 }
 
+export const isChanged = (editing: Editing) => Object.keys(changesOf(editing)).length > 0;
+
 /** Edits a task in its place in the list. */
 export function TaskEditor({ editing, onChange, onDone }: TaskEditorProps) {
   const id = useId();
