@@ -26,7 +26,6 @@ test("two tabs edit the same task: the second one is asked which version to keep
   }
 
   await editBoth("Buy milk", "Buy oat milk", "Buy soy milk");
-  await ada.look("conflict");
   expect(await ada.stored()).toEqual(["Buy soy milk"]);
   await page.getByRole("button", { name: "Save mine" }).click();
   await expect(ada.titles).toHaveText(["Buy oat milk"]);
@@ -151,7 +150,6 @@ test("the database goes away and comes back", async ({ ada, page, stack }) => {
     await ada.add("During");
     await expect(banner(page)).toContainText("The service is not available just now.");
     await expect(ada.drafts.getByRole("listitem")).toHaveCount(1);
-    await ada.look("unavailable");
     await page.getByRole("button", { name: "Edit “Before”" }).click();
     const editor = page.getByRole("form", { name: "Edit “Before”" });
     await editor.getByLabel("Title").fill("Before and after");
@@ -174,7 +172,6 @@ test("too many requests are explained with a countdown, and made later", async (
     await page.reload();
     for (let task = 1; task <= 9; task += 1) await ada.add(`Task ${task}`);
     await expect(banner(page)).toContainText(/You are going a little fast for the service.*Trying again in [1-4] s/);
-    await ada.screenshot("limited");
     await expect(ada.drafts).toHaveCount(0, { timeout: 30_000 });
     await expect(banner(page)).toHaveCount(0);
     await expect(ada.titles.first()).toHaveText("Task 9");
