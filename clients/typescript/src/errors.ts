@@ -153,7 +153,9 @@ function secondsIn(value: string | null | undefined): number | undefined {
 export async function problemOf(response: Response): Promise<TasksApiError> {
   const { status } = response;
   const type = response.headers.get("Content-Type") ?? "no type";
-  const detail = `The response is not the service's: status ${status}, ${type}.`;
+  // A browser hides the status of a redirection.
+  const found = response.type === "opaqueredirect" ? "a redirection" : `status ${status}, ${type}`;
+  const detail = `The response is not the service's: ${found}.`;
   const problem = { code: "unexpected-response", status, title: "Unexpected response", detail };
   const text = await response.text();
   if (type.startsWith("application/problem+json")) Object.assign(problem, problemIn(text));

@@ -100,8 +100,8 @@ export interface Client {
 const KEYED = /\/(tasks|import|restore)$/;
 /** Operations whose repetition has another effect, unless `If-Match` prevents it. */
 const TOGGLE = /\/(toggle|complete)$/;
-/** Statuses after which the same request may succeed: no response (0), those with `Retry-After`, and those of gateways. */
-const TEMPORARY = new Set([0, 409, 429, 502, 503, 504]);
+/** Statuses after which the same request may succeed: those with `Retry-After`, and those of gateways. */
+const TEMPORARY = new Set([409, 429, 502, 503, 504]);
 /** The types of content in the document. A success of another type is not the service's. */
 const CONTENT = /^(application\/(json|x-ndjson)|text\/csv)\b/;
 /** Statuses of successes without content. */
@@ -136,10 +136,11 @@ export function createClient(options: ClientOptions): Client {
     for (let attempt = 1; ; attempt++) {
       const result = await exchange(message);
       if ("response" in result) return result;
-      uncertain ||= result.status === 0 || result.status >= 500;
+      const lost = result.code === "connection-lost";
+      uncertain ||= lost || result.status >= 500;
       result.uncertain = uncertain;
       const asked = (result.retryAfter ?? 0) * 1000;
-      if (repeatable && TEMPORARY.has(result.status) && attempt < attempts && asked <= maxDelay) {
+      if (repeatable && (lost || TEMPORARY.has(result.status)) && attempt < attempts && asked <= maxDelay) {
         const wait = randomWait(asked, Math.min(delay * 2 ** (attempt - 1), maxDelay));
         onRetry?.(result, wait);
         await pause(wait, signal);
