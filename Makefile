@@ -41,7 +41,7 @@ citus-test: .venv/dev ## Run the tests of Citus, and those of behaviour on three
 	$(PARALLEL) --citus --sample $(SAMPLE) -m "not slow" tests/citus $(CITUS_TESTS)
 
 torture: .venv/dev openapi/convert/node_modules ## Run all tests with faults and hostile input; FIGURES=docs/reliability.md writes the table there; EXCEPT=1 leaves out that sample
-	$(PARALLEL) --exhaustive $(if $(EXCEPT),--sample $(EXCEPT)) --figures $(FIGURES)
+	$(PARALLEL) --exhaustive $(if $(EXCEPT),--sample $(EXCEPT)) --figures$(addprefix =,$(FIGURES))
 
 scale-demo: .venv/dev ## Run three replicas behind haproxy, and kill, add and replace parts under load (needs haproxy, pgbouncer, redis-server)
 	$(BIN)/python -m pytest tests/faults/replicas --exhaustive --figures

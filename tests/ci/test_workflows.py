@@ -170,3 +170,13 @@ def test_the_script_of_ci_runs_all_of_make_check() -> None:
     commands = [line.split() for line in script.splitlines() if line.startswith("make ") and "node_modules" not in line]
     run = [word for _, *words in commands for word in words if re.fullmatch("[a-z][a-z-]+", word)]
     assert sorted(run) == sorted(targets.split())
+
+
+@pytest.mark.slow
+def test_pytest_takes_the_options_of_the_weekly_tests() -> None:
+    """It would not know those of this project if it took a value for a folder of tests."""
+    command = ("make", "--dry-run", "--assume-old", ".venv/dev", "torture", "FIGURES=docs/reliability.md")
+    recipe = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout  # noqa: S603
+    (line,) = [line for line in recipe.splitlines() if "--figures" in line]
+    options = [word for word in line.split() if word.startswith("--exhaustive") or "reliability.md" in word]
+    subprocess.run([sys.executable, "-m", "pytest", *options, "--markers"], cwd=ROOT, capture_output=True, check=True)  # noqa: S603
