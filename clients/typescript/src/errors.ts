@@ -53,7 +53,7 @@ interface Problem {
 abstract class ErrorBase<Code extends string> extends Error {
   /** The kind of the error, which is stable. */
   readonly code: Code;
-  /** The status of the response, or 0 without one. */
+  /** The status of the response. 0 without one, and for a redirection in a browser, which hides its status. */
   readonly status: number;
   readonly title: string;
   /** An explanation for people. */

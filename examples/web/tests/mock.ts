@@ -3,7 +3,7 @@ import { on, once } from "node:events";
 import { createInterface } from "node:readline";
 import { createPageServer } from "../server/page.ts";
 import { ROOT } from "../server/service.ts";
-import { freePort } from "./stack.ts";
+import { freePorts } from "./stack.ts";
 
 /** The page in front of `make mock`, which answers with the examples of the document: no service, no database. */
 export class Mock {
@@ -13,7 +13,7 @@ export class Mock {
   readonly #server: ReturnType<typeof createPageServer>;
 
   static async start(): Promise<Mock> {
-    const mock = new Mock(await freePort(), await freePort());
+    const mock = new Mock(...(await freePorts()));
     await once(mock.#server, "listening");
     await mock.#ready();
     return mock;
@@ -37,7 +37,7 @@ export class Mock {
   async end(): Promise<void> {
     this.#server.close();
     this.#server.closeAllConnections();
-    if (this.#prism.exitCode !== null) return;
+    if (this.#prism.exitCode !== null || this.#prism.signalCode !== null) return;
     const ended = once(this.#prism, "exit");
     this.#prism.kill();
     await ended;

@@ -9,7 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "./fixtures.ts";
-import { freePort } from "./stack.ts";
+import { freePorts } from "./stack.ts";
 
 const FOLDER = fileURLToPath(new URL("..", import.meta.url));
 
@@ -68,7 +68,7 @@ test.describe("make demo", () => {
   });
 
   test("prints the address, and Ctrl-C ends everything", async () => {
-    const [port, apiPort] = [await freePort(), await freePort()];
+    const [port, apiPort] = await freePorts();
     start(port, apiPort);
     await expect.poll(() => output, { timeout: 60_000 }).toContain(`http://localhost:${port}\n`);
     expect((await fetch(`http://localhost:${apiPort}/health/ready`)).status).toBe(200);
@@ -79,7 +79,8 @@ test.describe("make demo", () => {
   });
 
   test("says which port is taken, and leaves nothing", async ({ stack }) => {
-    const [taken, apiTaken, free] = [Number(new URL(stack.origin).port), Number(new URL(stack.apiUrl).port), await freePort()];
+    const [taken, apiTaken] = [stack.origin, stack.apiUrl].map((url) => Number(new URL(url).port)) as [number, number];
+    const [free] = await freePorts();
     start(taken, free);
     expect(await ended()).toBe(1);
     expect(output).toMatch(new RegExp(`^Port ${taken} cannot be used .* PORT chooses another one\\.\n$`));

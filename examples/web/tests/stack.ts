@@ -10,13 +10,13 @@ import { emptyDatabase } from "../server/auth.ts";
 import { createPageServer } from "../server/page.ts";
 import { ROOT, Service } from "../server/service.ts";
 
-export async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, "localhost");
-  await once(probe, "listening");
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, "close");
-  return port;
+/** Two ports, which differ because both are open at the same time. */
+export async function freePorts(): Promise<[number, number]> {
+  const probes = [createServer(), createServer()] as const;
+  await Promise.all(probes.map((probe) => once(probe.listen(0, "localhost"), "listening")));
+  const [port, other] = probes.map((probe) => (probe.address() as AddressInfo).port) as [number, number];
+  await Promise.all(probes.map((probe) => once(probe.close(), "close")));
+  return [port, other];
 }
 
 class Database {
@@ -65,7 +65,7 @@ export class Stack {
   static async start(): Promise<Stack> {
     const database = new Database();
     const directory = await mkdtemp(join(tmpdir(), "tasks-web-"));
-    const [url, port, apiPort] = await Promise.all([database.line(), freePort(), freePort()]);
+    const [url, [port, apiPort]] = await Promise.all([database.line(), freePorts()]);
     const stack = new Stack(database, directory, url, port, apiPort);
     await once(stack.#server, "listening");
     await stack.#service.ready();

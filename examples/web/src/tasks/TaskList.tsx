@@ -160,7 +160,6 @@ export function TaskList({ status, sort, waiting, editing, onEditing }: TaskList
 function useOffsetTop(element: { current: HTMLElement | null }): number {
   const [top, setTop] = useState(0);
   // Whatever changes the height of what is above renders the list, too.
-  // eslint-disable-next-line react-hooks/exhaustive-deps
   useLayoutEffect(() => {
     const current = element.current;
     if (current) setTop(current.getBoundingClientRect().top + scrollY);
