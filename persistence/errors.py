@@ -50,6 +50,15 @@ class DatabaseNotReady(DatabaseUnavailable):
 class Locked(DatabaseUnavailable):
     """Another transaction held a lock for longer than the statement's `lock_timeout`."""
 
+    def __init__(self, message: str, context: str | None = None) -> None:
+        """`context` is PostgreSQL's: it quotes the name of the table with the row or the key that is locked."""
+        super().__init__(message)
+        self._context = context or ""
+
+    def concerns(self, table: str) -> bool:
+        """True if a row or a key of this table is known to be locked."""
+        return table in self._context
+
 
 class MigrationError(PersistenceError):
     """The migrations could not be applied. Nothing has changed. The message is for the operator."""

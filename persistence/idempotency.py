@@ -39,8 +39,8 @@ from persistence.schema import KEY_HOURS, idempotency_keys, idempotency_results,
 from persistence.tasks import NEW, ONE_ANYWHERE, OWNER, RESTORING, TASK_ID, VISIBLE, NewTask, insert_parameters
 from persistence.users import Owner, known_user
 
-# A statement waits up to a second for a concurrent one with the same key. This setting does not reach the other nodes
-# of Citus, where it is one of the database (persistence.admin.distribution).
+# A statement waits up to a second for a concurrent one with the same key, and is run again after another lock. This
+# setting does not reach the other nodes of Citus, where it is one of the database (persistence.admin.distribution).
 _KEY = bindparam("key", type_=Text)
 _FINGERPRINT = bindparam("fingerprint", type_=LargeBinary)
 _LOCK_TIMEOUT = func.set_config(
@@ -228,9 +228,11 @@ async def _claim(
 ) -> Row | None:
     try:
         rows = await database.fetch_all(
-            statement, {**parameters, **request.parameters()}, bulk=bulk, repeats_locked=False
+            statement, {**parameters, **request.parameters()}, bulk=bulk, waits_once_for=idempotency_keys.name
         )
     except Locked as error:
+        if not error.concerns(idempotency_keys.name):
+            raise
         raise KeyInUse from error
     return rows[0] if rows else None
 

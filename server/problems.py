@@ -68,7 +68,7 @@ REQUEST_IN_PROGRESS = Kind(
     "request-in-progress",
     409,
     "Request in progress",
-    "A request with the same `Idempotency-Key`, or another one that changes the same tasks, is still in progress.",
+    "A request with the same `Idempotency-Key` is still in progress.",
     retry_after=1,
 )
 PRECONDITION_FAILED = Kind(

@@ -207,13 +207,13 @@ class Connection(AsyncConnection[TupleRow]):
 
 
 def _error(result: pq.abc.PGresult) -> psycopg.Error:
-    """The server's error without its detail, which quotes values."""
+    """The server's error. Its text has no detail, which quotes values."""
     state = result.error_field(pq.DiagnosticField.SQLSTATE)
     message = result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY) or b"the connection is lost"
     if state is None:
         return psycopg.OperationalError(message.decode(errors="replace"))
     try:
-        error = psycopg.errors.lookup(state.decode())(message.decode(errors="replace"))
+        error = psycopg.errors.lookup(state.decode())(message.decode(errors="replace"), info=result)
     except KeyError:
         error = psycopg.DatabaseError(message.decode(errors="replace"))
     # psycopg has no class for some codes. `sqlstate` is kept for them too.

@@ -136,24 +136,27 @@ class Database:
         return None if self._checkouts is None else self._checkouts.state
 
     async def fetch_all(
-        self, statement: Statement, parameters: Mapping[str, Any], *, bulk: bool = False, repeats_locked: bool = True
+        self, statement: Statement, parameters: Mapping[str, Any], *, bulk: bool = False, waits_once_for: str = ""
     ) -> list[Row]:
         """Run the statement and return all its rows. A bulk operation (`bulk`) may take longer.
 
-        Raises `Locked` if it waits for a lock longer than `lock_timeout`, and waits again at first if `repeats_locked`.
+        Raises `Locked` if it waits for a lock longer than `lock_timeout`. Before, it is run again, unless it waited for
+        a row or a key of the table `waits_once_for`.
         """
         seconds = self._statement_timeout * (_BULK_FACTOR if bulk else 1)
-        # The nodes of Citus have a `lock_timeout` of a second, with which a statement waits as long as without.
-        waits = round(seconds) if repeats_locked else 1
+        # With a `lock_timeout` of a second, a statement waits as long as without.
+        waits = round(seconds)
+        deadline = time.perf_counter() + seconds
         attempts = _ATTEMPTS
         while True:
             outcome = Outcome.FAILED
             started_at = time.perf_counter()
             try:
                 rows = await self._execute(statement, parameters, seconds)
-            except Locked:
+            except Locked as error:
                 waits -= 1
-                if waits <= 0:
+                is_late = waits <= 0 or time.perf_counter() >= deadline
+                if is_late or (waits_once_for and error.concerns(waits_once_for)):
                     raise
                 outcome = Outcome.REPEATED
             except psycopg.Error as error:
@@ -191,7 +194,7 @@ class Database:
             finally:
                 self._checkouts.release(connection)
         except psycopg.errors.LockNotAvailable as error:
-            raise Locked(describe(error)) from error
+            raise Locked(describe(error), error.diag.context) from error
         except (psycopg.Error, TimeoutError) as error:
             if is_outage(error):
                 raise DatabaseUnavailable(self._unsuitable or describe(error)) from error

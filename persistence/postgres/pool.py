@@ -14,7 +14,7 @@ from persistence.errors import DatabaseUnavailable
 from persistence.postgres.breaker import Breaker
 from persistence.postgres.connection import Connection
 
-# psycopg's pool rewaiters old connections and closes idle ones, but only those that are checked in.
+# psycopg's pool replaces old connections and closes idle ones, but only those that are checked in.
 _CHECKOUT_SECONDS = 5.0
 # Enough for every client of a busy service. Beyond that, most waits would end in a timeout anyway.
 _MAX_WAITERS_PER_CONNECTION = 500
@@ -43,7 +43,7 @@ class PoolState(NamedTuple):
 class CheckoutPool:
     """Gives each connection to one statement at a time, and to waiters in their order.
 
-    psycopg's pool opens, configures, checks and rewaiters the connections. A checkout for every statement costs more
+    psycopg's pool opens, configures, checks and replaces the connections. A checkout for every statement costs more
     than the statement (docs/decisions.md), so a checkout lasts for some seconds here.
 
     When there is no connection, and none can be made in a sixth of `timeout` (0.8 seconds at least), the database is
@@ -173,7 +173,7 @@ class CheckoutPool:
             self._check_in_timer = asyncio.get_running_loop().call_later(_CHECKOUT_SECONDS, self._check_in_idle)
 
     def _check_in_idle(self) -> None:
-        """Check the idle connections in, so that psycopg's pool can close or rewaiter them."""
+        """Check the idle connections in, so that psycopg's pool can close or replace them."""
         self._check_in_timer = None
         while self._idle:
             self._start(self._check_in(self._idle.pop()))

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import httpx2
@@ -18,6 +18,9 @@ from tests.support.raw_http import RawConnection, bearer_field, problem, request
 from tests.support.servers.postgres import fresh_database
 from tests.support.service import Service, running_service, token
 from tests.support.types import Call, Connection, Owner
+
+LOCK_SECONDS = 1
+"""The time for which a request waits for another one with its key."""
 
 every_operation = pytest.mark.parametrize("operation", KEYED, ids=lambda operation: operation.name)
 
@@ -234,6 +237,25 @@ def test_an_operation_in_progress_is_told_to_try_again(
         other.rollback()
     assert state(api) == before
     assert not is_replay(operation.send(api, task_id, "same"))
+
+
+@every_operation
+def test_an_operation_waits_for_other_locks_as_without_a_key(
+    ada: Owner, database_url: str, connection: Connection, operation: KeyedOperation
+) -> None:
+    """No request has the key: it is not 409, but done when the user's row is free."""
+    subject, _ = ada
+    api = both_apis(*ada)[1]
+    task_id = prepare(api)
+    with psycopg.connect(database_url) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("SELECT FROM users WHERE id = %s FOR UPDATE", [subject])
+        sent = pool.submit(operation.send, api, task_id, "same")
+        wait_for_lock(connection, 1)
+        assert wait([sent], 1.3 * LOCK_SECONDS).not_done
+        other.rollback()
+        answer = sent.result(WAIT_SECONDS)
+    assert (answer.status_code, is_replay(answer)) == (200, False)
+    assert answer.json() | operation.result == answer.json()
 
 
 @every_operation

@@ -763,7 +763,7 @@ export type ClearMyTasksErrors = {
      */
     401: UnauthenticatedProblem;
     /**
-     * A request with the same `Idempotency-Key`, or another one that changes the same tasks, is still in progress.
+     * A request with the same `Idempotency-Key` is still in progress.
      */
     409: ConflictProblem;
     /**
@@ -923,7 +923,7 @@ export type CompleteAllMyTasksErrors = {
      */
     401: UnauthenticatedProblem;
     /**
-     * A request with the same `Idempotency-Key`, or another one that changes the same tasks, is still in progress.
+     * A request with the same `Idempotency-Key` is still in progress.
      */
     409: ConflictProblem;
     /**
@@ -1009,7 +1009,7 @@ export type CreateMyTaskErrors = {
      */
     401: UnauthenticatedProblem;
     /**
-     * A request with the same `Idempotency-Key`, or another one that changes the same tasks, is still in progress.
+     * A request with the same `Idempotency-Key` is still in progress.
      */
     409: ConflictProblem;
     /**
@@ -1164,7 +1164,7 @@ export type ImportMyTasksErrors = {
      */
     401: UnauthenticatedProblem;
     /**
-     * A request with the same `Idempotency-Key`, or another one that changes the same tasks, is still in progress.
+     * A request with the same `Idempotency-Key` is still in progress.
      */
     409: ConflictProblem;
     /**
@@ -1741,7 +1741,7 @@ export type RestoreMyTaskErrors = {
      */
     404: TaskNotFoundProblem;
     /**
-     * A request with the same `Idempotency-Key`, or another one that changes the same tasks, is still in progress.
+     * A request with the same `Idempotency-Key` is still in progress.
      */
     409: ConflictProblem;
     /**
@@ -2160,7 +2160,7 @@ export type ClearTasksErrors = {
      */
     403: ForbiddenProblem;
     /**
-     * A request with the same `Idempotency-Key`, or another one that changes the same tasks, is still in progress.
+     * A request with the same `Idempotency-Key` is still in progress.
      */
     409: ConflictProblem;
     /**
@@ -2340,7 +2340,7 @@ export type CompleteAllTasksErrors = {
      */
     403: ForbiddenProblem;
     /**
-     * A request with the same `Idempotency-Key`, or another one that changes the same tasks, is still in progress.
+     * A request with the same `Idempotency-Key` is still in progress.
      */
     409: ConflictProblem;
     /**
@@ -2436,7 +2436,7 @@ export type CreateTaskErrors = {
      */
     403: ForbiddenProblem;
     /**
-     * A request with the same `Idempotency-Key`, or another one that changes the same tasks, is still in progress.
+     * A request with the same `Idempotency-Key` is still in progress.
      */
     409: ConflictProblem;
     /**
@@ -2611,7 +2611,7 @@ export type ImportTasksErrors = {
      */
     403: ForbiddenProblem;
     /**
-     * A request with the same `Idempotency-Key`, or another one that changes the same tasks, is still in progress.
+     * A request with the same `Idempotency-Key` is still in progress.
      */
     409: ConflictProblem;
     /**
@@ -3251,7 +3251,7 @@ export type RestoreTaskErrors = {
      */
     404: TaskNotFoundProblem;
     /**
-     * A request with the same `Idempotency-Key`, or another one that changes the same tasks, is still in progress.
+     * A request with the same `Idempotency-Key` is still in progress.
      */
     409: ConflictProblem;
     /**
