@@ -94,6 +94,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_TABLE] = Table()
+    file = config.getoption("--figures")
+    if file and (not Path(file).is_file() or BEGIN not in Path(file).read_text()):
+        raise pytest.UsageError(f"--figures: {file} is not a file with {BEGIN.strip()} in it")
 
 
 @pytest.fixture(scope="session")
