@@ -1,6 +1,7 @@
 """A connection to PostgreSQL that runs prepared statements."""
 
 import asyncio
+import select
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -58,6 +59,9 @@ class Connection(AsyncConnection[TupleRow]):
         self._prepared_names = set() if prepares else None
         self._file = self.fileno()
         self.pgconn.nonblocking = 1
+        self._socket_errors = select.poll()
+        # Only POLLERR and POLLHUP, which are always reported.
+        self._socket_errors.register(self._file, 0)
         self._loop.add_reader(self._file, self._read)
         self._attached = True
         self.seen_at = time.monotonic()
@@ -164,19 +168,26 @@ class Connection(AsyncConnection[TupleRow]):
     def _read(self) -> None:
         try:
             self.pgconn.consume_input()
-            while not self.pgconn.is_busy():
-                result = self.pgconn.get_result()
-                if result is None:
-                    self._settle()
-                    return
-                self._result = result
-                if result.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED) in _ENDS_SESSION:
-                    # The last message of the server. The event loop may not report the end of the stream that follows:
-                    # uvloop calls a reader once where the socket has an error, such as a reset.
-                    self._lose(_error(result))
-                    return
+            # uvloop calls a reader once where the socket has an error, such as a reset. What is left is read now, and
+            # its end raises.
+            while not self._read_results() and self._socket_errors.poll(0):
+                self.pgconn.consume_input()
         except psycopg.OperationalError as error:
             self._lose(error)
+
+    def _read_results(self) -> bool:
+        """Take what has arrived. Returns False if more is to come."""
+        while not self.pgconn.is_busy():
+            result = self.pgconn.get_result()
+            if result is None:
+                self._settle()
+                return True
+            self._result = result
+            if result.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED) in _ENDS_SESSION:
+                # The last message of the server.
+                self._lose(_error(result))
+                return True
+        return False
 
     def _settle(self) -> None:
         """Deliver the result of the current statement, if there is one."""

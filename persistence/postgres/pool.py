@@ -101,7 +101,11 @@ class CheckoutPool:
             if self._breaker.is_open:
                 raise
             # The database is there: it may be slow to connect to, or allow no more connections.
-            return self._idle.pop() if self._idle else await self._wait(self._timeout - self._patience)
+            if self._idle:
+                return self._idle.pop()
+            seconds = self._timeout - self._patience
+            self._start(self._serve_waiters(seconds))
+            return await self._wait(seconds)
 
     def release(self, connection: Connection) -> None:
         """Take a connection back, in any state. Never waits."""
@@ -190,13 +194,14 @@ class CheckoutPool:
         self._checked_out -= 1
         await self._pool.putconn(connection)
         if self._waiters:
-            self._start(self._serve_waiters())
+            # No statement may be left that could hand one over.
+            self._start(self._serve_waiters(self._patience))
 
-    async def _serve_waiters(self) -> None:
-        """Check a connection out for the waiters, as no statement is left that could hand one over."""
+    async def _serve_waiters(self, seconds: float) -> None:
+        """Check a connection out for the waiters."""
         try:
             if self._waiters and self._checked_out < self._size:
-                self.release(await self._check_out(self._patience))
+                self.release(await self._check_out(seconds))
         except psycopg.OperationalError:
             self.notice_outage()
 
