@@ -8,6 +8,7 @@ import { Composer, NO_TEXT } from "./tasks/Composer";
 import { DraftList } from "./tasks/DraftList";
 import { Outbox } from "./tasks/outbox";
 import { type Editing, isChanged } from "./tasks/TaskEditor";
+import type { TaskText } from "./tasks/TaskFields";
 import { TaskList } from "./tasks/TaskList";
 import { Toolbar } from "./tasks/Toolbar";
 import { ConnectionBanner } from "./ui/ConnectionBanner";
@@ -59,6 +60,7 @@ export function Workspace({ user }: { user: User }) {
   const [text, setText] = useState(NO_TEXT);
   const [editing, setEditing] = useState<Editing | null>(null);
   useLeaveQuestion(Boolean(text.title || text.description || (editing && isChanged(editing))));
+  const add = useCallback(({ title, description }: TaskText) => void outbox.add(title, description || null), [outbox]);
   const send = useCallback(() => void outbox.send(), [outbox]);
   const inTrash = view.status === "trashed";
   return (
@@ -79,7 +81,7 @@ export function Workspace({ user }: { user: User }) {
         <Toolbar view={view} onView={setView} />
         <div id="tasks" tabIndex={-1}>
           {!inTrash && <DraftList drafts={drafts} outbox={outbox} onEdit={setText} />}
-          <TaskList key={`${view.status} ${view.sort}`} {...view} waiting={drafts.length} editing={editing} onEditing={setEditing} />
+          <TaskList key={`${view.status} ${view.sort}`} {...view} waiting={drafts.length} editing={editing} onEditing={setEditing} onAdd={add} />
         </div>
       </main>
       <ConnectionBanner waiting={drafts.filter((draft) => !draft.errors).length} onRecovered={send} />

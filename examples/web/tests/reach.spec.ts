@@ -1,7 +1,7 @@
 /** What people see and reach: any text, small windows, forced colours, the keyboard. */
 
 import AxeBuilder from "@axe-core/playwright";
-import { expect, test } from "./fixtures.ts";
+import { expect, Person, test } from "./fixtures.ts";
 
 const TITLES = [
   "W".repeat(200),
@@ -140,6 +140,30 @@ test("an edit is not lost unasked, and the colours follow the system", async ({ 
   await page.emulateMedia({ colorScheme: "dark" });
   await expect(page.getByRole("button", { name: "Use light colours" })).toBeVisible();
   expect(await background()).not.toBe(light);
+});
+
+test("the editor of a task that is deleted elsewhere stays, and its text is not lost", async ({ ada, page, context, stack }) => {
+  await ada.import(3);
+  await page.reload();
+  const form = page.getByRole("form", { name: "Edit “Task 0002”" });
+  await page.getByRole("button", { name: "Edit “Task 0002”" }).click();
+  await form.getByLabel("Title").fill("Half a thought");
+  const other = new Person(await context.newPage(), stack, ada.email);
+  await other.page.goto(stack.origin);
+  await other.page.getByRole("button", { name: "Delete “Task 0002”" }).click();
+  await expect(other.titles).toHaveCount(2);
+  // When another tab adds a task, the lists are fetched again.
+  await other.add("Task 0004");
+  await expect(ada.titles).toHaveText(["Task 0004", "Task 0003", "Task 0001"]);
+  await expect(form.getByLabel("Title")).toHaveValue("Half a thought");
+  await form.getByLabel("Title").press("Enter");
+  await expect(form.getByRole("alert").last()).toHaveText("Not saved: the task was deleted elsewhere.");
+  await ada.look("deleted-elsewhere");
+  await form.getByRole("button", { name: "Add as a new task" }).click();
+  await expect(form).toHaveCount(0);
+  await expect(page.getByRole("form", { name: "New task" }).getByLabel("Title")).toBeFocused();
+  await expect(ada.titles).toHaveText(["Half a thought", "Task 0004", "Task 0003", "Task 0001"]);
+  expect(await ada.stored()).toEqual(["Task 0001", "Task 0003", "Task 0004", "Half a thought"]);
 });
 
 test("an import shows that it is under way", async ({ ada, page, stack }) => {

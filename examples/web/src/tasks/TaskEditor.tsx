@@ -1,6 +1,6 @@
 import { type FormEvent, type KeyboardEvent, useId, useState } from "react";
 import { type Task, type TaskChanges, TaskConflictError } from "../api";
-import { explanation, type FieldErrors, fieldErrors } from "../api/errors";
+import { explanation, type FieldErrors, fieldErrors, isGone } from "../api/errors";
 import { type Conflict, ConflictDialog } from "./ConflictDialog";
 import { useEdit } from "./queries";
 import { TaskFields, type TaskText } from "./TaskFields";
@@ -9,17 +9,24 @@ export interface Editing {
   /** The task as it was when the editing began. Its version is what a save must find. */
   task: Task;
   text: TaskText;
+  /** Where the task was. The editor stays there if the task leaves the list, as one that is deleted elsewhere does. */
+  list: string;
+  index: number;
 }
 
-export const editingOf = (task: Task): Editing => ({
+export const editingOf = (task: Task, list: string, index: number): Editing => ({
   task,
   text: { title: task.title, description: task.description ?? "" },
+  list,
+  index,
 });
 
 interface TaskEditorProps {
   editing: Editing;
   onChange: (editing: Editing) => void;
   onDone: (id: string) => void;
+  /** Adds the text as a new task. */
+  onAdd: (text: TaskText) => void;
 }
 
 function changesOf({ task, text }: Editing): TaskChanges {
@@ -33,11 +40,12 @@ function changesOf({ task, text }: Editing): TaskChanges {
 export const isChanged = (editing: Editing) => Object.keys(changesOf(editing)).length > 0;
 
 /** Edits a task in its place in the list. */
-export function TaskEditor({ editing, onChange, onDone }: TaskEditorProps) {
+export function TaskEditor({ editing, onChange, onDone, onAdd }: TaskEditorProps) {
   const id = useId();
   const [errors, setErrors] = useState<FieldErrors>({});
   const [problem, setProblem] = useState("");
   const [conflict, setConflict] = useState<Conflict | null>(null);
+  const [gone, setGone] = useState(false);
   const { task } = editing;
   const { mutate, isPending } = useEdit(task.id);
   const done = () => onDone(task.id);
@@ -58,6 +66,7 @@ export function TaskEditor({ editing, onChange, onDone }: TaskEditorProps) {
           const fields = fieldErrors(error);
           if (fields) setErrors(fields);
           else if (error instanceof TaskConflictError) setConflict({ changes, current: error.current });
+          else if (isGone(error)) setGone(true);
           else setProblem(`Not saved: ${explanation(error)}`);
         },
       },
@@ -66,7 +75,11 @@ export function TaskEditor({ editing, onChange, onDone }: TaskEditorProps) {
 
   function submit(event: FormEvent) {
     event.preventDefault();
-    save(task, changesOf(editing));
+    if (!gone) save(task, changesOf(editing));
+    else {
+      onAdd(editing.text);
+      done();
+    }
   }
 
   function onKeyDown(event: KeyboardEvent<HTMLFormElement>) {
@@ -83,14 +96,14 @@ export function TaskEditor({ editing, onChange, onDone }: TaskEditorProps) {
         placeholder="Title"
         withDescription
         autoFocus
-        onText={(text) => onChange({ task, text })}
+        onText={(text) => onChange({ ...editing, text })}
       />
       <p className="form-error" role="alert">
-        {problem}
+        {gone ? "Not saved: the task was deleted elsewhere." : problem}
       </p>
       <div className="editor-actions">
         <button type="submit" className="button primary" disabled={isPending}>
-          Save
+          {gone ? "Add as a new task" : "Save"}
         </button>
         <button type="button" className="button" onClick={done}>
           Cancel

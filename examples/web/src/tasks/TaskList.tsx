@@ -8,6 +8,7 @@ import { tasksOf } from "./cache";
 import { useChanges, useShown } from "./changes";
 import { useTasks } from "./queries";
 import { type Editing, editingOf, TaskEditor } from "./TaskEditor";
+import type { TaskText } from "./TaskFields";
 import { TaskRow } from "./TaskRow";
 import { TrashRow } from "./TrashRow";
 
@@ -23,12 +24,15 @@ interface TaskListProps {
   /** What is being edited, which another list does not discard. */
   editing: Editing | null;
   onEditing: (editing: Editing | null) => void;
+  onAdd: (text: TaskText) => void;
 }
 
-export function TaskList({ status, sort, waiting, editing, onEditing }: TaskListProps) {
+export function TaskList({ status, sort, waiting, editing, onEditing, onAdd }: TaskListProps) {
   const { data, error, isFetching, isFetchingNextPage, hasNextPage, fetchNextPage, refetch } = useTasks(status, sort);
   const loaded = useMemo(() => (data ? tasksOf(data) : []), [data]);
-  const tasks = useShown(loaded, status);
+  const shown = useShown(loaded, status);
+  const name = `${status} ${sort}`;
+  const tasks = useMemo(() => withEdited(shown, editing?.list === name ? editing : null), [shown, editing, name]);
   const changes = useChanges();
   // What is due to the connection is the banner's.
   const failed = error && !isFetching && !isTemporary(error) ? error : null;
@@ -70,15 +74,15 @@ export function TaskList({ status, sort, waiting, editing, onEditing }: TaskList
     if (document.activeElement === document.body || list.current?.contains(document.activeElement)) target.focus({ preventScroll: true });
   });
 
-  const edit = useCallback((task: Task) => onEditing(editingOf(task)), [onEditing]);
+  const edit = useCallback((task: Task) => onEditing(editingOf(task, name, tasks.indexOf(task))), [onEditing, name, tasks]);
   const stopEditing = useCallback(
     (id: string) => {
       onEditing(null);
       // Saving may have moved the row out of sight.
       setFocused(id);
-      focusLater.current = `[data-task="${id}"] .task-title`;
+      focusLater.current = shown.some((task) => task.id === id) ? `[data-task="${id}"] .task-title` : ".title-input";
     },
-    [onEditing],
+    [onEditing, shown],
   );
   /** The focus goes from a row that disappears to its neighbour, to the same button. */
   const leave = useCallback(
@@ -137,7 +141,7 @@ export function TaskList({ status, sort, waiting, editing, onEditing }: TaskList
               {status === "trashed" ? (
                 <TrashRow task={task} onLeave={leave} />
               ) : editing?.task.id === task.id ? (
-                <TaskEditor editing={editing} onChange={onEditing} onDone={stopEditing} />
+                <TaskEditor editing={editing} onChange={onEditing} onDone={stopEditing} onAdd={onAdd} />
               ) : (
                 <TaskRow task={task} onToggle={toggle} onEdit={edit} onDelete={changes.remove} onLeave={leave} />
               )}
@@ -154,6 +158,12 @@ export function TaskList({ status, sort, waiting, editing, onEditing }: TaskList
       )}
     </>
   );
+}
+
+/** The tasks with the edited one, also if it is no longer among them. */
+function withEdited(tasks: readonly Task[], editing: Editing | null): readonly Task[] {
+  if (!editing || tasks.some(({ id }) => id === editing.task.id)) return tasks;
+  return tasks.toSpliced(editing.index, 0, editing.task);
 }
 
 /** The distance of an element from the top of the page, as of the last rendering. */

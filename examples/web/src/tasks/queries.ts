@@ -43,8 +43,11 @@ export function useEdit(id: string) {
     ...changeOf(id),
     mutationFn: ({ task, changes }: { task: Task; changes: TaskChanges }) => client.tasks.update(newest(cache, task), changes),
     onSuccess: (task) => putTask(cache, task),
-    // The list shows the other version; the editor asks which one to keep.
-    onError: (error) => error instanceof TaskConflictError && putTask(cache, error.current),
+    // The list shows the task as it is now; the editor stays, and says so.
+    onError: (error) => {
+      if (error instanceof TaskConflictError) putTask(cache, error.current);
+      else if (isGone(error)) dropTask(cache, id, "lists");
+    },
   });
 }
 
