@@ -118,7 +118,8 @@ def pytest_testnodedown(node: Any) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
     table, file = config.stash[_TABLE], config.getoption("--figures")
-    if file is None or not table:
+    # A worker of pytest-xdist has a part of the rows only.
+    if file is None or not table or hasattr(config, "workerinput"):
         return
     terminalreporter.section("tried and survived")
     terminalreporter.write(str(table))
