@@ -5,6 +5,7 @@
 
 import os
 import platform
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,9 +47,11 @@ class Table:
         return bool(self.rows)
 
     def __str__(self) -> str:
-        names = list(dict.fromkeys(name for row in self.rows.values() for name in row))
+        # The order of the tests is by chance. Columns that many rows have come first.
+        uses = Counter(name for row in self.rows.values() for name in row)
+        names = [name for name, _ in uses.most_common()]
         head = ["What was done", *(_title(name) for name in names)]
-        body = [[group, *(_cell(name, row.get(name)) for name in names)] for group, row in self.rows.items()]
+        body = [[group, *(_cell(name, row.get(name)) for name in names)] for group, row in sorted(self.rows.items())]
         rule = ["---", *["---:"] * len(names)]
         widths = [max(map(len, column)) for column in zip(head, *body, strict=True)]
         return "".join(_line(cells, widths) for cells in [head, rule, *body])
