@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
+from persistence.errors import DatabaseUnavailable
 from persistence.postgres.database import Database
 from persistence.postgres.statement import Row, Statement, compile_statement
 from persistence.schema import tasks, users
@@ -150,6 +151,8 @@ def _first_seen() -> Select[Any]:
 _READ_ONLY: ColumnElement[bool] = literal_column("current_setting('transaction_read_only') = 'on'", Boolean)
 _KNOWN = _with_counts(select(users).where(users.c.id == _ID, or_(_HAS_NEWS.is_not(true()), _READ_ONLY)), "get_profile")
 _FIRST_SEEN = _with_counts(_first_seen(), "create_profile")
+# How often a profile is read at most, if the user is deleted meanwhile.
+_ATTEMPTS = 3
 _REMOVE = compile_statement(delete(users).where(users.c.id == _ID), "delete_user")
 
 
@@ -167,6 +170,10 @@ async def profile(database: Database, owner: Owner) -> Row:
     Raises `DatabaseUnavailable`.
     """
     parameters = owner.parameters()
-    # A standby refuses a statement that may write, even if there is nothing to write.
-    known = await database.fetch_first(_KNOWN, parameters)
-    return known or await database.fetch_one(_FIRST_SEEN, parameters)
+    for _ in range(_ATTEMPTS):
+        # A standby refuses a statement that may write, even if there is nothing to write.
+        row = await database.fetch_first(_KNOWN, parameters) or await database.fetch_first(_FIRST_SEEN, parameters)
+        if row is not None:
+            return row
+        # On Citus, each part of a statement has its own snapshot: the first found the user, the next one did not.
+    raise DatabaseUnavailable("the user is deleted again and again")
