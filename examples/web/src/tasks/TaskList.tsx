@@ -14,7 +14,9 @@ import { TrashRow } from "./TrashRow";
 
 /** Further tasks are fetched when fewer than this many below the window are loaded. */
 const AHEAD = 150;
+/** Of a row, and of a description in one line. Longer texts are measured. */
 const ROW_HEIGHT = 53;
+const DESCRIPTION_HEIGHT = 16;
 
 interface TaskListProps {
   status: TaskStatus;
@@ -52,7 +54,7 @@ export function TaskList({ status, sort, waiting, editing, onEditing, onAdd }: T
   );
   const virtualizer = useWindowVirtualizer({
     count: tasks.length,
-    estimateSize: () => ROW_HEIGHT,
+    estimateSize: (index) => ROW_HEIGHT + (tasks[index]!.description ? DESCRIPTION_HEIGHT : 0),
     getItemKey: (index) => tasks[index]!.id,
     overscan: 12,
     rangeExtractor,
@@ -149,10 +151,10 @@ export function TaskList({ status, sort, waiting, editing, onEditing, onAdd }: T
           );
         })}
       </ul>
-      {/* A new element below each page, as it would count as a layout shift if one moved down. */}
+      {/* A new element below each page and at each height of the list, as it would be a layout shift if one moved. */}
       {failed && <Failed error={failed} onRetry={hasNextPage ? fetchNextPage : refetch} />}
       {hasNextPage && !failed && (
-        <p key={tasks.length} className="more muted">
+        <p key={virtualizer.getTotalSize()} className="more muted">
           Loading more tasks …
         </p>
       )}
