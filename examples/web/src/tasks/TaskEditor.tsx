@@ -45,9 +45,9 @@ export function TaskEditor({ editing, onChange, onDone, onAdd }: TaskEditorProps
   const [errors, setErrors] = useState<FieldErrors>({});
   const [problem, setProblem] = useState("");
   const [conflict, setConflict] = useState<Conflict | null>(null);
-  const [gone, setGone] = useState(false);
   const { task } = editing;
-  const { mutate, isPending } = useEdit(task.id);
+  const { mutate, isPending, error: failure } = useEdit(task.id);
+  const gone = isGone(failure);
   const done = () => onDone(task.id);
 
   function save(base: Task, changes: TaskChanges) {
@@ -66,8 +66,7 @@ export function TaskEditor({ editing, onChange, onDone, onAdd }: TaskEditorProps
           const fields = fieldErrors(error);
           if (fields) setErrors(fields);
           else if (error instanceof TaskConflictError) setConflict({ changes, current: error.current });
-          else if (isGone(error)) setGone(true);
-          else setProblem(`Not saved: ${explanation(error)}`);
+          else setProblem(`Not saved: ${isGone(error) ? "the task was deleted elsewhere." : explanation(error)}`);
         },
       },
     );
@@ -99,7 +98,7 @@ export function TaskEditor({ editing, onChange, onDone, onAdd }: TaskEditorProps
         onText={(text) => onChange({ ...editing, text })}
       />
       <p className="form-error" role="alert">
-        {gone ? "Not saved: the task was deleted elsewhere." : problem}
+        {problem}
       </p>
       <div className="editor-actions">
         <button type="submit" className="button primary" disabled={isPending}>
