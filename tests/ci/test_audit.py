@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.ci.audit import EXPLAINED, LOCK, main
+from tests.support.servers.threaded import serving
 from tests.support.service import ROOT, free_port
 
 pytestmark = pytest.mark.slow
@@ -41,14 +41,9 @@ def database(vulnerable: str) -> Iterator[tuple[str, set[str]]]:
         def log_message(self, format: str, *_: object) -> None:  # noqa: A002  the name in the base class
             """Log nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/v1/query", asked
-        finally:
-            server.shutdown()
-            thread.join()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with serving(server):
+        yield f"http://127.0.0.1:{server.server_port}/v1/query", asked
 
 
 @pytest.fixture

@@ -15,8 +15,6 @@ The address is `/PLAN/ID`, followed by the path of the service. `PLAN` has the o
 
 import contextlib
 import http.client
-import socket
-import struct
 import threading
 import time
 from collections import Counter
@@ -25,6 +23,9 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.support.raw_http import reset
+from tests.support.servers.threaded import serving
 
 _READABLE = {"Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After, X-Request-ID"}
 _SECONDS = 30
@@ -99,14 +100,14 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.settimeout(_SECONDS)
             self.rfile.read(1)
         elif outcome == "dropped":
-            self._reset()
+            reset(self.connection)
         else:
             status, headers, content = self._forward(path, body, stalled=outcome == "stalled")
             if outcome == "lost":
-                self._reset()
+                reset(self.connection)
             elif outcome == "cut":
                 self._respond(status, {**headers, "Content-Length": str(len(content))}, content[: len(content) // 2])
-                self._reset()
+                reset(self.connection)
             elif outcome == "short":
                 self._respond(status, headers, content[: len(content) // 2])
             else:
@@ -137,21 +138,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def _reset(self) -> None:
-        """Close the connection with a reset, as a process does that is killed."""
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.connection.close()
-
 
 @contextlib.contextmanager
 def failing_proxy(service: str) -> Iterator[str]:
     """Run the proxy in front of the service with this address, and yield its own."""
     proxy = _Proxy(service)
-    thread = threading.Thread(target=proxy.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
+    with serving(proxy):
         yield f"http://127.0.0.1:{proxy.server_port}"
-    finally:
-        proxy.shutdown()
-        thread.join()
-        proxy.server_close()

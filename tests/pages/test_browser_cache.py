@@ -1,6 +1,5 @@
 """Caching and cross-origin requests as a real browser does them, where there is one."""
 
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import pytest
 from selenium.webdriver import Chrome
 
+from tests.support.servers.threaded import serving
 from tests.support.service import Service, running_service, token
 
 pytestmark = pytest.mark.exhaustive(1)
@@ -33,10 +33,9 @@ def other_origin() -> Iterator[str]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Page)
+    with serving(server):
         yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
 
 
 @pytest.fixture(scope="module")

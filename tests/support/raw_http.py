@@ -4,6 +4,7 @@ import contextlib
 import functools
 import json
 import socket
+import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
@@ -46,6 +47,12 @@ class RawAnswer:
     status_code: int
     headers: httpx2.Headers
     content: bytes
+
+
+def reset(connection: socket.socket) -> None:
+    """Close a connection with a reset, as the system does for a process that is killed."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
 
 
 class RawConnection:

@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import socket
-import struct
 import weakref
 from collections.abc import Iterator
 from functools import partial
@@ -23,7 +22,7 @@ from server.problems import INTERRUPTION, TOO_MANY_REQUESTS, Interruption, Probl
 from server.request_context import RequestContext, attach
 from server.settings import Settings
 from server.transport.connection_limits import ConnectionMonitor, Limits
-from tests.support.raw_http import request
+from tests.support.raw_http import request, reset
 from tests.support.service import SECRET
 
 
@@ -146,4 +145,4 @@ def _ask_and_reset(address: tuple[str, int]) -> None:
     with socket.create_connection(address, timeout=5) as client:
         client.sendall(request("GET", "/"))
         assert client.recv(100).startswith(b"HTTP/1.1 204")
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        reset(client)

@@ -5,7 +5,6 @@ import contextlib
 import select
 import socket
 import socketserver
-import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -18,7 +17,9 @@ from sqlalchemy import text
 from persistence.errors import DatabaseUnavailable
 from persistence.postgres.database import Database
 from persistence.postgres.statement import compile_statement
+from tests.support.raw_http import reset
 from tests.support.servers.postgres import Postgres
+from tests.support.servers.threaded import serving
 from tests.support.waiting import until
 
 SECONDS = 6
@@ -114,12 +115,13 @@ async def _time_of_cut(relay: "_Relay") -> float:
     assert len((await database.fetch_one(_LONG, {}))["x"]) == 100_000
     relay.cuts = True
     begin = time.monotonic()
-    # The event loop is busy while both arrive.
-    asyncio.get_running_loop().call_soon(time.sleep, 0.2)
+    # The event loop is busy until both have arrived.
+    asyncio.get_running_loop().call_soon(relay.has_cut.wait, WAIT_SECONDS)
     with pytest.raises(DatabaseUnavailable):
         await database.fetch_all(_LONG, {})
     seconds = time.monotonic() - begin
     relay.cuts = False
+    assert relay.has_cut.is_set()
     assert await database.fetch_all(_ONE, {})
     await database.close()
     return seconds
@@ -136,6 +138,7 @@ class _Relay(socketserver.ThreadingTCPServer):
         self.target = target
         self.opens = threading.Event()
         self.opens.set()
+        self.has_cut = threading.Event()
         self.url = f"postgresql://postgres@127.0.0.1:{self.server_address[1]}/postgres"
 
 
@@ -153,10 +156,9 @@ class _Passing(socketserver.BaseRequestHandler):
                     if not data:
                         return
                     if source is server and self.server.cuts:
-                        # To close it resets the connection then. The service sees these bytes and the reset at once.
-                        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                         client.send(data[:100])
-                        client.close()
+                        reset(client)
+                        self.server.has_cut.set()
                         return
                     (client if source is server else server).sendall(data)
 
@@ -164,11 +166,6 @@ class _Passing(socketserver.BaseRequestHandler):
 @contextlib.contextmanager
 def _relay_to(cluster: Postgres) -> Iterator[_Relay]:
     cluster.start()
-    with _Relay(cluster.port) as relay:
-        thread = threading.Thread(target=relay.serve_forever)
-        thread.start()
-        try:
-            yield relay
-        finally:
-            relay.shutdown()
-            thread.join()
+    relay = _Relay(cluster.port)
+    with serving(relay):
+        yield relay

@@ -24,6 +24,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa_key
 
+from tests.support.servers.threaded import serving
+
 PrivateKey = Ed25519PrivateKey | EllipticCurvePrivateKey | RSAPrivateKey
 Jwk = dict[str, Any]
 Change = dict[str, Any]
@@ -167,14 +169,11 @@ def handler_of(issuer: Callable[[], Issuer]) -> type[BaseHTTPRequestHandler]:
 @contextlib.contextmanager
 def running_issuer() -> Iterator[Issuer]:
     """An issuer that listens, and publishes one key."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler_of(lambda: served)) as server:
-        served = Issuer(server.server_port)
-        served.publish(jwk(ED25519))
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(lambda: served))
+    served = Issuer(server.server_port)
+    served.publish(jwk(ED25519))
+    with serving(server):
         try:
             yield served
         finally:
             served.answering.set()
-            server.shutdown()
-            thread.join()
